@@ -1,0 +1,1 @@
+"""Pictures: decode, turn upright, letterbox, hash, judge quality."""

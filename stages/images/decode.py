@@ -1,0 +1,62 @@
+"""Bytes to an upright RGB picture, under limits, in named formats only."""
+
+import warnings
+from io import BytesIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+
+class UnreadableError(ValueError):
+    """The bytes are no picture that may be decoded; the message says why."""
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
+    """Decode the whole picture, the first frame of an animation, and turn it upright by its EXIF tag.
+
+    Transparent parts become black, as the letterbox is. 16-bit greys are scaled to 8 bits.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: a picture with more is not decoded.
+
+    Returns:
+        The picture in mode RGB, and the format's name, such as "JPEG".
+
+    Raises:
+        UnreadableError: empty, cut short, of another format, too large, or broken.
+    """
+    if not data:
+        raise UnreadableError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF and the like: the picture is judged by its pixels
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise UnreadableError(
+                        f"{width} x {height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
+                    )
+                image.load()
+                return _rgb(ImageOps.exif_transpose(image)), str(image.format)
+    except UnreadableError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableError(f"not a picture in one of the formats {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(str(error)) from None
+    # Pillow's plugins raise whatever their parsers met; for one file of a library that is an answer, not a crash.
+    except Exception as error:
+        raise UnreadableError(f"{type(error).__name__}: {error}") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow clips when it converts 16 bits to 8; a photograph would turn white.
+        image = image.convert("I").point(lambda value: value / 257).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image.convert("RGB")

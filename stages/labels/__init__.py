@@ -1,0 +1,1 @@
+"""Labels: what classes.yaml and people's decisions say of every picture."""

@@ -1,0 +1,1 @@
+"""Models: architectures by name, warm start, the files of a model."""

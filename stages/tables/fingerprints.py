@@ -1,0 +1,28 @@
+"""`data/fingerprints.parquet`: a row a file of the library, the benchmarks and the unlabelled pictures."""
+
+import pyarrow as pa
+
+from stages.tables._table import Table
+
+FINGERPRINTS = Table(
+    path="data/fingerprints.parquet",
+    schema=pa.schema(
+        {
+            "path": pa.string(),  # relative to data/
+            "image_id": pa.string(),  # MD5 of the file's bytes
+            "bytes": pa.int64(),
+            "width": pa.int64(),  # of the upright picture, like everything below; null where it cannot be read
+            "height": pa.int64(),
+            "format": pa.string(),
+            "phash": pa.uint64(),
+            "sharpness": pa.float64(),
+            "brightness": pa.float64(),
+            "contrast": pa.float64(),
+            "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
+            "error": pa.string(),  # why it cannot be read, else null
+        }
+    ),
+    key=("path",),
+    order=("path",),
+    stage="fingerprint",
+)

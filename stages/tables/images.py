@@ -1,0 +1,25 @@
+"""`data/images.parquet`: a row a file of the library and the benchmarks, with its label and whether it is used."""
+
+import pyarrow as pa
+
+from stages.tables._table import Table
+
+IMAGES = Table(
+    path="data/images.parquet",
+    schema=pa.schema(
+        {
+            "image_id": pa.string(),
+            "path": pa.string(),  # relative to data/
+            "sub_class": pa.string(),  # after relabelling; null in out_of_scope
+            "class_name": pa.string(),  # null in out_of_scope and where the origin is unknown
+            "origin": pa.string(),  # real, staged, synthetic, unknown
+            "set": pa.string(),  # library, or the benchmark
+            "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
+            "dropped": pa.string(),  # null, or why
+            "phash": pa.uint64(),
+        }
+    ),
+    key=("path",),
+    order=("image_id", "path"),
+    stage="merge",
+)

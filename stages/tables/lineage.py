@@ -1,0 +1,21 @@
+"""`data/model/lineage.parquet`: every picture that this model or any of its ancestors was trained on."""
+
+import pyarrow as pa
+
+from stages.tables._table import Table
+
+LINEAGE = Table(
+    path="data/model/lineage.parquet",
+    schema=pa.schema(
+        {
+            "image_id": pa.string(),
+            "group": pa.string(),  # its group at the time
+            "members": pa.list_(pa.string()),  # every picture of that group at the time, itself included
+            "phash": pa.uint64(),  # finds its near-duplicates when its own file is gone
+        }
+    ),
+    key=("image_id",),
+    order=("image_id",),
+    stage="train",
+)
+BASE_LINEAGE = "data/base/model/lineage.parquet"

@@ -1,0 +1,20 @@
+"""`data/splits.parquet`: which pictures train, validate, test, or stand in a benchmark; and the counts per class."""
+
+import pyarrow as pa
+
+from stages.tables._table import Table
+
+SPLITS = Table(
+    path="data/splits.parquet",
+    schema=pa.schema(
+        {
+            "image_id": pa.string(),
+            "class_name": pa.string(),  # null in out_of_scope
+            "split": pa.string(),  # train, validation, test, or the benchmark's name
+        }
+    ),
+    key=("image_id", "split"),
+    order=("split", "image_id"),
+    stage="split",
+)
+CLASS_COUNTS = "data/class_counts.csv"
