@@ -1,0 +1,88 @@
+"""Scores and embeddings of many pictures, batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages._errors import InputError
+from stages._progress import progress
+from stages._shards import ShardReader
+from stages._workers import num_cores
+
+if TYPE_CHECKING:
+    import keras
+
+# How far a row of float32 probabilities may be from 1 by rounding alone, for tens of thousands of classes.
+TOLERANCE = 1e-3
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+
+
+def predict(
+    model: "keras.Model", reader: ShardReader, image_ids: Sequence[str], batch_size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    """Score pictures, all results in memory.
+
+    Args:
+        model: from `networks.build`.
+        reader: holds the pictures, in the model's input size.
+        image_ids: which pictures.
+        batch_size: pictures at a time.
+
+    Returns:
+        Scores of shape (pictures, classes), float32, and embeddings of shape (pictures, features), float16, in the
+        order of `image_ids`.
+
+    Raises:
+        InputError: a picture is in no shard, or a row of scores does not sum to 1.
+    """
+    num_features, num_classes = (model.output[name].shape[1] for name in ("embedding", "scores"))
+    scores = np.empty((len(image_ids), num_classes), np.float32)
+    embeddings = np.empty((len(image_ids), num_features), np.float16)
+    for rows, batch_scores, batch_embeddings in predict_batches(model, reader, image_ids, batch_size):
+        scores[rows], embeddings[rows] = batch_scores, batch_embeddings
+    return scores, embeddings
+
+
+def predict_batches(
+    model: "keras.Model", reader: ShardReader, image_ids: Sequence[str], batch_size: int
+) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float16]]]:
+    """Score pictures batch by batch, the next one being decoded meanwhile; as `predict`.
+
+    Yields:
+        Which of `image_ids` these are, their scores and their embeddings.
+    """
+    missing = [image_id for image_id in image_ids if image_id not in reader]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(image_ids)} pictures are in no shard, the first is {missing[0]}: "
+            "`dvc repro shard` packs them."
+        )
+    starts = range(0, len(image_ids), batch_size)
+    with ThreadPoolExecutor(num_cores()) as threads:
+        # One batch ahead: its pictures are decoded by the threads while the model works on the one before.
+        ahead = [threads.map(reader.read, image_ids[:batch_size])]
+        for start in progress(starts, total=len(starts), what="batches"):
+            pictures = np.stack(list(ahead.pop()))
+            following = start + batch_size
+            ahead.append(threads.map(reader.read, image_ids[following : following + batch_size]))
+            yield slice(start, start + len(pictures)), *_scored(model, pictures, batch_size)
+
+
+def _scored(
+    model: "keras.Model", pictures: NDArray[np.uint8], batch_size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    # The last batch is filled up: one shape, so that the network is compiled once and sums in one order.
+    filled = np.zeros((batch_size, *pictures.shape[1:]), np.uint8)
+    filled[: len(pictures)] = pictures
+    result = model.predict_on_batch(filled)
+    scores = np.asarray(result["scores"], np.float32)[: len(pictures)]
+    if not np.allclose(scores.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=TOLERANCE):
+        raise InputError(
+            f"the model {model.name} gives scores that do not sum to 1: its weights are not those of a trained model. "
+            "Train it anew: `dvc repro --force train`."
+        )
+    embeddings = np.clip(result["embedding"][: len(pictures)], -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+    return scores, embeddings.astype(np.float16)
