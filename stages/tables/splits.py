@@ -18,3 +18,18 @@ SPLITS = Table(
     stage="split",
 )
 CLASS_COUNTS = "data/class_counts.csv"
+COUNT_COLUMNS = (
+    "class_name",
+    "included",
+    "why_out",  # empty for a class that is in
+    "real",  # pictures by origin, those dropped left out
+    "staged",
+    "synthetic",
+    "train",  # pictures by split
+    "validation",
+    "test",
+    "unused",
+    "train_real",  # training pictures by origin
+    "train_staged",
+    "train_synthetic",
+)

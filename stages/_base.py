@@ -1,0 +1,33 @@
+"""data/base: the last promoted release, from which training starts and with which the new model is compared."""
+
+from pathlib import Path
+
+from stages._errors import BaseError
+
+FOLDER = Path("data/base")
+FILES = (
+    "model/model.weights.h5",
+    "model/model.json",
+    "model/classes.json",
+    "model/lineage.parquet",
+    "shards/index.parquet",
+    "metrics.json",
+    "version.json",
+)
+
+
+def has_base() -> bool:
+    """Say whether there is a base: an empty or absent folder means that training starts from scratch.
+
+    Raises:
+        BaseError: the folder holds something, but not a whole release.
+    """
+    if not FOLDER.is_dir() or not any(FOLDER.iterdir()):
+        return False
+    missing = [name for name in FILES if not (FOLDER / name).is_file()]
+    if missing:
+        raise BaseError(
+            f"{FOLDER} holds files, but lacks {', '.join(missing)}. `dvc checkout {FOLDER}` or `dvc pull {FOLDER}` "
+            "brings the release back; to train from scratch, empty the folder and `dvc add` it."
+        )
+    return True

@@ -1,0 +1,87 @@
+"""Every labelled file with its label: the folder it stands in, classes.yaml and people's decisions taken together."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from stages._errors import InputError
+from stages.labels.classes import PATH, Classes
+from stages.labels.decisions import Verdicts
+
+OUT_OF_SCOPE = "out_of_scope"  # the benchmark whose pictures have no class
+RESERVED = frozenset({"library", "train", "validation", "test"})
+
+
+def list_sub_classes(paths: Iterable[str]) -> list[str]:
+    """List the library's folders.
+
+    Args:
+        paths: relative to data/, such as `library/seven/1.png`.
+
+    Returns:
+        Names, sorted.
+    """
+    parts = (path.split("/") for path in paths)
+    return sorted({part[1] for part in parts if part[0] == "library" and len(part) > 2})
+
+
+def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> pd.DataFrame:
+    """Label every file of the library and the benchmarks.
+
+    Args:
+        fingerprints: the table of that name.
+        classes: what each sub-class is.
+        verdicts: what people decided.
+
+    Returns:
+        The fingerprints' rows of library and benchmarks with the columns `set`, `sub_class`, `class_name`, `origin`
+        (null where there is none), `removed`, `kept` and `rank`: the order in which the rows of one set and class are
+        preferred, lowest first (a decision, else real before staged before synthetic, else the smaller image_id).
+
+    Raises:
+        InputError: a benchmark has a folder that is no class.
+    """
+    parts = fingerprints["path"].str.split("/")
+    frame = fingerprints[parts.str[0].isin(["library", "benchmarks"])].copy()
+    parts = parts[frame.index]
+    library = parts.str[0] == "library"
+    depth = parts.map(len)
+    frame["set"] = parts.str[1].where(~library, "library")
+    folder = parts.str[1].where(library & (depth > 2), parts.str[2].where(~library & (depth > 3)))
+    folder = folder.mask(frame["set"] == OUT_OF_SCOPE)
+    _check_benchmarks(frame[~library], folder[~library], classes)
+    frame["sub_class"] = frame["image_id"].map(verdicts.relabelled).where(folder.notna()).fillna(folder)
+    of_library = frame["sub_class"].map(classes.class_names)
+    relabelled = frame["image_id"].isin(list(verdicts.relabelled))
+    of_benchmark = frame["sub_class"].map(classes.of_benchmark, na_action="ignore")
+    frame["class_name"] = of_library.where(library | relabelled, of_benchmark)
+    frame["origin"] = frame["sub_class"].map(classes.origins).where(library, "real")
+    frame["removed"] = frame["image_id"].isin(verdicts.removed)
+    frame["kept"] = frame["image_id"].isin(verdicts.kept)
+    return frame.assign(rank=_rank(frame))
+
+
+def _rank(frame: pd.DataFrame) -> pd.Series:
+    preference = frame["origin"].map({"real": 0, "staged": 1, "synthetic": 2, "unknown": 3}).fillna(4)
+    keys = pd.DataFrame(
+        {"kept": ~frame["kept"], "origin": preference, "image_id": frame["image_id"], "path": frame["path"]}
+    )
+    order = keys.sort_values(list(keys.columns)).index
+    return pd.Series(range(len(order)), index=order).reindex(frame.index)
+
+
+def _check_benchmarks(rows: pd.DataFrame, folders: pd.Series, classes: Classes) -> None:
+    for name in sorted(RESERVED.intersection(rows["set"])):
+        raise InputError(f"data/benchmarks/{name}: {name} is the name of a split. Rename the benchmark's folder.")
+    scoped = rows[rows["set"] != OUT_OF_SCOPE]
+    for path, folder in zip(scoped["path"], folders[scoped.index], strict=True):
+        if pd.isna(folder):
+            raise InputError(
+                f"data/{path} stands in no class: expected data/benchmarks/<benchmark>/<class>/{path.split('/')[-1]}. "
+                "Move it into its class's folder; only out_of_scope needs none."
+            )
+        if classes.of_benchmark(folder) is None:
+            raise InputError(
+                f"data/{path}: there is no class {folder}, neither as a folder of data/library nor in {PATH}. "
+                "Rename the benchmark's folder, or take it away."
+            )

@@ -1,0 +1,184 @@
+"""Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
+
+Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
+Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, dropped, phash),
+    data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed)
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from stages._command import run
+from stages._outputs import whole
+from stages.labels import classes, decisions
+from stages.labels.decisions import Pair, Verdicts
+from stages.labels.labelling import label, list_sub_classes
+from stages.tables import disputes
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.images import IMAGES
+
+log = logging.getLogger(__name__)
+
+# Why a file is not used, in the order in which it is asked; the first that holds is given.
+UNREADABLE = "unreadable"
+NO_FOLDER = "in no sub-class's folder"
+REMOVED = "removed by a decision"
+BENCHMARK = "shows the same as a benchmark's picture"
+CONFLICT = "label conflict: the same picture in two classes"
+COPY = "the same file as "
+IDENTICAL = "the same pixels as "
+NEAR = "near-duplicate of "
+
+
+def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str, str]:
+    """Name the group of each picture: pictures that pairs connect, over others or directly, share one.
+
+    Args:
+        image_ids: the pictures.
+        pairs: pairs of them; those with another picture are passed over.
+
+    Returns:
+        image_id to the smallest image_id of its group.
+    """
+    names = sorted(set(image_ids))
+    place = {image_id: row for row, image_id in enumerate(names)}
+    edges = [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    matrix = coo_array(([1] * len(edges), (rows, columns)), shape=(len(names), len(names)))
+    labels = connected_components(matrix, directed=False)[1]
+    first: dict[int, str] = {}
+    return {image_id: first.setdefault(number, image_id) for image_id, number in zip(names, labels, strict=True)}
+
+
+def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Say of each file why it is not used.
+
+    Of pictures that show the same and stand in one class of one set, the one of lowest rank is kept. A picture is
+    dropped only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
+
+    Args:
+        labelled: what `label` returned, with the column `group`.
+        pairs: the table of duplicates.
+
+    Returns:
+        Null, or the reason, with the index of `labelled`.
+    """
+    dropped = pd.Series(None, index=labelled.index, dtype=object)
+
+    def because(reason: str | pd.Series, holds: pd.Series) -> None:
+        dropped.update(pd.Series(reason, index=labelled.index).where(holds & dropped.isna()))
+
+    because(UNREADABLE, labelled["error"].notna())
+    because(NO_FOLDER, (labelled["set"] == "library") & labelled["sub_class"].isna())
+    because(REMOVED, labelled["removed"])
+    in_use = labelled[dropped.isna()]
+    judging = in_use.loc[in_use["set"] != "library", "group"]
+    because(BENCHMARK, (labelled["set"] == "library") & labelled["group"].isin(judging))
+    because(CONFLICT, _conflicting(labelled[dropped.isna()]).reindex(labelled.index, fill_value=False))
+    because(_superseded(labelled[dropped.isna()], pairs).reindex(labelled.index), pd.Series(True, labelled.index))
+    return dropped
+
+
+def _conflicting(files: pd.DataFrame) -> pd.Series:
+    """Whether the same pixels stand in another class, and nobody decided which of the two is right."""
+    known = files.dropna(subset="class_name")
+    # A person who keeps one of them has said which class is right.
+    voices = known[known["kept"] | ~known["pixels"].isin(known.loc[known["kept"], "pixels"])]
+    num_classes = voices.groupby("pixels")["class_name"].nunique()
+    right = voices.groupby("pixels")["class_name"].first()
+    several = files["pixels"].map(num_classes).fillna(0) > 1
+    other = (files["class_name"] != files["pixels"].map(right)) & files["class_name"].notna()
+    return several & files["class_name"].notna() | other
+
+
+def _superseded(files: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Why a file gives way to one of lower rank in its class and set; null where it does not."""
+    kinds = {(a, b): kind for a, b, kind in _rows(pairs, "image_a", "image_b", "kind")}
+    beside: dict[str, list[str]] = defaultdict(list)
+    for a, b in kinds:
+        beside[a].append(b)
+        beside[b].append(a)
+    reasons: dict[object, str] = {}
+    for _, rivals in files.sort_values("rank").groupby(["set", "class_name"], dropna=False, sort=False):
+        used: dict[str, tuple[int, str]] = {}  # image_id to its rank and path
+        for index, image_id, path, rank, kept in _rows(
+            rivals.reset_index(), "index", "image_id", "path", "rank", "kept"
+        ):
+            better = [other for other in beside[image_id] if other in used]
+            if image_id in used:
+                reasons[index] = f"{COPY}data/{used[image_id][1]}"
+            elif better and not kept:
+                best = min(better, key=lambda other: used[other][0])
+                kind = kinds[min(image_id, best), max(image_id, best)]
+                reasons[index] = f"{IDENTICAL if kind == 'identical' else NEAR}{best}"
+            else:
+                used[image_id] = (rank, path)
+    return pd.Series(reasons, dtype=object)
+
+
+def _rows(frame: pd.DataFrame, *names: str) -> Iterable[tuple[Any, ...]]:
+    return zip(*(frame[name].tolist() for name in names), strict=True)
+
+
+def list_disputes(verdicts: Verdicts) -> pd.DataFrame:
+    """List what people differ about: a row a person's decision, those of one subject together, the latest last.
+
+    Returns:
+        The columns of data/disputes.csv; `counts` marks the one that is obeyed.
+    """
+    rows = [
+        (*said.subject, said.person, said.decision, said.value, said.on.isoformat(timespec="milliseconds"))
+        for said in verdicts.disputed
+    ]
+    frame = pd.DataFrame(rows, columns=list(disputes.COLUMNS[:-1]))
+    return frame.assign(counts=~frame.duplicated(["image_id", "other"], keep="last"))
+
+
+def main() -> None:
+    """Run the stage."""
+    fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
+    sub_classes = list_sub_classes(fingerprints["path"])
+    class_table = classes.read_classes(classes.PATH, sub_classes)
+    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
+
+    labelled = label(fingerprints, class_table, verdicts)
+    groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
+    labelled["group"] = labelled["image_id"].map(groups)
+    images = labelled.assign(dropped=drop(labelled, pairs))
+
+    IMAGES.write(images)
+    with whole(disputes.PATH) as partial:
+        list_disputes(verdicts).to_csv(partial, index=False, lineterminator="\n")
+    _log(images, verdicts)
+
+
+def _log(images: pd.DataFrame, verdicts: Verdicts) -> None:
+    reasons = images["dropped"].dropna()
+    for reason in (UNREADABLE, NO_FOLDER, REMOVED, BENCHMARK, CONFLICT, COPY, IDENTICAL, NEAR):
+        if number := reasons.str.startswith(reason).sum():
+            log.info("merge: %d dropped: %s", number, reason.removesuffix(" as ").removesuffix(" of "))
+    for path in images.loc[images["dropped"] == CONFLICT, "path"].head(20):
+        log.warning("merge: data/%s: %s; relabel or remove one in data/decisions", path, CONFLICT)
+    for said in verdicts.disputed[:20]:
+        log.warning("merge: people differ about %s: %s says %s %s", said.image_id, said.person, *said.answer)
+    log.info(
+        "merge: %d of %d files are used, in %d classes; decisions stand about %d pictures, %d of them not there now; "
+        "%d decisions are disputed",
+        images["dropped"].isna().sum(),
+        len(images),
+        images.loc[images["dropped"].isna() & (images["set"] == "library"), "class_name"].nunique(),
+        len(verdicts.image_ids),
+        len(verdicts.image_ids - set(images["image_id"])),
+        len(verdicts.disputed),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,200 @@
+"""Choose the classes, and which of their pictures train, validate and test, so that nothing leaks.
+
+Of a class's pictures up to `split.maximum` are used, one tenth of them to validate; the real ones left over test. Real
+before staged before synthetic, and those only until all together reach `split.staged_cap`. A picture whose group an
+ancestor of the model was trained on, or whose near-duplicates are used beside it, is taken first for training and never
+judges. Everything else follows from the hash of the picture's content, so that adding pictures moves hardly any other.
+
+Reads: data/images.parquet, data/base/ (lineage)
+Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (a row a class, in or out)
+Params: split, dedup
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from stages import _params
+from stages._base import has_base
+from stages._command import run
+from stages._errors import InputError
+from stages._outputs import whole
+from stages.tables.images import IMAGES
+from stages.tables.lineage import BASE_LINEAGE, LINEAGE
+from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
+
+log = logging.getLogger(__name__)
+
+TRAINABLE = ("real", "staged", "synthetic")  # in the order of preference
+
+
+def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -> set[str]:
+    """Find the groups that the base or an ancestor of it was trained on.
+
+    A picture of the lineage stands for its whole group of then and of now; one whose file is gone is recognised in the
+    pictures that resemble it.
+
+    Args:
+        images: columns `image_id`, `group`, `phash` of every file, dropped ones too.
+        lineage: columns `image_id`, `members`, `phash`.
+        distance: bits in which hashes of near-duplicates may differ.
+
+    Returns:
+        Values of `images["group"]`.
+    """
+    trained = {*lineage["image_id"], *(member for members in lineage["members"] for member in members)}
+    groups = set(images.loc[images["image_id"].isin(trained), "group"])
+    gone = lineage.loc[~lineage["image_id"].isin(images["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
+    hashed = images.dropna(subset="phash")
+    hashes = hashed["phash"].to_numpy(dtype=np.uint64)
+    near = np.zeros(len(hashes), dtype=bool)
+    for phash in gone:
+        near |= np.bitwise_count(hashes ^ phash) <= distance
+    return groups | set(hashed.loc[near, "group"])
+
+
+def split_class(pictures: pd.DataFrame, params: _params.Split) -> pd.Series:
+    """Split the pictures of one class.
+
+    Args:
+        pictures: columns `image_id`, `origin` (real, staged or synthetic), `seen` (taken first, and never judges).
+        params: the cut-offs.
+
+    Returns:
+        `train`, `validation`, `test` or null, with the index of `pictures`; all null if the class has too few.
+    """
+    ordered = pictures.assign(
+        origin=pictures["origin"].map(TRAINABLE.index),
+        fresh=~pictures["seen"],
+        use_hash=_hashes("use", pictures["image_id"]),
+        judge_hash=_hashes("judge", pictures["image_id"]),
+    ).sort_values(["origin", "fresh", "use_hash"])
+    real = ordered["origin"] == 0
+    usable = ordered[real | (np.arange(len(ordered)) < params.staged_cap)]
+    sides = pd.Series(None, index=pictures.index, dtype=object)
+    if len(usable) < params.minimum:
+        return sides
+    used = usable.head(params.maximum)
+    judging = ordered[real & ordered["fresh"]]
+    num_validation = max(1, round(params.validation_fraction * len(used)))
+    validation = judging[judging.index.isin(used.index)].nsmallest(num_validation, "judge_hash").index
+    sides[used.index] = "train"
+    sides[validation] = "validation"
+    sides[judging.index.difference(used.index)] = "test"
+    return sides
+
+
+def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.DataFrame:
+    """Split every picture that is used.
+
+    Args:
+        images: the table of that name.
+        trained: groups that an ancestor was trained on.
+        params: the cut-offs.
+
+    Returns:
+        The used rows of `images` with the columns `seen` and `split` (null for a picture that is left out).
+    """
+    used = images[images["dropped"].isna()]
+    library = used[(used["set"] == "library") & used["class_name"].notna() & used["origin"].isin(TRAINABLE)]
+    library = library.assign(seen=library["group"].isin(trained) | library["group"].duplicated(keep=False))
+    sides = [split_class(pictures, params) for _, pictures in library.groupby("class_name")]
+    benchmarks = used[used["set"] != "library"]
+    benchmarks = benchmarks.assign(seen=benchmarks["group"].isin(trained))
+    benchmarks["split"] = benchmarks["set"].where(~benchmarks["seen"])
+    library["split"] = pd.concat([pd.Series(dtype=object), *sides]).reindex(library.index)
+    return pd.concat([library, benchmarks])
+
+
+def count_classes(pictures: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """Count the pictures of each class by origin and by split.
+
+    Args:
+        pictures: what `split` returned.
+        minimum: fewest pictures of a class.
+
+    Returns:
+        A row a class with the columns of data/class_counts.csv, sorted by class.
+    """
+    library = pictures[pictures["set"] == "library"]
+    origins = pd.crosstab(library["class_name"], library["origin"]).reindex(columns=TRAINABLE, fill_value=0)
+    sides = pd.crosstab(library["class_name"], library["split"].fillna("unused"))
+    sides = sides.reindex(columns=["train", "validation", "test", "unused"], fill_value=0)
+    training = library[library["split"] == "train"]
+    by_origin = pd.crosstab(training["class_name"], "train_" + training["origin"])
+    counts = pd.concat([origins, sides, by_origin], axis=1).reindex(origins.index).sort_index()
+    counts = counts.reindex(columns=[name for name in COUNT_COLUMNS if name in counts or name.startswith("train_")])
+    counts = counts.fillna(0).astype(int)
+    included = counts["train"] > 0
+    few = [f"{row.real} real and as many others as the cap allows: fewer than {minimum}" for row in counts.itertuples()]
+    counts["included"] = included
+    counts["why_out"] = pd.Series(few, index=counts.index).where(~included, "")
+    return counts.rename_axis("class_name").reset_index()[list(COUNT_COLUMNS)]
+
+
+def check(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
+    """Refuse what cannot be trained on, and what would be a leak.
+
+    Raises:
+        InputError: fewer than two classes are left.
+        ValueError: a group stands on two sides, which is a bug of this stage.
+    """
+    if counts["included"].sum() < 2:
+        largest = counts.assign(total=counts["real"] + counts["staged"] + counts["synthetic"]).nlargest(3, "total")
+        sizes = ", ".join(f"{row.class_name} {row.total}" for row in largest.itertuples()) or "none at all"
+        raise InputError(
+            f"{counts['included'].sum()} classes reach split.minimum, and a model needs two; the largest: {sizes}. "
+            "Add pictures, merge sub-classes in data/classes.yaml, or lower split.minimum in params.yaml."
+        )
+    sides = pictures.dropna(subset="split").drop_duplicates(["group", "set", "split"])
+    library = sides[sides["set"] == "library"]
+    leaks = set(library.loc[library["group"].duplicated(), "group"]) | (
+        set(library["group"]) & set(sides.loc[sides["set"] != "library", "group"])
+    )
+    if leaks:
+        raise ValueError(f"groups stand on two sides: {sorted(leaks)[:5]}")
+
+
+def _hashes(purpose: str, image_ids: Iterable[str]) -> list[str]:
+    return [hashlib.sha256(f"{purpose} {image_id}".encode()).hexdigest() for image_id in image_ids]
+
+
+def main() -> None:
+    """Run the stage."""
+    params, dedup = _params.read(_params.Split), _params.read(_params.Dedup)
+    images = IMAGES.read()
+    lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
+
+    trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance)
+    pictures = split(images, trained, params)
+    counts = count_classes(pictures, params.minimum)
+    check(pictures, counts)
+
+    SPLITS.write(pictures.dropna(subset="split"))
+    with whole(CLASS_COUNTS) as partial:
+        counts.to_csv(partial, index=False, lineterminator="\n")
+    _log(pictures, counts)
+
+
+def _log(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
+    for row in counts[~counts["included"]].itertuples():
+        log.info("split: class %s is out: %s", row.class_name, row.why_out)
+    for row in counts[counts["included"] & (counts["validation"] == 0)].itertuples():
+        log.warning("split: class %s has no picture to validate with: only staged or trained-on ones", row.class_name)
+    barred = pictures[(pictures["set"] != "library") & pictures["seen"]]
+    for path in barred["path"].head(20):
+        log.warning("split: data/%s is left out of its benchmark: an ancestor was trained on it", path)
+    log.info(
+        "split: %d of %d classes; %s; %d benchmark pictures left out",
+        counts["included"].sum(),
+        len(counts),
+        ", ".join(f"{number} {side}" for side, number in pictures["split"].value_counts(sort=False).items()),
+        len(barred),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
