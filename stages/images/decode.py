@@ -6,7 +6,8 @@ from io import BytesIO
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+# Several-picture JPEGs (MPO) are opened as JPEG; Pillow knows no MPO of its own to open.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 class UnreadableError(ValueError):
