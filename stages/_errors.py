@@ -8,7 +8,9 @@ Every one of these is shown as one message, without a traceback, and ends the co
     ├── InstructionError   classes.yaml, decisions or confused pairs: a line that cannot be obeyed
     ├── InputError         pictures, tables or folders that are absent, empty or not what they should be
     ├── BaseError          data/base: another network, another input size, a checksum that does not hold
-    └── TrainingError      training cannot go on: the loss is not a number, memory or disk is full
+    ├── TrainingError      training cannot go on: the loss is not a number, memory or disk is full
+    ├── RepositoryError    git or DVC stand in the way: uncommitted changes, a stale dvc.lock, a tag that is there already
+    └── GateError          the model did not pass its gate
 
 A message says what is wrong, what was expected, what came, and what to do about it.
 """
@@ -36,3 +38,11 @@ class BaseError(RetrainError):
 
 class TrainingError(RetrainError):
     """Training cannot go on."""
+
+
+class RepositoryError(RetrainError):
+    """The state of git or of DVC does not allow what was asked for."""
+
+
+class GateError(RetrainError):
+    """The model did not pass its gate."""

@@ -1,0 +1,170 @@
+"""Open the next cycle: the promoted release becomes the base that the next model starts from and is compared with.
+
+    python -m serving.next_cycle
+
+The release is read from what the tag's commit names, out of DVC's cache or else its remote, never out of the workspace.
+Its files keep their digests, so that a push sends none of them again.
+
+Reads: the tag model-NNN, NNN being export.version: its dvc.lock, data/model/, data/shards/index.parquet and
+    data/scores/metrics.json
+Writes: data/base/ (model/, shards/index.parquet, metrics.json, version.json), data/base.dvc, params.yaml
+    (export.version, one higher), one commit
+Params: export
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from serving.promote import METRICS, tag_name
+from stages import _params
+from stages._command import run
+from stages._errors import RepositoryError
+from stages._outputs import write_json
+from stages._repository import as_before_on_failure, dvc_add, git, require_committed, require_root
+from stages.tables.shards import INDEX
+
+log = logging.getLogger(__name__)
+
+BASE = "data/base"
+MODEL = "data/model"
+_TAG = re.compile(r"model-(\d{3})")
+
+
+def require_promoted(version: int, promoted: Collection[int], shallow: bool) -> None:
+    """Refuse to open a cycle but from the newest promoted model, which must be the one of this cycle.
+
+    Args:
+        version: of this cycle, `export.version`.
+        promoted: the versions that tags of this clone name.
+        shallow: the clone has part of the history only.
+
+    Raises:
+        RepositoryError: the version was not promoted, a later one was, or its tag is not here.
+    """
+    newest = max(promoted, default=0)
+    if newest > version:
+        raise RepositoryError(
+            f"{tag_name(newest)} is promoted, but export.version in params.yaml is {version}: this commit is of an "
+            "older cycle. `git pull` brings the newer one."
+        )
+    if newest < version:
+        # In a whole clone, --depth would cut the history off.
+        fetch = "git fetch --tags --depth 1" if shallow else "git fetch --tags"
+        opened = f" after {tag_name(newest)}: its cycle is open already, train" if newest else ": train"
+        raise RepositoryError(
+            f"there is no tag {tag_name(version)} here. If the model was promoted elsewhere, `{fetch}` brings the tag. "
+            f"If not, version {version} is still being made{opened} it (`make repro`) and promote it (`make promote`)."
+        )
+
+
+def raise_version(params: str) -> str:
+    """Raise export.version by one and leave every other character as it is.
+
+    Args:
+        params: text of params.yaml, which has been read through the typed parameters before.
+    """
+    root = yaml.compose(params, Loader=yaml.SafeLoader)
+    node = _value(_value(root, "export"), "version")
+    return params[: node.start_mark.index] + str(yaml.safe_load(node.value) + 1) + params[node.end_mark.index :]
+
+
+def fetch_release(tag: str, folder: Path) -> None:
+    """Write a promoted release's model, shards' index and metrics as its commit names them.
+
+    Args:
+        tag: of the release; its commit is in this clone.
+        folder: where the files go, in the layout of data/base.
+
+    Raises:
+        RepositoryError: a file is neither in the cache nor on the remote, cannot be fetched, or is damaged.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.repo import Repo
+
+    try:
+        # The remote of today: where it was when the tag was made need not hold any more.
+        with Repo() as workspace:
+            config = {section: workspace.config[section] for section in ("core", "remote")}
+        release = DVCFileSystem(rev=tag, config=config)
+        model = release.find(MODEL)
+        if not model:
+            raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
+        wanted = {path: str(PurePosixPath("model", PurePosixPath(path).relative_to(MODEL))) for path in model}
+        wanted |= {INDEX.path: "shards/index.parquet", METRICS: "metrics.json"}
+        for path, place in wanted.items():
+            _fetch(release, path, folder / place)
+    except RepositoryError:
+        raise
+    except Exception as error:  # each remote's client raises what it likes; the words are passed on
+        raise RepositoryError(
+            f"the release {tag} cannot be read from DVC's cache or remote: {error}. "
+            "`dvc remote list` shows the remote; `dvc push` on the machine that made the model brings it there."
+        ) from error
+
+
+def _fetch(release: Any, path: str, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    release.get_file(path, str(place))
+    expected = release.info(path).get("md5")  # none for what git holds
+    if expected:
+        with place.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != expected:
+            raise RepositoryError(
+                f"{path} of the release is damaged in DVC's cache or remote: its MD5 should be {expected} and is "
+                f"{found}. Take {expected[:2]}/{expected[2:]} out of .dvc/cache/files/md5, or push it there anew."
+            )
+
+
+def _value(node: yaml.Node | None, name: str) -> yaml.Node:
+    if not isinstance(node, yaml.MappingNode):
+        raise TypeError(f"no mapping with {name}")
+    values: dict[str, yaml.Node] = {key.value: value for key, value in node.value}
+    return values[name]
+
+
+def _promoted_versions(tags: Sequence[str]) -> list[int]:
+    return [int(found[1]) for found in map(_TAG.fullmatch, tags) if found]
+
+
+def main() -> None:
+    """Run the command."""
+    version = _params.read(_params.Export).version
+    tag = tag_name(version)
+    require_root()
+    require_committed()
+    shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
+    require_promoted(version, _promoted_versions(git("tag", "--list").splitlines()), shallow)
+
+    with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
+        release = Path(folder) / "base"
+        fetch_release(tag, release)
+        write_json(release / "version.json", {"version": version, "tag": tag})
+        with as_before_on_failure([BASE], [f"{BASE}.dvc", _params.PATH]):
+            _open_cycle(release, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
+
+    log.info(
+        "next: the base is %s, export.version is %d. Next: `git push`, `dvc push`; change pictures, then `make repro`.",
+        tag,
+        version + 1,
+    )
+
+
+def _open_cycle(release: Path, subject: str) -> None:
+    params = Path(_params.PATH)
+    params.write_bytes(raise_version(params.read_bytes().decode()).encode())
+    _params.read(_params.Export)
+    release.rename(BASE)
+    dvc_add([BASE])
+    git("commit", "--quiet", "--message", subject, "--", _params.PATH, f"{BASE}.dvc")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,117 @@
+"""git and DVC as commands use them: run in the repository's root, and refused with a message that says what to do."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from stages._errors import RepositoryError
+
+
+def git(*arguments: str, text: str | None = None) -> str:
+    """Run git.
+
+    Args:
+        arguments: of the command.
+        text: what it reads from its standard input.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        RepositoryError: git refused; the message has its words.
+    """
+    command = ["git", "-c", "core.quotePath=false", *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode:
+        raise RepositoryError(f"`git {arguments[0]}` failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def dvc_add(folders: Sequence[str]) -> None:
+    """Put folders under DVC, or what they hold now in place of what they held; DVC's progress is shown on a terminal.
+
+    Raises:
+        RepositoryError: DVC refused.
+    """
+    command = [sys.executable, "-m", "dvc", "add", *folders]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE)
+    if done.returncode:
+        words = (done.stderr or b"its words are above").decode(errors="replace").strip()
+        raise RepositoryError(f"`dvc add {' '.join(folders)}` failed: {words}")
+
+
+def require_root() -> None:
+    """Refuse to work anywhere but in the root of a git repository.
+
+    Raises:
+        RepositoryError: this folder is in no git repository, or is not its root.
+    """
+    try:
+        root = git("rev-parse", "--show-toplevel").rstrip("\n")
+    except RepositoryError:
+        raise RepositoryError(
+            "this folder is not in a git repository: git and DVC keep what was promoted, so run this in a clone "
+            "(`git init`, then a commit, makes one of a plain copy)."
+        ) from None
+    if Path(root).resolve() != Path.cwd().resolve():
+        raise RepositoryError(f"this is not the root of the git repository: run it in {root}.")
+
+
+def require_committed(paths: Sequence[str] = ()) -> None:
+    """Refuse a tree with changes that are not committed, files unknown to git included.
+
+    Args:
+        paths: where to look; everywhere by default.
+
+    Raises:
+        RepositoryError: there are some.
+    """
+    changes = git("status", "--porcelain", "--untracked-files=all", "--", *paths).splitlines()
+    if changes:
+        raise RepositoryError(
+            f"{len(changes)} files are changed and not committed: {_listed(line[3:] for line in changes)}. "
+            "Commit them, or take the changes back (`git status` shows them)."
+        )
+
+
+@contextmanager
+def as_before_on_failure(folders: Sequence[str], files: Sequence[str]) -> Iterator[None]:
+    """Run a block after whose failure, or interruption, folders and files are what they were before.
+
+    Args:
+        folders: are moved aside, so that the block finds them absent; deleted when it succeeds.
+        files: stay where they are; small enough to be kept in memory. An absent one is absent again.
+    """
+    contents = {Path(file): Path(file).read_bytes() if Path(file).is_file() else None for file in files}
+    with TemporaryDirectory(dir=".", prefix="before-", suffix=".partial") as aside:
+        moved = {Path(folder): Path(aside) / str(number) for number, folder in enumerate(folders)}
+        for folder, place in moved.items():
+            if folder.exists():
+                folder.rename(place)
+        try:
+            yield
+        except BaseException:
+            _put_back(moved, contents)
+            raise
+
+
+def _put_back(moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
+    for folder, place in moved.items():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        if place.exists():
+            place.rename(folder)
+    for file, content in contents.items():
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_bytes(content)
+
+
+def _listed(names: Iterable[str], most: int = 5) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

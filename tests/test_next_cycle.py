@@ -1,0 +1,208 @@
+"""The next cycle: the base becomes the promoted release, once, whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import repositories
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from repositories import ROOT, commit, dvc, run, surroundings, write
+
+from serving.next_cycle import main, raise_version, require_promoted
+from stages._errors import ParameterError, RepositoryError
+
+RELEASE = {
+    "data/base/metrics.json",
+    "data/base/model/model.json",
+    "data/base/model/model.weights.h5",
+    "data/base/shards/index.parquet",
+    "data/base/version.json",
+}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clone = repositories.make(tmp_path_factory.mktemp("next"))
+    with surroundings(clone):
+        run("git", "tag", "--annotate", "model-001", "--message", "promoted")
+    return clone.parent
+
+
+@pytest.fixture
+def clone(template: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(template, tmp_path / "world")
+    with surroundings(tmp_path / "world" / "clone"):
+        yield tmp_path / "world" / "clone"
+
+
+def files(folder: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def state() -> tuple[dict[str, bytes], bytes, bytes, str]:
+    kept = (Path("data/base.dvc").read_bytes(), Path("params.yaml").read_bytes())
+    return files("data/base"), *kept, run("git", "status", "--porcelain") + run("git", "rev-parse", "HEAD")
+
+
+def test_the_base_is_the_release_and_the_version_is_one_higher_in_one_clean_commit(clone: Path) -> None:
+    before = run("git", "rev-parse", "HEAD")
+    main()
+    assert set(files("data/base")) == RELEASE
+    assert json.loads(Path("data/base/version.json").read_text()) == {"version": 1, "tag": "model-001"}
+    assert Path("data/base/model/model.weights.h5").read_bytes() == b"a boot"
+    assert run("git", "rev-parse", "HEAD~1") == before
+    assert run("git", "show", "--format=%s", "--name-only").split("\n") == [
+        "Open the cycle of model-002: the base is model-001",
+        "",
+        "data/base.dvc",
+        "params.yaml",
+        "",
+    ]
+    assert run("git", "status", "--porcelain") == ""
+    with pytest.raises(RepositoryError, match=r"no tag model-002 here.*after model-001: its cycle is open already"):
+        main()
+
+
+def test_the_release_comes_from_the_tag_not_from_the_workspace(clone: Path) -> None:
+    write("data/model/model.weights.h5", "another model")
+    write("data/scores/metrics.json", "{}")
+    Path("dvc.lock").unlink()
+    commit("Another model since")
+    main()
+    assert json.loads(Path("data/base/metrics.json").read_text()) == repositories.METRICS
+    assert Path("data/base/model/model.weights.h5").read_bytes() == b"a boot"
+
+
+def test_a_depth_1_clone_fetches_the_tag_and_the_release_and_pushes_only_what_is_new(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("README.md", "later")
+    commit("Later")
+    run("git", "clone", "--quiet", "--depth=1", clone.as_uri(), "../shallow")
+    monkeypatch.chdir("../shallow")
+    with pytest.raises(RepositoryError, match="`git fetch --tags --depth 1` brings the tag"):
+        main()
+    run("git", "fetch", "--quiet", "--tags", "--depth", "1")
+    main()
+    assert set(files("data/base")) == RELEASE
+    assert not Path("data/library").exists()
+    pushed = set(files("../remote"))
+    dvc("push", "data/base.dvc")
+    contents = [content for path, content in files("../remote").items() if path not in pushed]
+    assert len(contents) == 3  # the version, the folder's listing, and the metrics, which git held so far
+    assert not {b"a boot", b"index\n", b"tar\n"} & set(contents)
+
+
+def test_a_remote_that_was_named_after_the_tag_is_used(clone: Path) -> None:
+    write(".dvc/config", "['remote \"elsewhere\"']\n    url = ../../moved\n[core]\n    remote = elsewhere\n")
+    commit("The remote moved")
+    shutil.move("../remote", "../moved")
+    shutil.rmtree(".dvc/cache")
+    main()
+    assert set(files("data/base")) == RELEASE
+
+
+def test_what_is_nowhere_leaves_everything_as_it_was(clone: Path) -> None:
+    shutil.rmtree("../remote")
+    shutil.rmtree(".dvc/cache")
+    before = state()
+    with pytest.raises(RepositoryError, match=r"release model-001 cannot be read .*`dvc push` on the machine"):
+        main()
+    assert state() == before
+    assert not list(Path().glob("*.partial"))
+
+
+def test_a_damaged_object_is_noticed(clone: Path) -> None:
+    for path, content in files(".dvc/cache").items():
+        if content == b"a boot":
+            Path(path).chmod(0o644)
+            Path(path).write_bytes(b"a b0ot")
+    before = state()
+    with pytest.raises(RepositoryError, match=r"data/model/model.weights.h5 of the release is damaged"):
+        main()
+    assert state() == before
+
+
+def test_a_commit_that_git_refuses_leaves_everything_as_it_was(clone: Path) -> None:
+    hook = write(".git/hooks/pre-commit", "#!/bin/sh\necho not on Fridays >&2\nexit 1\n")
+    hook.chmod(0o755)
+    before = state()
+    with pytest.raises(RepositoryError, match="`git commit` failed: not on Fridays"):
+        main()
+    assert state() == before
+    assert Path("data/base").is_dir()
+
+
+def test_a_dvc_add_that_fails_leaves_everything_as_it_was(clone: Path) -> None:
+    Path("data/base.dvc").write_text("outs: nonsense\n")
+    commit("A broken file")
+    before = state()
+    with pytest.raises(RepositoryError, match=r"`dvc add data/base` failed: .*base.dvc"):
+        main()
+    assert state() == before
+
+
+def test_the_last_version_number_is_refused_before_it_is_passed(clone: Path) -> None:
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("version: 1 ", "version: 999 "))
+    commit("Many cycles later")
+    run("git", "tag", "model-999")
+    before = state()
+    with pytest.raises(ParameterError, match=r"export.version: .*less than or equal to 999"):
+        main()
+    assert state() == before
+
+
+def test_a_dirty_tree_is_refused(clone: Path) -> None:
+    write("notes.txt", "mine")
+    with pytest.raises(RepositoryError, match=r"not committed: notes.txt. Commit them"):
+        main()
+
+
+def test_a_tag_without_a_model_is_refused(clone: Path) -> None:
+    root = run("git", "commit-tree", "-m", "empty", run("git", "hash-object", "-w", "-t", "tree", "/dev/null").strip())
+    run("git", "tag", "--force", "model-001", root.strip())
+    with pytest.raises(RepositoryError, match="model-001"):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("version", "promoted", "shallow", "words"),
+    [
+        (1, [], False, r"no tag model-001 here.*`git fetch --tags` brings.*still being made: train it"),
+        (1, [], True, r"`git fetch --tags --depth 1` brings"),
+        (3, [1, 2], False, r"no tag model-003.*after model-002: its cycle is open already"),
+        (2, [1, 2, 3], False, r"model-003 is promoted, but export.version in params.yaml is 2.*git pull"),
+    ],
+)
+def test_only_the_newest_promoted_model_opens_a_cycle(
+    version: int, promoted: list[int], shallow: bool, words: str
+) -> None:
+    with pytest.raises(RepositoryError, match=words):
+        require_promoted(version, promoted, shallow)
+
+
+def test_the_promoted_model_of_this_cycle_opens_the_next() -> None:
+    require_promoted(2, [1, 2], shallow=False)
+
+
+@given(version=st.integers(1, 998))
+def test_raising_the_version_changes_its_digits_and_nothing_else(version: int) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start = text.index("version: ", text.index("\nexport:")) + len("version: ")
+    rest = text[start:].lstrip("0123456789")
+    assert raise_version(text[:start] + str(version) + rest) == text[:start] + str(version + 1) + rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["export: {version: 7}", "version: 1\r\nexport:\r\n  version: 7   # r\u00e4ise\r\n", "export:\n  'version': 7\n"],
+)
+def test_the_version_is_found_however_it_is_written(text: str) -> None:
+    raised = raise_version(text)
+    assert yaml.safe_load(raised)["export"]["version"] == 8
+    assert raised == text.replace("7", "8")
