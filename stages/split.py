@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages import _params
 from stages._base import has_base
@@ -158,8 +159,9 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
         raise ValueError(f"groups stand on two sides: {sorted(leaks)[:5]}")
 
 
-def _hashes(purpose: str, image_ids: Iterable[str]) -> list[str]:
-    return [hashlib.sha256(f"{purpose} {image_id}".encode()).hexdigest() for image_id in image_ids]
+def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
+    digests = (hashlib.sha256(f"{purpose} {image_id}".encode()).digest() for image_id in image_ids)
+    return np.array([int.from_bytes(digest[:8]) for digest in digests], dtype=np.uint64)
 
 
 def main() -> None:

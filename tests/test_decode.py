@@ -1,0 +1,84 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pictures import draw
+from PIL import Image
+
+from stages.images.decode import UnreadableError, decode
+
+LIMIT = 10**8
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "AVIF"])
+def test_every_named_format_is_read_and_its_name_given(kind):
+    image, name = decode(saved(draw(1), kind), LIMIT)
+    assert (image.mode, image.size, name) == ("RGB", (40, 30), kind)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright_by_its_exif_tag(orientation):
+    upright = draw(1)
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    image, _ = decode(saved(stored, "PNG", exif=exif), LIMIT)
+    assert np.array_equal(np.asarray(image), np.asarray(upright))
+
+
+def test_cmyk_grey_palette_and_16_bits_become_rgb():
+    assert decode(saved(draw(1).convert("CMYK"), "JPEG"), LIMIT)[0].mode == "RGB"
+    assert decode(saved(draw(1).convert("L"), "PNG"), LIMIT)[0].mode == "RGB"
+    assert decode(saved(draw(1).convert("P"), "PNG"), LIMIT)[0].mode == "RGB"
+    deep = Image.fromarray(np.full((4, 4), 32896, dtype=np.uint16))
+    assert decode(saved(deep, "PNG"), LIMIT)[0].getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_what_is_transparent_becomes_black():
+    image = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
+    assert decode(saved(image, "PNG"), LIMIT)[0].getpixel((0, 0)) == (0, 0, 0)
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    assert decode(saved(palette, "PNG", transparency=1), LIMIT)[0].getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_an_animation_gives_its_first_frame():
+    data = saved(draw(1), "GIF", save_all=True, append_images=[draw(2), draw(3)])
+    still, _ = decode(saved(draw(1), "GIF"), LIMIT)
+    assert np.abs(np.asarray(decode(data, LIMIT)[0], int) - np.asarray(still, int)).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"plain text, not a picture", "not a picture in one of the formats JPEG"),
+        (saved(draw(1), "JPEG")[:-100], "OSError: image file is truncated"),
+        (saved(draw(1), "PNG")[:700], "OSError"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture in one of the formats"),
+        (saved(Image.new("1", (30_000, 30_000)), "PNG"), "900000000 pixels|30000 x 30000 pixels are more than"),
+    ],
+)
+def test_what_is_no_whole_picture_is_refused_with_the_reason(data, message):
+    with pytest.raises(UnreadableError, match=message):
+        decode(data, LIMIT)
+
+
+def test_a_picture_over_the_limit_is_refused_before_it_is_decoded():
+    with pytest.raises(UnreadableError, match="40 x 30 pixels are more than fingerprint.max_pixels \\(1000\\) allows"):
+        decode(saved(draw(1), "PNG"), 1000)

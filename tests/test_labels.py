@@ -1,0 +1,179 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages._errors import InputError, InstructionError
+from stages.labels.classes import Classes, read_classes
+from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
+from stages.labels.labelling import label, list_sub_classes
+
+A, B, C = ("a" * 32, "b" * 32, "c" * 32)
+FOLDERS = ["cat", "kitten", "dog", "dog_staged", "bird's “nest” 鳥", "odd"]
+
+
+def classes_of(tmp_path, text):
+    (tmp_path / "classes.yaml").write_text(text)
+    return read_classes(tmp_path / "classes.yaml", FOLDERS)
+
+
+def test_an_empty_file_makes_every_folder_a_real_class(tmp_path):
+    classes = classes_of(tmp_path, "# nothing yet\n")
+    assert classes.class_names == {name: name for name in FOLDERS}
+    assert set(classes.origins.values()) == {"real"}
+
+
+def test_sub_classes_merge_and_have_origins(tmp_path):
+    classes = classes_of(
+        tmp_path,
+        "merge:\n  feline: [cat, kitten]\n  dog: [dog, dog_staged]\n"
+        "origin:\n  staged: [dog_staged]\n  unknown: [odd]\n",
+    )
+    assert classes.class_names["kitten"] == "feline"
+    assert (classes.class_names["dog_staged"], classes.origins["dog_staged"]) == ("dog", "staged")
+    assert (classes.class_names["odd"], classes.origins["odd"]) == (None, "unknown")
+    assert classes.of_benchmark("cat") == "feline"
+    assert classes.of_benchmark("feline") == "feline"
+    assert classes.of_benchmark("zebra") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("merge:\n  feline: [cat, lion]\n", "line 2: there is no folder data/library/lion. Correct the name"),
+        ("merge:\n  feline: [cat]\n  pet: [cat]\n", "line 3: cat is named under feline already"),
+        ("origin:\n  staged: [cat]\n  synthetic: [cat]\n", "line 3: cat is named under staged already"),
+        ("merge:\n  cat: [kitten]\n", "the class cat has the name of a folder that does not belong to it"),
+        ("merged:\n  feline: [cat]\n", "line 1: expected the heading merge or origin, got 'merged'"),
+        ("origin:\n  fake: [cat]\n", "line 2: expected staged, synthetic or unknown, got 'fake'"),
+        ("merge:\n  feline: cat\n", "line 2: expected a list of sub-classes"),
+        ("merge:\n  feline: [cat]\n  feline: [kitten]\n", "line 3: feline stands here a second time"),
+        ("- cat\n", "line 1: expected `name: ...` entries"),
+        ("merge: {", "is not YAML"),
+    ],
+)
+def test_a_wrong_line_of_classes_yaml_is_named(tmp_path, text, message):
+    with pytest.raises(InstructionError, match=message):
+        classes_of(tmp_path, text)
+
+
+def test_an_absent_classes_yaml_says_that_an_empty_one_will_do(tmp_path):
+    with pytest.raises(InstructionError, match="an empty file will do"):
+        read_classes(tmp_path / "classes.yaml", FOLDERS)
+
+
+def decisions_of(tmp_path, *lines, person="ann"):
+    (tmp_path / f"{person}.csv").write_text("\n".join(["image_id,decision,value,on,why", *lines, ""]))
+    return read_decisions(tmp_path, FOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("abc,keep,,2026-01-01T00:00:00.000Z,", "ann.csv, line 2: expected an image_id of 32 hex digits, got 'abc'"),
+        (f"{A},kepe,,2026-01-01T00:00:00.000Z,", "line 2: expected one of keep, remove, relabel, undo, .*got 'kepe'"),
+        (f"{A},relabel,lion,2026-01-01T00:00:00.000Z,", "line 2: 'lion' is not a sub-class"),
+        (f"{A},distinct,,2026-01-01T00:00:00.000Z,", "line 2: distinct needs the other picture's image_id"),
+        (f"{A},duplicate,{A},2026-01-01T00:00:00.000Z,", "line 2: duplicate needs the other picture's image_id"),
+        (f"{A},keep,,yesterday,", "line 2: expected a time in UTC such as 2026-11-02T09:15:00.000Z, got 'yesterday'"),
+        (f"{A},keep,,2026-01-01T00:00:00.000+02:00,", "line 2: expected a time in UTC"),
+        (f"{A},keep", "line 2: expected 5 fields"),
+        (f'{A},keep,,2026-01-01T00:00:00.000Z,"open', "line 2: no CSV"),
+    ],
+)
+def test_a_wrong_decision_is_named(tmp_path, line, message):
+    with pytest.raises(InstructionError, match=message):
+        decisions_of(tmp_path, line)
+
+
+def test_a_file_with_another_header_is_refused(tmp_path):
+    (tmp_path / "bob.csv").write_text("image,what\n")
+    with pytest.raises(InstructionError, match="bob.csv, line 1: expected image_id,decision,value,on,why"):
+        read_decisions(tmp_path, FOLDERS)
+
+
+def test_a_union_merge_s_repeated_header_and_lines_do_not_matter(tmp_path):
+    line = f"{A},remove,,2026-01-01T00:00:00.000Z,blurred"
+    once = settle(decisions_of(tmp_path, line))
+    assert settle(decisions_of(tmp_path, line, "image_id,decision,value,on,why", "", line)) == once
+
+
+def said(day, person, image_id, decision, value=""):
+    return Decision(datetime(2026, 1, day, tzinfo=UTC), person, day, image_id, decision, value, "")
+
+
+def test_the_latest_counts():
+    assert settle([said(1, "ann", A, "remove"), said(2, "bob", A, "keep")]).kept == {A}
+    assert settle([said(1, "ann", A, "keep"), said(2, "bob", A, "remove")]).removed == {A}
+    assert settle([said(1, "ann", A, "remove"), said(2, "ann", A, "relabel", "cat")]).removed == set()
+    assert settle([said(1, "ann", A, "relabel", "cat"), said(2, "ann", A, "relabel", "dog")]).relabelled == {A: "dog"}
+    assert settle([said(1, "ann", A, "duplicate", B), said(2, "bob", B, "distinct", A)]).distinct == {(A, B)}
+
+
+def test_a_kept_picture_keeps_its_new_label():
+    verdicts = settle([said(1, "ann", A, "relabel", "cat"), said(2, "ann", A, "keep")])
+    assert (verdicts.relabelled, verdicts.kept) == ({A: "cat"}, {A})
+
+
+def test_undo_withdraws_everything_before_it_and_nothing_after():
+    before = [said(1, "ann", A, "relabel", "cat"), said(2, "bob", A, "remove"), said(3, "ann", B, "distinct", A)]
+    assert settle([*before, said(4, "ann", A, "undo")]) == settle([])
+    assert settle([*before, said(4, "ann", A, "undo"), said(5, "bob", A, "keep")]).kept == {A}
+
+
+def test_people_who_differ_are_listed_and_those_who_agree_are_not():
+    differ = [said(1, "ann", A, "remove"), said(2, "bob", A, "keep")]
+    agree = [said(3, "ann", B, "distinct", C), said(4, "bob", C, "distinct", B)]
+    assert list(settle([*differ, *agree]).disputed) == differ
+    assert settle([*differ, said(5, "ann", A, "keep")]).disputed == ()
+
+
+DECISIONS = st.builds(
+    said,
+    st.integers(1, 28),
+    st.sampled_from(["ann", "bob"]),
+    st.sampled_from([A, B]),
+    st.sampled_from([*OF_ONE, *OF_TWO]),
+    st.just(C),
+)
+
+
+@given(st.lists(DECISIONS), st.lists(DECISIONS))
+def test_settling_is_the_same_for_repeats_and_any_split_into_files(some, more):
+    assert settle(sorted([*some, *more])) == settle(sorted([*more, *some, *some]))
+
+
+def fingerprints(*paths):
+    ids = [f"{number:032x}" for number in range(len(paths))]
+    return pd.DataFrame({"path": paths, "image_id": ids, "error": None})
+
+
+PLAIN = Classes({"cat": "cat", "dog": "dog", "odd": None}, {"cat": "real", "dog": "staged", "odd": "unknown"})
+
+
+def test_a_label_is_the_folder_s_unless_a_person_said_another():
+    table = fingerprints(
+        "library/cat/1.png", "library/dog/deep/2.png", "benchmarks/hard/dog/3.png", "benchmarks/out_of_scope/cat/4.png",
+        "library/stray.png", "unlabelled/5.png", "library/odd/6.png",
+    )  # fmt: skip
+    verdicts = settle([said(1, "ann", table["image_id"][0], "relabel", "dog")])
+    rows = label(table, PLAIN, verdicts)
+    assert rows["set"].tolist() == ["library", "library", "hard", "out_of_scope", "library", "library"]
+    assert rows["class_name"].fillna("-").tolist() == ["dog", "dog", "dog", "-", "-", "-"]
+    assert rows["origin"].fillna("-").tolist() == ["staged", "staged", "real", "real", "-", "unknown"]
+    assert list_sub_classes(table["path"]) == ["cat", "dog", "odd"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("benchmarks/hard/zebra/1.png", "there is no class zebra"),
+        ("benchmarks/hard/1.png", "stands in no class: expected data/benchmarks/<benchmark>/<class>/1.png"),
+        ("benchmarks/test/cat/1.png", "test is the name of a split"),
+    ],
+)
+def test_a_benchmark_s_folder_that_is_no_class_is_named(path, message):
+    with pytest.raises(InputError, match=message):
+        label(fingerprints("library/cat/0.png", path), PLAIN, settle([]))

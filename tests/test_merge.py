@@ -1,0 +1,158 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import draw, save
+
+from stages import dedup, fingerprint, merge
+from stages._errors import InstructionError
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.images import IMAGES
+
+IDS = [f"{number:032x}" for number in range(12)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))))
+def test_a_group_has_one_name_and_holds_what_pairs_connect(pairs):
+    groups = merge.group_pictures(IDS, pairs)
+    assert all(groups[a] == groups[b] for a, b in pairs)
+    for group in set(groups.values()):
+        members = {image_id for image_id, name in groups.items() if name == group}
+        assert group == min(members)
+        reached, edge = set(), {group}
+        while edge:
+            reached |= edge
+            edge = {b for pair in pairs for a, b in (pair, pair[::-1]) if a in edge} - reached
+        assert reached == members
+
+
+def files(*rows):
+    columns = ["image_id", "set", "class_name", "origin", "kept", "pixels"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(
+        rank=range(len(frame)), error=None, removed=False, sub_class=frame["class_name"], group=frame["image_id"],
+        path=[f"library/{row}" for row in range(len(frame))],
+    )  # fmt: skip
+
+
+def reasons(rows, pairs):
+    return [None if pd.isna(reason) else reason for reason in merge.drop(rows, pairs)]
+
+
+def pairs_of(*pairs):
+    return pd.DataFrame(pairs, columns=["image_a", "image_b", "kind"])
+
+
+A, B, C, D = IDS[:4]
+
+
+def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
+    rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in (A, B, C, D)))
+    chain = pairs_of((A, B, "near"), (B, C, "near"), (C, D, "near"))
+    assert reasons(rows, chain) == [None, f"near-duplicate of {A}", None, f"near-duplicate of {C}"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1])))
+def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
+    rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in IDS))
+    dropped = merge.drop(rows, pairs_of(*((*pair, "near") for pair in set(pairs)))).isna()
+    kept = set(rows["image_id"][dropped])
+    for image_id in IDS:
+        beside = {b for pair in pairs for a, b in (pair, pair[::-1]) if a == image_id}
+        assert (image_id in kept) == (not any(other < image_id for other in beside & kept))
+        assert image_id not in kept or not beside & kept
+
+
+def test_near_pictures_of_two_classes_are_both_used():
+    rows = files((A, "library", "x", "real", False, "p"), (B, "library", "y", "real", False, "q"))
+    assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]
+
+
+def test_a_picture_that_a_person_keeps_stays_beside_its_near_duplicate():
+    rows = files((A, "library", "x", "real", False, "p"), (B, "library", "x", "real", True, "q"))
+    assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]
+
+
+def test_the_same_picture_in_two_classes_is_used_in_neither():
+    rows = files((A, "library", "x", "real", False, "p"), (B, "library", "y", "real", False, "p"))
+    assert reasons(rows, pairs_of((A, B, "identical"))) == [merge.CONFLICT] * 2
+    copies = files((A, "library", "x", "real", False, "p"), (A, "library", "y", "real", False, "p"))
+    assert reasons(copies, pairs_of()) == [merge.CONFLICT] * 2
+
+
+def test_a_person_who_keeps_one_of_two_says_which_class_is_right():
+    rows = files((A, "library", "x", "real", False, "p"), (B, "library", "y", "real", True, "p"))
+    assert reasons(rows, pairs_of((A, B, "identical"))) == [merge.CONFLICT, None]
+
+
+def test_a_library_picture_that_shows_what_a_benchmark_shows_is_dropped():
+    rows = files((A, "library", "x", "real", True, "p"), (B, "hard", "x", "real", False, "q"))
+    rows["group"] = A
+    assert reasons(rows, pairs_of((A, B, "near"))) == [merge.BENCHMARK, None]
+
+
+def test_one_picture_may_stand_in_two_benchmarks_but_once_in_each():
+    rows = files(*((A, name, "x", "real", False, "p") for name in ("easy", "hard", "hard")))
+    assert reasons(rows, pairs_of()) == [None, None, "the same file as data/library/1"]
+
+
+@pytest.fixture
+def planted(workspace):
+    for seed in range(6):
+        save(workspace / f"data/library/{'ab'[seed % 2]}/{seed}.png", seed)
+    draw(0).save(workspace / "data/library/b/zero again.png", compress_level=0)
+    draw(1).point(lambda value: min(255, value + 3)).save(workspace / "data/library/b/one brighter.png")
+    save(workspace / "data/benchmarks/hard/a/2.png", 2)
+    (workspace / "data/library/a/broken.jpg").write_bytes(b"no")
+    fingerprint.main()
+    dedup.main()
+    return workspace
+
+
+def used(workspace):
+    merge.main()
+    rows = IMAGES.read()
+    assert len(rows) == len(FINGERPRINTS.read())
+    return set(rows.loc[rows["dropped"].isna(), "path"])
+
+
+def test_main_drops_what_must_not_be_used_twice(planted, caplog):
+    caplog.set_level("INFO")
+    paths = used(planted)
+    assert {"library/a/0.png", "library/b/zero again.png", "library/a/2.png", "library/a/broken.jpg"}.isdisjoint(paths)
+    assert len({"library/b/1.png", "library/b/one brighter.png"} & paths) == 1
+    assert {"library/b/3.png", "library/a/4.png", "library/b/5.png", "benchmarks/hard/a/2.png"} <= paths
+    assert "2 dropped: label conflict" in caplog.text
+    assert "1 dropped: unreadable" in caplog.text
+
+
+def test_decisions_are_obeyed_and_disputes_are_listed(planted, caplog):
+    caplog.set_level("INFO")
+    ids = FINGERPRINTS.read().set_index("path")["image_id"]
+    lines = {
+        "ann": [
+            (ids["library/a/0.png"], "relabel", "b"),
+            (ids["library/b/3.png"], "remove", ""),
+            ("f" * 32, "keep", ""),
+        ],
+        "bob": [(ids["library/b/3.png"], "keep", "")],
+    }
+    for person, said in lines.items():
+        text = "".join(f"{','.join(line)},2026-01-0{1 + (person == 'bob')}T00:00:00.000Z,why\n" for line in said)
+        (planted / f"data/decisions/{person}.csv").write_text("image_id,decision,value,on,why\n" + text)
+    paths = used(planted)
+    assert len({"library/a/0.png", "library/b/zero again.png"} & paths) == 1
+    assert "library/b/3.png" in paths
+    disputes = pd.read_csv("data/disputes.csv")
+    assert disputes[["person", "decision", "counts"]].values.tolist() == [
+        ["ann", "remove", False],
+        ["bob", "keep", True],
+    ]
+    assert "decisions stand about 3 pictures, 1 of them not there now; 2 decisions are disputed" in caplog.text
+
+
+def test_a_broken_instruction_stops_the_stage_before_it_writes(planted):
+    (planted / "data/classes.yaml").write_text("merge:\n  x: [nowhere]\n")
+    with pytest.raises(InstructionError, match=r"data/classes\.yaml, line 2: there is no folder data/library/nowhere"):
+        merge.main()
+    assert not (planted / "data/images.parquet").exists()

@@ -1,0 +1,45 @@
+import pytest
+
+from stages import _params
+from stages._errors import ParameterError
+
+
+def edit(workspace, old, new):
+    path = workspace / "params.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_committed_parameters_are_read(workspace):
+    assert _params.read(_params.Split).minimum == 40
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "  minimum: 40",
+            "  minimun: 40",
+            r"split\.minimum is missing; split\.minimun is not a parameter \(misspelt\?\)",
+        ),
+        ("  minimum: 40", "  minimum: forty", r"split\.minimum: input should be a valid integer, got 'forty'"),
+        ("  minimum: 40", "  minimum: 1", r"split\.minimum: input should be greater than or equal to 2, got 1"),
+        ("  minimum: 40", "  minimum: 200", r"split: value error, minimum 200 is above maximum 125"),
+        ("split:", "spilt:", r"split is missing; spilt is not a parameter"),
+        ("codec: webp", "codec: jpeg", r"shard\.codec: input should be 'png' or 'webp', got 'jpeg'"),
+        ("rotation: 10.0", "rotation: 300.0", r"train\.augmentation\.rotation: .* less than or equal to 180"),
+        ("at_least: 0.80", "minimum: 0.80", r"gate\.rules\.0\.minimum is not a parameter"),
+        ("size: 32", "size: {", r"params\.yaml is not YAML"),
+    ],
+)
+def test_a_wrong_parameter_is_named(workspace, old, new, message):
+    edit(workspace, old, new)
+    with pytest.raises(ParameterError, match=message):
+        _params.read(_params.Split)
+
+
+def test_outside_the_repository_the_message_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="run this in the root of the repository"):
+        _params.read(_params.Split)

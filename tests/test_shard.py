@@ -1,0 +1,110 @@
+import hashlib
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import save
+from PIL import Image
+
+from stages import fingerprint, shard
+from stages._errors import InputError
+from stages._shards import ShardReader, write_shard
+from stages.images.letterbox import letterbox
+from stages.tables.shards import INDEX
+
+IDS = st.sets(st.integers(0, 40).map(lambda number: f"{number:032x}"))
+
+
+def index_of(plan):
+    rows = [(image_id, name) for name, members in plan for image_id in members]
+    return pd.DataFrame(rows, columns=["image_id", "shard"])
+
+
+@given(IDS, IDS, IDS, st.integers(1, 7))
+def test_kept_pictures_stay_new_ones_go_into_new_shards_and_only_shards_that_lost_one_change(base, gone, new, size):
+    before = shard.plan_shards(base, None, size)
+    here = (base - gone) | new
+    after = shard.plan_shards(here, index_of(before), size)
+    assert sorted(image_id for _, members in after for image_id in members) == sorted(here)
+    assert all(0 < len(members) <= size for _, members in after)
+    assert [name for name, _ in after] == sorted({name for name, _ in after})
+    now, then = dict(after), dict(before)
+    for name, members in then.items():
+        assert now.get(name, []) == [image_id for image_id in members if image_id in here]
+    assert {image_id for name, members in after if name not in then for image_id in members} == here - base
+
+
+def test_a_shard_is_a_tar_that_is_read_by_offset(tmp_path):
+    members = [("a.png", b"one"), ("b.png", b"two" * 500)]
+    places = write_shard(tmp_path / "0.tar", members)
+    data = (tmp_path / "0.tar").read_bytes()
+    assert [data[offset : offset + size] for offset, size in places] == [content for _, content in members]
+    with tarfile.open(tmp_path / "0.tar") as tar:
+        assert [(member.name, member.mtime, member.uid) for member in tar] == [("a.png", 0, 0), ("b.png", 0, 0)]
+
+
+@pytest.fixture
+def library(workspace):
+    for seed in range(7):
+        save(workspace / f"data/library/a/{seed}.png", seed, (40, 20 + seed))
+    save(workspace / "data/benchmarks/hard/a/again.png", 0, (40, 20))
+    save(workspace / "data/unlabelled/8.png", 8)
+    (workspace / "data/unlabelled/broken.png").write_bytes(b"no")
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("images: 1000", "images: 3"))
+    fingerprint.main()
+    return workspace
+
+
+def digests():
+    return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in Path("data/shards").iterdir()}
+
+
+def test_main_packs_every_readable_picture_once_letterboxed(library):
+    shard.main()
+    index = INDEX.read()
+    assert index["shard"].value_counts(sort=False).to_dict() == {"00000.tar": 3, "00001.tar": 3, "00002.tar": 2}
+    assert not list(library.glob("data/*.partial"))
+    path = library / "data/library/a/5.png"
+    with ShardReader("data/shards", index) as reader:
+        pixels = reader.read(hashlib.md5(path.read_bytes()).hexdigest())
+        assert reader.batch(index["image_id"][:2]).shape == (2, 32, 32, 3)
+    assert np.array_equal(pixels, letterbox(Image.open(path), 32))
+
+
+def test_after_a_release_new_pictures_leave_its_shards_as_they_are(library):
+    shard.main()
+    before = digests()
+    for name in ("model/model.weights.h5", "model/model.json", "model/classes.json", "model/lineage.parquet",
+                 "metrics.json", "version.json"):  # fmt: skip
+        path = library / "data/base" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    INDEX.write(INDEX.read(), "data/base/shards/index.parquet")
+    save(library / "data/library/b/9.png", 9)
+    fingerprint.main()
+    shard.main()
+    after = digests()
+    assert {name for name in after if after[name] != before.get(name)} == {"00003.tar", "index.parquet"}
+    assert before.keys() <= after.keys()
+
+
+def test_a_picture_that_vanished_since_it_was_fingerprinted_is_named(library):
+    (library / "data/library/a/3.png").unlink()
+    with pytest.raises(InputError, match=r"data/library/a/3\.png was readable and is not now: .*Run `dvc repro` again"):
+        shard.main()
+    assert not (library / "data/shards").exists()
+
+
+def test_a_shard_that_the_index_names_and_is_not_there_is_named(library):
+    shard.main()
+    (library / "data/shards/00001.tar").unlink()
+    with (
+        pytest.raises(InputError, match=r"data/shards/00001\.tar is not there.*dvc pull"),
+        ShardReader("data/shards", INDEX.read()),
+    ):
+        pass

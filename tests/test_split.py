@@ -1,0 +1,153 @@
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages import _params, split
+from stages._errors import BaseError, InputError
+from stages.tables.images import IMAGES
+from stages.tables.splits import SPLITS
+
+PARAMS = _params.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
+
+
+def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
+    origins = ["real"] * num_real + ["staged"] * num_staged + ["synthetic"] * num_synthetic
+    ids = [f"{number * 2654435761 % 2**64:032x}" for number in range(start, start + len(origins))]
+    return pd.DataFrame(
+        {"image_id": ids, "path": ids, "sub_class": class_name, "class_name": class_name, "origin": origins,
+         "set": "library", "group": ids, "dropped": None, "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64")}
+    )  # fmt: skip
+
+
+def sides(frame, trained=frozenset()):
+    rows = split.split(frame, set(trained), PARAMS)
+    return rows.set_index("image_id")["split"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "train", "validation", "test"),
+    [
+        ((9, 0, 0), 0, 0, 0),  # below the minimum
+        ((10, 0, 0), 9, 1, 0),
+        ((40, 0, 0), 23, 2, 15),  # the overflow tests
+        ((40, 30, 0), 23, 2, 15),  # enough real ones: none staged
+        ((8, 30, 30), 13, 2, 0),  # staged up to the cap
+        ((5, 4, 30), 13, 2, 0),  # then synthetic up to the cap
+        ((5, 4, 0), 0, 0, 0),
+        ((0, 30, 0), 15, 0, 0),  # nothing real to judge with
+    ],
+)
+def test_the_cut_offs_are_those_of_the_design(numbers, train, validation, test):
+    counts = sides(images(*numbers)).value_counts()
+    assert [counts.get(side, 0) for side in ("train", "validation", "test")] == [train, validation, test]
+
+
+def test_real_pictures_are_used_before_staged_and_those_before_synthetic():
+    frame = images(5, 4, 30)
+    used = frame[frame["image_id"].map(sides(frame)).notna().to_numpy()]
+    assert used["origin"].value_counts().to_dict() == {"real": 5, "staged": 4, "synthetic": 6}
+
+
+WORLDS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=3).map(
+    lambda sizes: pd.concat([images(*size, f"class {n}", 1000 * n) for n, size in enumerate(sizes)], ignore_index=True)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(WORLDS, st.randoms(use_true_random=False))
+def test_no_group_is_on_two_sides_and_what_was_trained_on_never_judges(frame, random):
+    if frame.empty:
+        return
+    names = frame["image_id"].tolist()
+    frame["group"] = [random.choice(names[max(0, row - 3) : row + 1]) for row in range(len(names))]
+    trained = set(random.sample(names, len(names) // 4))
+    result = split.split(frame, trained, PARAMS).dropna(subset="split")
+    assert (result.groupby("group")["split"].nunique() == 1).all()
+    judging = result[result["split"] != "train"]
+    assert not set(judging["group"]) & trained
+    assert (judging["origin"] == "real").all()
+    assert (result[result["split"] != "test"].groupby("class_name").size().between(10, 25)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(12, 80), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_adding_pictures_moves_hardly_any_other(number, added, random):
+    frame = images(number + added)
+    few = frame.iloc[sorted(random.sample(range(len(frame)), number))]
+    before, after = sides(few), sides(frame)
+    # A new picture takes at most one place in training, and at most one in validation.
+    assert (before != after.reindex(before.index)).sum() <= 3 * added
+
+
+@given(st.permutations(range(30)))
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_rows_does_not_matter(order):
+    frame = images(30)
+    pd.testing.assert_series_equal(sides(frame), sides(frame.iloc[list(order)]).reindex(frame["image_id"]))
+
+
+def test_what_was_trained_on_is_taken_first():
+    frame = images(60)
+    trained = set(frame["image_id"].tail(20))
+    assert (sides(frame, trained)[sorted(trained)] == "train").all()
+
+
+def lineage(*rows):
+    return pd.DataFrame(rows, columns=["image_id", "members", "phash"])
+
+
+def test_a_trained_picture_taints_its_group_of_then_and_of_now():
+    frame = images(5)
+    a, b, c, d, _ = frame["image_id"]
+    frame.loc[2, "group"] = d
+    assert split.trained_groups(frame, lineage((a, [a, b], 0), (c, [c], 0)), 0) == {a, b, d}
+
+
+def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_resembles_it():
+    frame = images(5)
+    near = int(frame["phash"][3]) ^ 0b101
+    assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 2) == {frame["image_id"][3]}
+    assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 1) == set()
+
+
+def benchmark(frame, name="hard"):
+    return frame.assign(set=name)
+
+
+def test_a_benchmark_picture_that_was_trained_on_no_longer_judges():
+    frame = benchmark(images(3))
+    assert sides(frame, {frame["image_id"][1]}).isna().tolist() == [False, True, False]
+
+
+def write(*frames):
+    IMAGES.write(pd.concat(frames, ignore_index=True))
+
+
+def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):
+    caplog.set_level("INFO")
+    write(images(130, 0, 0, "many"), images(20, 50, 3, "staged", 500), images(39, 0, 0, "few", 700),
+          benchmark(images(4, 0, 0, "few", 900)))  # fmt: skip
+    split.main()
+    counts = pd.read_csv("data/class_counts.csv", keep_default_na=False).set_index("class_name")
+    assert counts.loc["many"].tolist() == [True, "", 130, 0, 0, 113, 12, 5, 0, 113, 0, 0]
+    assert counts.loc["staged", ["staged", "train_staged", "train_synthetic", "unused"]].tolist() == [50, 40, 0, 13]
+    assert counts.loc["few", "why_out"] == "39 real and as many others as the cap allows: fewer than 40"
+    assert SPLITS.read()["split"].value_counts().to_dict() == {"train": 167, "validation": 18, "test": 5, "hard": 4}
+    assert "class few is out" in caplog.text
+
+
+def test_no_class_above_the_minimum_stops_the_stage(workspace):
+    write(images(39, 0, 0, "few"), images(12, 0, 0, "fewer", 500))
+    with pytest.raises(
+        InputError, match=r"0 classes reach split.minimum, .* the largest: few 39, fewer 12\. Add pictures"
+    ):
+        split.main()
+    assert not (workspace / "data/splits.parquet").exists()
+
+
+def test_half_a_base_is_refused(workspace):
+    write(images(50), images(50, 0, 0, "y", 500))
+    (workspace / "data/base/metrics.json").touch()
+    with pytest.raises(BaseError, match=r"data/base holds files, but lacks model/model\.weights\.h5.* `dvc checkout"):
+        split.main()
