@@ -1,0 +1,95 @@
+"""dvc.yaml says what the modules read and write: DVC does not follow imports, so this does."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+# Modules that cannot change a result: how parameters are read, errors raised and progress shown.
+EXEMPT = {"stages/_command.py", "stages/_errors.py", "stages/_params.py", "stages/_progress.py"}
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def file_of(module: str) -> str | None:
+    path = module.replace(".", "/")
+    return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (ROOT / name).is_file()), None)
+
+
+def imports(path: str) -> set[str]:
+    """Files of ours that a file imports itself, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found |= {file for name in names if name.startswith("stages") and (file := file_of(name))}
+    return found
+
+
+def closure(path: str) -> set[str]:
+    reached: set[str] = set()
+    edge = {path}
+    while edge:
+        reached |= edge
+        edge = {file for found in edge for file in imports(found)} - reached
+    return reached
+
+
+def is_code(path: str) -> bool:
+    return path.endswith(".py")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_modules_that_it_imports(stage):
+    module = f"stages/{stage}.py"
+    needed = {path for path in closure(module) if Path(path).name != "__init__.py"} - EXEMPT
+    assert sorted(filter(is_code, STAGES[stage]["deps"])) == sorted(needed)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_the_module_of_its_name_and_imports_no_other(stage):
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    others = {f"stages/{name}.py" for name in STAGES if name != stage}
+    assert not closure(f"stages/{stage}.py") & others
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_parameters_that_it_reads(stage):
+    read = re.findall(r"_params\.read\(_params\.(\w+)\)", (ROOT / f"stages/{stage}.py").read_text())
+    declared = [name for name in STAGES[stage].get("params", []) if isinstance(name, str)]
+    assert sorted(declared) == sorted({name.lower() for name in read})
+
+
+def test_every_public_module_is_a_stage():
+    assert {path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} == set(STAGES)
+
+
+def test_folders_run_no_code_of_their_own():
+    for path in (ROOT / "stages").rglob("__init__.py"):
+        assert [type(node) for node in ast.parse(path.read_text()).body] == [ast.Expr], path
+
+
+def outputs(stage: str) -> list[str]:
+    listed = [item for kind in ("outs", "metrics", "plots") for item in STAGES[stage].get(kind, [])]
+    return [item if isinstance(item, str) else next(iter(item)) for item in listed]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_s_data_are_named_in_its_docstring(stage):
+    docstring = ast.get_docstring(ast.parse((ROOT / f"stages/{stage}.py").read_text()))
+    reads = docstring.partition("Reads:")[2].partition("Writes:")[0]
+    writes = docstring.partition("Writes:")[2].partition("Params:")[0]
+    for path in STAGES[stage]["deps"]:
+        assert is_code(path) or path in reads, f"{path} is not in Reads:"
+    for path in outputs(stage):
+        assert path in writes, f"{path} is not in Writes:"
+
+
+def test_no_path_has_two_writers():
+    written = [path for stage in STAGES for path in outputs(stage)]
+    assert len(written) == len(set(written))
