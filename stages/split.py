@@ -110,12 +110,12 @@ def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.
     return pd.concat([library, benchmarks])
 
 
-def count_classes(pictures: pd.DataFrame, minimum: int) -> pd.DataFrame:
+def count_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.DataFrame:
     """Count the pictures of each class by origin and by split.
 
     Args:
         pictures: what `split` returned.
-        minimum: fewest pictures of a class.
+        params: the cut-offs.
 
     Returns:
         A row a class with the columns of data/class_counts.csv, sorted by class.
@@ -130,9 +130,11 @@ def count_classes(pictures: pd.DataFrame, minimum: int) -> pd.DataFrame:
     counts = counts.reindex(columns=[name for name in COUNT_COLUMNS if name in counts or name.startswith("train_")])
     counts = counts.fillna(0).astype(int)
     included = counts["train"] > 0
-    few = [f"{row.real} real and as many others as the cap allows: fewer than {minimum}" for row in counts.itertuples()]
+    total = counts[list(TRAINABLE)].sum(axis=1)
+    usable = total.clip(upper=params.staged_cap).clip(lower=counts["real"])
+    few = usable.map(lambda number: f"{number} usable pictures, split.minimum is {params.minimum}")
     counts["included"] = included
-    counts["why_out"] = pd.Series(few, index=counts.index).where(~included, "")
+    counts["why_out"] = few.where(~included, "")
     return counts.rename_axis("class_name").reset_index()[list(COUNT_COLUMNS)]
 
 
@@ -172,7 +174,7 @@ def main() -> None:
 
     trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance)
     pictures = split(images, trained, params)
-    counts = count_classes(pictures, params.minimum)
+    counts = count_classes(pictures, params)
     check(pictures, counts)
 
     SPLITS.write(pictures.dropna(subset="split"))
@@ -182,8 +184,10 @@ def main() -> None:
 
 
 def _log(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
-    for row in counts[~counts["included"]].itertuples():
-        log.info("split: class %s is out: %s", row.class_name, row.why_out)
+    out = counts[~counts["included"]].sort_values("real", ascending=False, kind="stable")
+    if len(out):
+        nearest = ", ".join(f"{row.class_name} ({row.real} real)" for row in out.head(10).itertuples())
+        log.info("split: %d classes are out (%s says why), nearest to the cut-off: %s", len(out), CLASS_COUNTS, nearest)
     for row in counts[counts["included"] & (counts["validation"] == 0)].itertuples():
         log.warning("split: class %s has no picture to validate with: only staged or trained-on ones", row.class_name)
     barred = pictures[(pictures["set"] != "library") & pictures["seen"]]

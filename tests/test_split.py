@@ -132,9 +132,9 @@ def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):
     counts = pd.read_csv("data/class_counts.csv", keep_default_na=False).set_index("class_name")
     assert counts.loc["many"].tolist() == [True, "", 130, 0, 0, 113, 12, 5, 0, 113, 0, 0]
     assert counts.loc["staged", ["staged", "train_staged", "train_synthetic", "unused"]].tolist() == [50, 40, 0, 13]
-    assert counts.loc["few", "why_out"] == "39 real and as many others as the cap allows: fewer than 40"
+    assert counts.loc["few", "why_out"] == "39 usable pictures, split.minimum is 40"
     assert SPLITS.read()["split"].value_counts().to_dict() == {"train": 167, "validation": 18, "test": 5, "hard": 4}
-    assert "class few is out" in caplog.text
+    assert "1 classes are out (data/class_counts.csv says why), nearest to the cut-off: few (39 real)" in caplog.text
 
 
 def test_no_class_above_the_minimum_stops_the_stage(workspace):
