@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,17 @@ def dvc_add(folders: Sequence[str]) -> None:
         raise RepositoryError(f"`dvc add {' '.join(folders)}` failed: {words}")
 
 
+def folder_digest(folder: Path) -> str:
+    """Digest a folder as DVC does in a .dvc file or dvc.lock: ends in `.dir`."""
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs import LocalFileSystem, MemoryFileSystem
+
+    nowhere = HashFileDB(MemoryFileSystem(), "memory://digests")
+    digested = build(nowhere, str(folder.absolute()), LocalFileSystem(), "md5", dry_run=True)[2]
+    return str(digested.hash_info.value)
+
+
 def require_root() -> None:
     """Refuse to work anywhere but in the root of a git repository.
 
@@ -73,38 +84,42 @@ def require_committed(paths: Sequence[str] = ()) -> None:
     changes = git("status", "--porcelain", "--untracked-files=all", "--", *paths).splitlines()
     if changes:
         raise RepositoryError(
-            f"{len(changes)} files are changed and not committed: {_listed(line[3:] for line in changes)}. "
+            f"{len(changes)} files are changed and not committed: {listed([line[3:] for line in changes])}. "
             "Commit them, or take the changes back (`git status` shows them)."
         )
 
 
 @contextmanager
-def as_before_on_failure(folders: Sequence[str], files: Sequence[str]) -> Iterator[None]:
+def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Iterator[None]:
     """Run a block after whose failure, or interruption, folders and files are what they were before.
 
     Args:
-        folders: are moved aside, so that the block finds them absent; deleted when it succeeds.
-        files: stay where they are; small enough to be kept in memory. An absent one is absent again.
+        replaced: folders and files that are moved aside, so that the block finds them absent; deleted when it succeeds.
+        changed: files that stay where they are; small enough to be kept in memory. An absent one is absent again.
     """
-    contents = {Path(file): Path(file).read_bytes() if Path(file).is_file() else None for file in files}
+    contents = {Path(file): Path(file).read_bytes() if Path(file).is_file() else None for file in changed}
     with TemporaryDirectory(dir=".", prefix="before-", suffix=".partial") as aside:
-        moved = {Path(folder): Path(aside) / str(number) for number, folder in enumerate(folders)}
-        for folder, place in moved.items():
-            if folder.exists():
-                folder.rename(place)
+        moved = {Path(path): Path(aside) / str(number) for number, path in enumerate(replaced) if Path(path).exists()}
         try:
+            for path, place in moved.items():
+                path.rename(place)
             yield
         except BaseException:
-            _put_back(moved, contents)
+            _put_back([Path(path) for path in replaced], moved, contents)
             raise
 
 
-def _put_back(moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
-    for folder, place in moved.items():
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        if place.exists():
-            place.rename(folder)
+def _put_back(replaced: Sequence[Path], moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
+    for path in replaced:
+        place = moved.get(path)
+        if place is not None and not place.exists():
+            continue  # it had not been moved yet
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if place is not None:
+            place.rename(path)
     for file, content in contents.items():
         if content is None:
             file.unlink(missing_ok=True)
@@ -112,6 +127,6 @@ def _put_back(moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> No
             file.write_bytes(content)
 
 
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def listed(names: Collection[str], most: int = 5) -> str:
+    """List the first few names for a message, and how many more there are."""
+    return ", ".join(list(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

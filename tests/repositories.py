@@ -36,6 +36,14 @@ stages:
     metrics:
       - data/scores/metrics.json: {cache: false}
 """
+SAMPLE = """\
+from pathlib import Path
+
+for name in ("library/boots/1.png", "benchmarks/difficult/boots/2.png", "unlabelled/3.png"):
+    file = Path("data", name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("a boot")
+"""
 GATE = {
     "verdict": "no",
     "rules": [
@@ -95,16 +103,17 @@ def make(folder: Path) -> Path:
     with surroundings(clone):
         write(".dvc/config", CONFIG)
         write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
-        write(".gitignore", "*.partial\n")
+        write(".gitignore", "*.partial\n__pycache__/\n")
         shutil.copy(ROOT / ".gitattributes", ".")
         write("params.yaml", re.sub(r"version: \d+", "version: 1", (ROOT / "params.yaml").read_text(encoding="utf-8")))
         write("dvc.yaml", PIPELINE)
         write("scores/gate.json", json.dumps(GATE))
         write("scores/metrics.json", json.dumps(METRICS))
-        write("data/library/boots/1.png", "a boot")
+        write("sample/__main__.py", SAMPLE)
+        run(sys.executable, "-m", "sample")
         Path("data/base").mkdir()
         run("git", "init", "--quiet", "--initial-branch=main")
-        dvc("add", "data/library", "data/base")
+        dvc("add", "data/library", "data/benchmarks", "data/unlabelled", "data/base")
         dvc("repro")
         commit("A model")
         dvc("push")

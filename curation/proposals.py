@@ -1,0 +1,94 @@
+"""A first classes.yaml for a library: what was found in it, and what the folders' names propose, all commented out."""
+
+import re
+from collections.abc import Collection, Mapping
+
+import yaml
+
+# A word at the beginning or the end of a folder's name, and the origin that it hints at.
+_HINTS = {"staged": "staged", "synthetic": "synthetic", "rendered": "synthetic", "unknown": "unknown"}
+_WORDS = "|".join(_HINTS)
+_LAST = re.compile(rf"(?:(?P<rest>.*?)[\s._-]+)?(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL)
+_FIRST = re.compile(rf"(?P<word>{_WORDS})[\s._-]+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+_EXAMPLE = {"merge": {"boots": ["boots", "boots_kids"]}, "origin": {"staged": ["boots_staged"]}}
+Headings = dict[str, dict[str, list[str]]]
+
+
+def propose(sub_classes: Collection[str]) -> Headings:
+    """Propose merges and origins from the names of folders alone.
+
+    `boots_staged` is proposed as staged, and merged into `boots`; `unknown` and `boots_unknown` as unknown, and merged
+    into nothing.
+
+    Args:
+        sub_classes: names of folders.
+
+    Returns:
+        `merge`: class to sub-classes, and `origin`: origin to sub-classes, as classes.yaml has them; without what is
+        empty.
+    """
+    merge: dict[str, list[str]] = {}
+    origin: dict[str, list[str]] = {}
+    for name in sorted(sub_classes):
+        rest, hints = _read_name(name)
+        if not hints:
+            continue
+        kind = "unknown" if "unknown" in hints else hints[0]
+        origin.setdefault(kind, []).append(name)
+        if rest and kind != "unknown":
+            real = _folder(rest, sub_classes)
+            merge.setdefault(real or rest, [real] if real else []).append(name)
+    return {heading: entries for heading, entries in (("merge", merge), ("origin", origin)) if entries}
+
+
+def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
+    """Write a classes.yaml that says what was found and proposes, with nothing in force.
+
+    Args:
+        counts: sub-class to how many files it has.
+        minimum: `split.minimum`, how many pictures a class needs.
+
+    Returns:
+        The file's text: comments only.
+    """
+    proposed = propose(counts)
+    hints = {name: kind for kind, names in proposed.get("origin", {}).items() for name in names}
+    lines = [
+        "Which sub-classes (folders of data/library) merge into which class, and which hold no real pictures of users.",
+        "A folder that is not named here is a real class of its own, so this file may stay as it is.",
+        "",
+        f"Found: {sum(counts.values()):,} files in {len(counts):,} folders. A class needs {minimum} pictures"
+        " (split.minimum of params.yaml), or it is left out.",
+        "",
+        *(_found(name, counts[name], minimum, hints.get(name)) for name in sorted(counts)),
+        "",
+        "Proposed by the folders' names. None of it is in force: check each line, and take the leading # off those that"
+        " are right."
+        if proposed
+        else "The folders' names propose nothing. What is wanted is written like this, without the leading #:",
+        "",
+        yaml.safe_dump(proposed or _EXAMPLE, allow_unicode=True, default_flow_style=None, width=float("inf")),
+    ]
+    # A name may hold what breaks a line: every line of the whole is made a comment.
+    return "".join((f"# {line}\n" if line else "#\n") for line in "\n".join(lines).splitlines())
+
+
+def _read_name(name: str) -> tuple[str, list[str]]:
+    hints: list[str] = []
+    while found := _LAST.fullmatch(name) or _FIRST.fullmatch(name):
+        hints.append(_HINTS[found["word"].lower()])
+        name = found["rest"] or ""
+    return name, hints
+
+
+def _folder(name: str, sub_classes: Collection[str]) -> str | None:
+    if name in sub_classes:
+        return name
+    return next((other for other in sorted(sub_classes) if other.casefold() == name.casefold()), None)
+
+
+def _found(name: str, count: int, minimum: int, hint: str | None) -> str:
+    written = yaml.safe_dump([name], allow_unicode=True, default_flow_style=True, width=float("inf")).strip()[1:-1]
+    remarks = [f"fewer than {minimum}"] * (count < minimum) + [f"{hint}?"] * (hint is not None)
+    return f"{count:>9,}  {written}" + (f"  <- {', '.join(remarks)}" if remarks else "")
