@@ -36,16 +36,16 @@ format: .venv/ready ## mend what can be mended by itself
 	ruff format .
 
 review: .venv/ready ## print the Markdown that a pull request needs: make review BASE=main
-	@python -m serving.review --base "$(BASE)"
+	@python -m serving.review --base="$(BASE)"
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
-	@python -m serving.promote --reason "$(REASON)"
+	@python -m serving.promote --reason="$$REASON"
 
 next: .venv/ready ## open the next cycle from the promoted model
 	@python -m serving.next_cycle
 
 adopt: .venv/ready ## put your own pictures in place of the sample: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]
-	@python -m curation.adopt --library "$(LIBRARY)" --benchmarks "$(BENCHMARKS)" --unlabelled "$(UNLABELLED)"
+	@python -m curation.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
 
 lock: .venv/ready ## pin every version anew
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
