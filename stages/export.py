@@ -1,0 +1,161 @@
+"""Write the model as the SavedModel that TensorFlow Serving loads, and beside it all that tells what it is.
+
+Reads: data/model, data/scores (metrics.json, gate.json and the CSV reports), params.yaml.
+Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version), data/export/NNN/ (classes.json: the label map,
+    model.json, history.csv: the training log, metrics.json, gate.json, the CSV reports, params.yaml). Nothing of
+    another version stays in data/export.
+Params: fingerprint, export; those of the other stages travel in the copy of params.yaml.
+
+The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
+picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
+classes.json), `version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
+"""
+
+import hashlib
+import logging
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
+
+from stages import _params
+from stages._command import run
+from stages._errors import InputError
+from stages._outputs import whole
+from stages._params import Export, Fingerprint
+from stages.images.graph import prepare_batch
+from stages.models import files
+from stages.models.files import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+EXPORT = "data/export"
+SCORES = "data/scores"
+NUM_BEST = 3
+_OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
+_OF_SCORES = ("gate.json", "metrics.json")
+
+
+class ServedModel(tf.Module):  # type: ignore[misc]
+    """A trained model with what stands before it and after it when it is served.
+
+    Args:
+        trained: the model.
+        version: under which it is served.
+        max_pixels: a picture with more is refused before it is decoded.
+    """
+
+    def __init__(self, trained: TrainedModel, version: int, max_pixels: int) -> None:
+        super().__init__(name="served_model")
+        # The numbers only: were the Keras model an attribute, its layers would be saved along with them.
+        self.weights = [weight.value for weight in trained.network.weights]
+        size, class_names = trained.description.size, tf.constant(trained.class_names)
+        digest = trained.description.weights_sha256
+
+        def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            scores = trained.network(tf.cast(pixels, tf.float32), training=False)["scores"]
+            best = tf.math.top_k(scores, min(NUM_BEST, len(trained.class_names)))
+            rows = tf.shape(scores)[:1]
+            return {
+                "classes": tf.gather(class_names, best.indices),
+                "confidences": best.values * 100,
+                "scores": scores,
+                "version": tf.fill(rows, tf.constant(version, tf.int64)),
+                "weights_sha256": tf.fill(rows, digest),
+            }
+
+        def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            return pixels(prepare_batch(image_bytes, size, max_pixels))
+
+        encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
+        prepared = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pixels")
+        self.image_bytes = tf.function(image_bytes, input_signature=[encoded], autograph=False)
+        self.pixels = tf.function(pixels, input_signature=[prepared], autograph=False)
+
+
+def save(served: ServedModel, folder: Path) -> None:
+    """Write the SavedModel, the same bytes for the same model.
+
+    Args:
+        served: the model.
+        folder: to write; does not exist.
+    """
+    tf.saved_model.save(served, folder, {"serving_default": served.image_bytes, "pixels": served.pixels})
+    fingerprint = folder / "fingerprint.pb"
+    content = fingerprint_pb2.FingerprintDef.FromString(fingerprint.read_bytes())
+    content.uuid = ""
+    # TensorFlow draws an identity for every writing; ours follows from what was written.
+    digest = hashlib.sha256(content.SerializeToString(deterministic=True)).digest()
+    content.uuid = str(uuid.UUID(bytes=digest[:16], version=5))
+    fingerprint.write_bytes(content.SerializeToString(deterministic=True))
+
+
+def companions(model: Path, scores: Path, parameters: Path) -> list[Path]:
+    """List the files that travel beside the SavedModel.
+
+    Args:
+        model: folder of the model.
+        scores: folder of the reports.
+        parameters: the file params.yaml.
+
+    Returns:
+        Their paths; no two have one name.
+
+    Raises:
+        InputError: a file is absent.
+    """
+    paths = [model / name for name in _OF_MODEL] + [scores / name for name in _OF_SCORES]
+    for path in paths:
+        if not path.is_file():
+            stage = "train" if path.parent == model else "score"
+            raise InputError(f"{path} is not there, and would be exported: `dvc repro {stage}` writes it.")
+    return [*paths, *sorted(scores.glob("*.csv")), parameters]
+
+
+def write_release(served: ServedModel, beside: Sequence[Path], version: int, folder: Path) -> Path:
+    """Write everything of one version.
+
+    Args:
+        served: the model.
+        beside: files to copy.
+        version: 1 to 999.
+        folder: of the exports; is made.
+
+    Returns:
+        The version's folder.
+    """
+    name = f"{version:03d}"
+    release = folder / name
+    release.mkdir(parents=True)
+    save(served, release / name)
+    for path in beside:
+        shutil.copyfile(path, release / path.name)
+    return release
+
+
+def main() -> None:
+    """Run the stage."""
+    max_pixels, version = _params.read(Fingerprint).max_pixels, _params.read(Export).version
+    beside = companions(Path(files.MODEL), Path(SCORES), Path(_params.PATH))
+    trained = files.load(Path(files.MODEL))
+
+    served = ServedModel(trained, version, max_pixels)
+
+    with whole(EXPORT) as folder:
+        release = write_release(served, beside, version, folder)
+        num_bytes = sum(path.stat().st_size for path in release.rglob("*") if path.is_file())
+    logger.info(
+        "Exported version %03d: %s with %d classes, %.1f MB, %d files beside it.",
+        version,
+        trained.description.network,
+        len(trained.class_names),
+        num_bytes / 1e6,
+        len(beside),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
