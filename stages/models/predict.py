@@ -1,7 +1,6 @@
 """Scores and embeddings of many pictures, batch by batch."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from stages._errors import InputError
 from stages._progress import progress
 from stages._shards import ShardReader
-from stages._workers import num_cores
+from stages.models.batches import batches, require
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +35,7 @@ def predict(
         order of `image_ids`.
 
     Raises:
-        InputError: a picture is in no shard, or a row of scores does not sum to 1.
+        InputError: a picture is in no shard or of another size, or a row of scores does not sum to 1.
     """
     num_features, num_classes = (model.output[name].shape[1] for name in ("embedding", "scores"))
     scores = np.empty((len(image_ids), num_classes), np.float32)
@@ -54,21 +53,11 @@ def predict_batches(
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
     """
-    missing = [image_id for image_id in image_ids if image_id not in reader]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(image_ids)} pictures are in no shard, the first is {missing[0]}: "
-            "`dvc repro shard` packs them."
-        )
+    require(reader, image_ids, model.input.shape[1])
     starts = range(0, len(image_ids), batch_size)
-    with ThreadPoolExecutor(num_cores()) as threads:
-        # One batch ahead: its pictures are decoded by the threads while the model works on the one before.
-        ahead = [threads.map(reader.read, image_ids[:batch_size])]
-        for start in progress(starts, total=len(starts), what="batches"):
-            pictures = np.stack(list(ahead.pop()))
-            following = start + batch_size
-            ahead.append(threads.map(reader.read, image_ids[following : following + batch_size]))
-            yield slice(start, start + len(pictures)), *_scored(model, pictures, batch_size)
+    ahead = batches(reader, image_ids, batch_size)
+    for start, pictures in progress(zip(starts, ahead, strict=True), total=len(starts), what="batches"):
+        yield slice(start, start + len(pictures)), *_scored(model, pictures, batch_size)
 
 
 def _scored(

@@ -1,0 +1,28 @@
+"""Vary training pictures: mirror, slight rotation, slight zoom, on black as the letterbox is."""
+
+import keras
+from keras import layers
+
+
+def augmentation(mirror: bool, rotation: float, zoom: float, seed: int) -> list[keras.Layer]:
+    """Make the layers that stand in front of a network while it trains; outside of training they change nothing.
+
+    Args:
+        mirror: whether half of the pictures are turned left to right.
+        rotation: degrees at most, either way; 0 for none.
+        zoom: fraction at most by which a picture is enlarged or shrunk; 0 for none.
+        seed: of the first layer; the others count on.
+
+    Returns:
+        Layers, in the order in which they are applied.
+    """
+    chosen: list[keras.Layer] = []
+    if mirror:
+        chosen.append(layers.RandomFlip("horizontal", seed=seed))
+    if rotation:
+        share = rotation / 360
+        chosen.append(layers.RandomRotation((-share, share), fill_mode="constant", fill_value=0.0, seed=seed + 1))
+    if zoom:
+        # Without a second factor the picture keeps its proportions.
+        chosen.append(layers.RandomZoom((-zoom, zoom), fill_mode="constant", fill_value=0.0, seed=seed + 2))
+    return chosen

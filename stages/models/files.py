@@ -1,0 +1,174 @@
+"""A model's folder: numbers, what they are numbers of, and the label map. Nothing in it is code."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import h5py
+import keras
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from stages._errors import InputError, RetrainError
+from stages._outputs import write_json
+from stages.models import networks
+
+MODEL = "data/model"
+WEIGHTS = "model.weights.h5"
+DESCRIPTION = "model.json"
+CLASSES = "classes.json"
+_CLASS_NAMES = TypeAdapter(Annotated[list[str], Field(min_length=1)])
+
+
+class Description(BaseModel):
+    """What model.json holds.
+
+    Attributes:
+        format: of the folder; raised when what stands in it changes.
+        network: its name, as `networks.build` takes it.
+        size: side of the square pictures that it takes, in pixels.
+        weights_sha256: of model.weights.h5.
+        sub_classes: of each class, the sub-classes that it was made of, sorted.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    format: Literal[1]
+    network: Annotated[str, Field(min_length=1)]
+    size: Annotated[int, Field(ge=1)]
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sub_classes: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model as it was read from its folder.
+
+    Attributes:
+        network: from `networks.build`, with the folder's weights.
+        description: of model.json.
+        class_names: in the order of the scores.
+    """
+
+    network: keras.Model
+    description: Description
+    class_names: list[str]
+
+
+def save(
+    folder: Path, network: keras.Model, class_names: Sequence[str], sub_classes: Mapping[str, Sequence[str]]
+) -> None:
+    """Write weights, description and label map into a folder that exists, the same bytes for the same numbers.
+
+    Args:
+        folder: of the model.
+        network: from `networks.build`.
+        class_names: in the order of the scores.
+        sub_classes: of each class, the sub-classes that it was made of.
+    """
+    _write_weights(network, folder / WEIGHTS)
+    description = Description(
+        format=1,
+        network=network.name,
+        size=network.input.shape[1],
+        weights_sha256=_sha256(folder / WEIGHTS),
+        sub_classes={name: sorted(sub_classes[name]) for name in class_names},
+    )
+    write_json(folder / DESCRIPTION, description.model_dump())
+    write_json(folder / CLASSES, list(class_names))
+
+
+def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
+    """Rebuild a model from our own code and the folder's numbers.
+
+    Args:
+        folder: of the model.
+        error: what to raise; `BaseError` where the folder is the base's.
+
+    Raises:
+        RetrainError: of the type `error`: a file is absent or malformed, the weights' checksum does not hold, or the
+            weights do not fit the network.
+    """
+    description = read_description(folder, error)
+    class_names = read_class_names(folder, error)
+    if set(class_names) != set(description.sub_classes):
+        raise error(f"{folder / CLASSES} and {folder / DESCRIPTION} name different classes. {_remedy(folder)}")
+    weights = folder / WEIGHTS
+    _require(weights, error)
+    # Before anything parses the file: HDF5 is a large format, and .weights.h5 has no checksum of its own.
+    if (digest := _sha256(weights)) != description.weights_sha256:
+        raise error(
+            f"{weights} has the SHA-256 {digest}, where {folder / DESCRIPTION} says {description.weights_sha256}: "
+            f"one of the two was changed or cut short. {_remedy(folder)}"
+        )
+    network = networks.build(description.network, description.size, len(class_names))
+    try:
+        network.load_weights(weights)
+    except (ValueError, KeyError, OSError):
+        raise error(
+            f"{weights} does not hold the weights of {description.network} for {len(class_names)} classes, though its "
+            f"checksum is right: it was written by another version of this code. {_remedy(folder)}"
+        ) from None
+    return TrainedModel(network, description, class_names)
+
+
+def read_description(folder: Path, error: type[RetrainError] = InputError) -> Description:
+    """Read model.json; see `load`."""
+    path = folder / DESCRIPTION
+    _require(path, error)
+    try:
+        return Description.model_validate_json(path.read_bytes())
+    except ValidationError as problem:
+        raise error(f"{path} is no description of a model: {_sentences(problem)}. {_remedy(folder)}") from None
+
+
+def read_class_names(folder: Path, error: type[RetrainError] = InputError) -> list[str]:
+    """Read classes.json: class names in the order of the scores; see `load`."""
+    path = folder / CLASSES
+    _require(path, error)
+    try:
+        class_names = _CLASS_NAMES.validate_json(path.read_bytes(), strict=True)
+    except ValidationError as problem:
+        raise error(f"{path} is no list of class names: {_sentences(problem)}. {_remedy(folder)}") from None
+    if len(set(class_names)) != len(class_names):
+        raise error(f"{path} names a class twice. {_remedy(folder)}")
+    return class_names
+
+
+def _write_weights(network: keras.Model, path: Path) -> None:
+    """Save the weights without the layers' names: Keras counts those up from model to model in one process."""
+    named = path.with_name(f"named.{path.name}")
+    network.save_weights(named)
+    with h5py.File(named) as source, h5py.File(path, "w") as target:
+
+        def copy(name: str, item: h5py.Dataset | h5py.Group) -> None:
+            if isinstance(item, h5py.Dataset):
+                target.create_dataset(name, data=item[()]).attrs.update(item.attrs)
+            else:
+                target.require_group(name)
+
+        source.visititems(copy)
+    named.unlink()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require(path: Path, error: type[RetrainError]) -> None:
+    if not path.is_file():
+        raise error(f"{path} is not there. {_remedy(path.parent)}")
+
+
+def _remedy(folder: Path) -> str:
+    if folder == Path(MODEL):
+        return "`dvc repro --force train` writes it anew, `dvc checkout data/model` brings back the tracked one."
+    return f"`dvc checkout {folder.parent}` brings back the tracked one."
+
+
+def _sentences(problem: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc'])) or 'the file'}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+        for detail in problem.errors()
+    )

@@ -1,0 +1,195 @@
+"""Train the model: from the base when there is one, else from scratch.
+
+A warm start keeps every weight but the output layer's, and of that the rows of classes that remain. The weights of the
+epoch with the lowest validation loss are kept. An interrupted run, started again, goes on after its last whole epoch
+and ends with the same bytes. The sample takes about a minute on two cores and reaches 0.97 top-1 accuracy and more.
+
+Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model)
+Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, phash,
+    history.csv: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate); progress in dvclive/, which git ignores
+Params: picture, train
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from dvclive import Live
+
+from stages import _params
+from stages._checkpoint import Checkpoints
+from stages._command import run
+from stages._errors import InputError
+from stages._outputs import whole
+from stages._shards import ShardReader
+from stages.models import determinism, files, networks, warm_start
+from stages.models.batches import require
+from stages.models.fit import LabelledPictures, Recipe, fit
+from stages.tables.images import IMAGES
+from stages.tables.lineage import BASE_LINEAGE, LINEAGE
+from stages.tables.shards import FOLDER as SHARDS
+from stages.tables.shards import INDEX
+from stages.tables.splits import SPLITS
+
+log = logging.getLogger(__name__)
+
+HISTORY = "history.csv"
+
+
+def labelled(
+    splits: pd.DataFrame, split: str, class_names: Sequence[str], reader: ShardReader, size: int
+) -> LabelledPictures:
+    """Gather the pictures of one split, sorted, so that nothing depends on how shards hold them.
+
+    Args:
+        splits: columns `image_id`, `class_name`, `split`.
+        split: `train` or `validation`.
+        class_names: in the order of the scores.
+        reader: of the shards.
+        size: side of the pictures that the network takes, in pixels.
+
+    Raises:
+        InputError: the split has no pictures, one is in no shard or of another size, or its class is not among
+            `class_names`.
+    """
+    chosen = splits[splits["split"] == split].sort_values("image_id")
+    if chosen.empty:
+        raise InputError(
+            f"{SPLITS.path} has no picture of the split {split!r}: expected some to train with and some to tell which "
+            "epoch is best. Add pictures, or lower split.minimum or raise split.validation_fraction in params.yaml."
+        )
+    unknown = sorted(set(chosen["class_name"]) - set(class_names))
+    if unknown:
+        raise InputError(
+            f"{SPLITS.path}: {split} has classes that train lacks: {', '.join(unknown)}. `dvc repro --force split` "
+            "writes it anew."
+        )
+    image_ids = chosen["image_id"].tolist()
+    require(reader, image_ids, size)
+    numbers = {name: number for number, name in enumerate(class_names)}
+    labels = chosen["class_name"].map(numbers).to_numpy(dtype=np.int64)
+    return LabelledPictures(reader, image_ids, labels, len(class_names))
+
+
+def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFrame | None) -> pd.DataFrame:
+    """List every picture that this model or an ancestor was trained on.
+
+    Args:
+        images: columns `image_id`, `group`, `phash`, of every file, dropped ones too.
+        trained: image_ids that this model is trained on.
+        ancestors: the base's lineage, None without a base.
+
+    Returns:
+        Columns `image_id`, `group`, `members`, `phash`, a row a picture. Of one that both know, the group is today's
+        and the members are those of then and of now.
+    """
+    members = images.groupby("group")["image_id"].agg(set)
+    ours = images.drop_duplicates("image_id").set_index("image_id").loc[list(trained)].reset_index()
+    rows = ours.assign(members=ours["group"].map(members))[["image_id", "group", "members", "phash"]]
+    if ancestors is not None:
+        rows = pd.concat([rows, ancestors])
+    united = rows.groupby("image_id")["members"].agg(lambda each: sorted(set().union(*each)))
+    return rows.drop_duplicates("image_id").set_index("image_id").assign(members=united).reset_index()
+
+
+def sub_classes(images: pd.DataFrame, class_names: Sequence[str]) -> dict[str, list[str]]:
+    """List the library's sub-classes of each class, sorted; columns `set`, `class_name`, `sub_class`."""
+    library = images[images["set"] == "library"].dropna(subset=["class_name", "sub_class"])
+    held = library.groupby("class_name")["sub_class"].agg(lambda names: sorted(set(names)))
+    return {name: held.get(name, []) for name in class_names}
+
+
+def recipe(params: _params.Train, warm: bool) -> Recipe:
+    """Choose the numbers of a warm start or of one from scratch."""
+    return Recipe(
+        epochs=params.epochs if warm else params.epochs_from_scratch,
+        learning_rate=params.learning_rate if warm else params.learning_rate_from_scratch,
+        batch_size=params.batch_size,
+        label_smoothing=params.label_smoothing,
+        seed=params.seed,
+        **params.augmentation.model_dump(),
+    )
+
+
+def start(params: _params.Train, size: int, class_names: Sequence[str], base: files.TrainedModel | None) -> keras.Model:
+    """Build the network with the weights that training starts from: the base's, a file's, or drawn at random."""
+    determinism.enable(params.seed)
+    network = networks.build(params.network, size, len(class_names))
+    if base is not None:
+        carried = warm_start.carry_over(network, base.network, class_names, base.class_names, params.head)
+        log.info("warm start from the base: %d of %d classes carried over", carried, len(class_names))
+    elif params.weights is not None:
+        warm_start.load_weights(network, Path(params.weights))
+    return network
+
+
+def run_digest(
+    params: _params.Train,
+    network: keras.Model,
+    index: pd.DataFrame,
+    training: LabelledPictures,
+    validation: LabelledPictures,
+) -> str:
+    """Digest what the result depends on, to name the run's checkpoints; its first weights stand for the base.
+
+    Returns:
+        32 hex digits.
+    """
+    code = [Path(__file__), *sorted(Path(networks.__file__).parent.glob("*.py"))]
+    known = [params.model_dump(), network.name, network.input.shape, keras.__version__, keras.backend.backend()]
+    known += [[pictures.image_ids, pictures.labels.tolist()] for pictures in (training, validation)]
+    known += [index.to_dict("list"), [path.read_text("utf-8") for path in code]]
+    digest = hashlib.sha256(json.dumps(known).encode())
+    for values in network.get_weights():
+        digest.update(values.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
+    """Log each epoch as it ends, for `dvclive/` and for the terminal.
+
+    Returns:
+        Columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, a row an epoch.
+    """
+    history = []
+    with Live(dir="dvclive", save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
+        for row in rows:
+            for name in sorted(row.keys() - {"epoch"}):
+                live.log_metric(name, row[name])
+            live.next_step()
+            log.info("epoch %(epoch)d: loss %(loss).4f, validation %(val_loss).4f, %(val_accuracy).4f right", row)
+            history.append(row)
+    return pd.DataFrame(history)
+
+
+def main() -> None:
+    """Run the stage."""
+    size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
+    splits, images, index = SPLITS.read(), IMAGES.read(), INDEX.read()
+    base = warm_start.load_base(params.network, size)
+    ancestors = None if base is None else LINEAGE.read(BASE_LINEAGE)
+    class_names = sorted(set(splits.loc[splits["split"] == "train", "class_name"]))
+
+    with ShardReader(SHARDS, index) as reader:
+        training, validation = (labelled(splits, name, class_names, reader, size) for name in ("train", "validation"))
+        network = start(params, size, class_names, base)
+        checkpoints = Checkpoints(run_digest(params, network, index, training, validation))
+        history = reported(fit(network, training, validation, recipe(params, base is not None), checkpoints))
+
+    with whole(files.MODEL) as partial:
+        partial.mkdir()
+        files.save(partial, network, class_names, sub_classes(images, class_names))
+        LINEAGE.write(lineage(images, training.image_ids, ancestors), str(partial / Path(LINEAGE.path).name))
+        history.to_csv(partial / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
+    checkpoints.remove()
+    best = history.sort_values("val_loss", kind="stable").iloc[0]
+    log.info("%s: epoch %d of %d, validation loss %.4f", files.MODEL, best["epoch"], len(history), best["val_loss"])
+
+
+if __name__ == "__main__":
+    run(main)
