@@ -1,0 +1,98 @@
+"""What a model answered, picture by picture: the figures of every set are counts and means over these arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.metrics.accuracy import truth_ranks
+from stages.metrics.log_loss import log_losses
+from stages.metrics.truth import NO_CLASS, is_known
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered for some pictures, beside the truth.
+
+    A class is a number: that of its column in the scores, or one past the columns when the model does not know it.
+
+    Attributes:
+        names: class names by number; the model's first.
+        num_classes: how many of them the model knows.
+        truth: of shape (pictures,), int64; NO_CLASS where there is none.
+        predicted: of shape (pictures,), int64, below `num_classes`.
+        confidence: of shape (pictures,), float64, 0 to 100.
+        rank: of shape (pictures,), int64: how many classes the model places before the truth.
+        log_loss: of shape (pictures,), float64, nats; lower is better.
+        weighted_log_loss: likewise.
+    """
+
+    names: tuple[str, ...]
+    num_classes: int
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    log_loss: NDArray[np.float64]
+    weighted_log_loss: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the answer is the truth; never where there is none."""
+        right: NDArray[np.bool_] = self.truth == self.predicted
+        return right
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether the model knows the true class; where it does not, every answer is an error."""
+        return is_known(self.truth, self.num_classes)
+
+    @property
+    def out_of_scope(self) -> bool:
+        """Whether none of the pictures belongs to a class: whatever is answered is wrong. False without pictures."""
+        return len(self) > 0 and bool((self.truth == NO_CLASS).all())
+
+    def take(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Take some of the pictures.
+
+        Args:
+            rows: a slice, a mask or numbers of rows.
+        """
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {
+            name: value[rows] if isinstance(value, np.ndarray) else value for name, value in values.items()
+        }
+        return type(self)(**taken)
+
+
+def answer(
+    rows: pd.DataFrame, prefix: str, matrix: NDArray[np.float32], classes: Sequence[str], confused: pd.DataFrame
+) -> Answers:
+    """Hold a model's answers against the truth.
+
+    Args:
+        rows: columns `truth`, and `predicted` and `confidence` with the prefix.
+        prefix: empty for the new model, `base_` for the base.
+        matrix: of shape (rows, classes), float32; a memory map will do.
+        classes: names of the columns of `matrix`.
+        confused: columns `truth`, `predicted`, `weight`; those with a class that is not here are passed over.
+
+    Returns:
+        In the order of the rows.
+    """
+    names = pd.Index([*classes, *sorted(set(rows["truth"].dropna()) - set(classes))])
+    truth, predicted = (
+        names.get_indexer(pd.Index(rows[column])).astype(np.int64) for column in ("truth", f"{prefix}predicted")
+    )
+    pairs = np.stack([names.get_indexer(pd.Index(confused[column])) for column in ("truth", "predicted")], axis=1)
+    here = (pairs[:, 0] >= 0) & (pairs[:, 1] >= 0) & (pairs[:, 1] < len(classes))
+    loss, weighted = log_losses(matrix, truth, pairs[here], confused["weight"].to_numpy()[here])
+    confidence = rows[f"{prefix}confidence"].to_numpy(dtype=np.float64)
+    ranks = truth_ranks(matrix, truth)
+    return Answers(tuple(names), len(classes), truth, predicted, confidence, ranks, loss, weighted)

@@ -1,0 +1,80 @@
+"""Every figure of one set of pictures that is a count, a mean or a share; reports and the gate choose among them."""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from stages.metrics.accuracy import top_k_accuracy
+from stages.metrics.answers import Answers
+from stages.metrics.confidence import count_shown
+
+Figures: TypeAlias = dict[str, float | int | None]
+
+# What the figure counts, of all pictures of the set; the others are no fractions of pictures.
+COUNTED = {
+    "top_1_accuracy": "num_right",
+    "true_positive_fraction": "true_positives",
+    "false_positive_fraction": "false_positives",
+    "coverage": "num_at_or_above",
+}
+NEED_TRUTH = (
+    "num_right",
+    "num_errors",
+    "truth_not_in_model",
+    "top_1_accuracy",
+    "top_5_accuracy",
+    "log_loss",
+    "weighted_log_loss",
+    "true_positives",
+    "true_positive_fraction",
+    "selective_risk",
+)
+DIGITS = 6  # decimals that are written: a difference beyond them says nothing and clutters a review
+
+
+def figures(answers: Answers, threshold: float) -> Figures:
+    """Compute the figures of a set.
+
+    Args:
+        answers: those of the set's pictures.
+        threshold: confidence from which an answer is shown, 0 to 100.
+
+    Returns:
+        Counts (`num_*`, `true_positives`, `truth_not_in_model`), fractions of the set's pictures from 0 to 1, log
+        losses in nats (lower is better), confidences from 0 to 100. None where a figure means nothing: everything
+        but the counts without pictures, NEED_TRUTH where no picture belongs to a class, `selective_risk` where nothing
+        is shown.
+    """
+    shown = count_shown(answers.confidence, answers.right, np.array([threshold]))
+    true_positives, false_positives = int(shown.true_positives[0]), int(shown.false_positives[0])
+    num_shown, num_right = true_positives + false_positives, int(answers.right.sum())
+    values: Figures = {
+        "num_pictures": len(answers),
+        "num_right": num_right,
+        "num_errors": len(answers) - num_right,
+        "truth_not_in_model": int((~answers.known).sum()),
+        "true_positives": true_positives,
+        "false_positives": false_positives,
+        "num_at_or_above": num_shown,
+        "num_below": len(answers) - num_shown,
+        "top_5_accuracy": top_k_accuracy(answers.rank, answers.num_classes, 5),
+        "selective_risk": false_positives / num_shown if num_shown else None,
+        **_means(answers),
+    }
+    for fraction, count in COUNTED.items():
+        values[fraction] = int(values[count] or 0) / len(answers) if len(answers) else None
+    return {**values, **dict.fromkeys(NEED_TRUTH)} if answers.out_of_scope else values
+
+
+def _means(answers: Answers) -> Figures:
+    if not len(answers):
+        names = ("log_loss", "weighted_log_loss", *(f"{name}_confidence" for name in ("min", "max", "median", "mean")))
+        return dict.fromkeys(names)
+    return {
+        "log_loss": float(answers.log_loss.mean()),
+        "weighted_log_loss": float(answers.weighted_log_loss.mean()),
+        "min_confidence": float(answers.confidence.min()),
+        "max_confidence": float(answers.confidence.max()),
+        "median_confidence": float(np.median(answers.confidence)),
+        "mean_confidence": float(answers.confidence.mean()),
+    }

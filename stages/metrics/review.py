@@ -1,0 +1,74 @@
+"""Which pictures a person should look at, worst first, and why."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.metrics.answers import Answers
+from stages.metrics.splits import LIBRARY_SPLITS
+from stages.metrics.truth import NO_CLASS
+
+# Worst first: what production would lose, what a user would be told wrongly, what is wrong, and what is nearly so.
+REASONS = (
+    "base_right_new_wrong",
+    "wrong_and_confident",  # at or above the threshold; of a picture out of scope, any answer that is shown
+    "wrong",
+    "class_not_in_model",  # wrong, and nothing else was possible
+    "right_but_unsure",  # below the threshold
+)
+
+
+def reasons(model: Answers, base: Answers | None, threshold: float) -> NDArray[np.int64]:
+    """Tell why each picture should be looked at.
+
+    Args:
+        model: the new model's answers.
+        base: the base's to the same pictures, or None.
+        threshold: confidence from which an answer is shown, 0 to 100.
+
+    Returns:
+        Of shape (pictures,), int64: the place in REASONS of the first that holds; their number where none does.
+    """
+    wrong = ~_well(model, threshold)
+    lost = wrong & _well(base, threshold) if base is not None else np.zeros(len(model), dtype=bool)
+    above = model.confidence >= threshold
+    unsure = model.right & ~above
+    holds = [lost, wrong & above, wrong & model.known, wrong, unsure]
+    return np.select(holds, range(len(REASONS)), default=len(REASONS))
+
+
+def worst_first(rows: pd.DataFrame, reason: NDArray[np.int64], paths: pd.DataFrame) -> pd.DataFrame:
+    """List the pictures that should be looked at.
+
+    Within a reason, pictures that the model was not trained on come first; then, of wrong answers, the most confident,
+    and of right ones the least.
+
+    Args:
+        rows: columns of `data/predictions/rows.parquet`.
+        reason: what `reasons` returned, in the order of the rows.
+        paths: columns `image_id`, `path`, `set` (`library` or the benchmark), `dropped`, of `data/images.parquet`.
+
+    Returns:
+        A row a picture with the columns of data/scores/review.parquet, `rank` from 1.
+    """
+    chosen = rows.assign(reason=reason, trained=rows["split"] == "train")
+    unsure = reason == REASONS.index("right_but_unsure")
+    chosen["badness"] = np.where(unsure, -rows["confidence"], rows["confidence"])
+    chosen = chosen[reason < len(REASONS)].sort_values(
+        ["reason", "trained", "badness", "split", "image_id"], ascending=[True, True, False, True, True]
+    )
+    chosen["set"] = chosen["split"].mask(chosen["split"].isin(LIBRARY_SPLITS), "library")
+    chosen = chosen.merge(_one_path(paths), on=["image_id", "set"], how="left", validate="many_to_one")
+    return chosen.assign(rank=np.arange(1, len(chosen) + 1), reason=[REASONS[number] for number in chosen["reason"]])
+
+
+def _well(answers: Answers, threshold: float) -> NDArray[np.bool_]:
+    """Tell which answers are as they should be: right, or not shown for a picture that belongs to no class."""
+    not_shown: NDArray[np.bool_] = (answers.truth == NO_CLASS) & (answers.confidence < threshold)
+    return answers.right | not_shown
+
+
+def _one_path(paths: pd.DataFrame) -> pd.DataFrame:
+    """Give each picture of each set one path: of its copies the one that was kept."""
+    ordered = paths.assign(kept=paths["dropped"].isna()).sort_values(["kept", "path"], ascending=[False, True])
+    return ordered.drop_duplicates(["image_id", "set"])[["image_id", "set", "path"]]

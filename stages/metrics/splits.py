@@ -1,0 +1,24 @@
+"""The sets that pictures are judged by, and where each one's rows stand."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIBRARY_SPLITS = ("train", "validation", "test")  # the others are benchmarks
+JUDGING = ("test", "validation")  # the sets that get every figure
+
+
+def places(splits: NDArray[np.object_], benchmarks: Iterable[str]) -> dict[str, slice]:
+    """Find the rows of each set.
+
+    Args:
+        splits: of shape (rows,): sorted names of sets.
+        benchmarks: names of the benchmarks that there are, also those without rows.
+
+    Returns:
+        Set to its rows: train, validation, test, then the benchmarks by name.
+    """
+    names = [*LIBRARY_SPLITS, *sorted({*benchmarks, *splits} - set(LIBRARY_SPLITS))]
+    ends = (np.searchsorted(splits, names, side) for side in ("left", "right"))
+    return {name: slice(int(start), int(stop)) for name, start, stop in zip(names, *ends, strict=True)}

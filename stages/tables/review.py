@@ -1,0 +1,26 @@
+"""`data/scores/review.parquet`: the pictures that a person should look at, worst first."""
+
+import pyarrow as pa
+
+from stages.tables._table import Table
+
+REVIEW = Table(
+    path="data/scores/review.parquet",
+    schema=pa.schema(
+        {
+            "rank": pa.int64(),  # 1 is the worst
+            "reason": pa.string(),  # see stages/metrics/review.py
+            "image_id": pa.string(),
+            "path": pa.string(),  # relative to data/
+            "split": pa.string(),
+            "truth": pa.string(),  # null where it belongs to no class
+            "predicted": pa.string(),
+            "confidence": pa.float64(),  # 0 to 100
+            "base_predicted": pa.string(),  # null without a base
+            "base_confidence": pa.float64(),
+        }
+    ),
+    key=("image_id", "split"),
+    order=("rank",),
+    stage="score",
+)

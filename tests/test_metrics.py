@@ -1,0 +1,315 @@
+"""The metrics beside scikit-learn's, and by hand where scikit-learn has none or another convention."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+from sklearn import metrics as sklearn_metrics
+
+from stages.metrics.accuracy import top_k_accuracy, truth_ranks
+from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
+from stages.metrics.answers import Answers, answer
+from stages.metrics.confidence import count_shown
+from stages.metrics.confusion import confused_pairs, confused_plot, count_confused
+from stages.metrics.figures import NEED_TRUTH, figures
+from stages.metrics.interval import clopper_pearson
+from stages.metrics.log_loss import EPSILON, log_losses
+from stages.metrics.per_class import per_class
+from stages.metrics.ranking import Ranking, rank
+from stages.metrics.review import REASONS, reasons, worst_first
+from stages.metrics.splits import places
+from stages.metrics.summaries import summaries
+from stages.metrics.threshold_report import THRESHOLDS, threshold_curves, threshold_report
+from stages.metrics.truth import NO_CLASS
+
+NO_PAIRS = (np.empty((0, 2), dtype=np.int64), np.empty(0))
+NO_CONFUSED = pd.DataFrame({"truth": [], "predicted": [], "weight": []}).astype({"truth": str, "predicted": str})
+
+
+def draw(seed, num_pictures=60, num_classes=4):
+    """Scores with many ties, some of them 0 and 1, and truths."""
+    rng = np.random.default_rng(seed)
+    counts = (
+        rng.integers(0, 4, (num_pictures, num_classes))
+        + np.eye(num_classes)[rng.integers(0, num_classes, num_pictures)]
+    )
+    scores = (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scores, rng.integers(0, num_classes, num_pictures)
+
+
+def answers_of(truth, predicted, confidence, classes=("a", "b", "c")):
+    """Answers whose scores are the confidence in the predicted class and 0 elsewhere."""
+    rows = pd.DataFrame({"truth": pd.Series(truth, dtype=str), "predicted": predicted, "confidence": confidence})
+    scores = np.zeros((len(rows), len(classes)), dtype=np.float32)
+    scores[np.arange(len(rows)), [classes.index(name) for name in predicted]] = np.array(confidence) / 100
+    return answer(rows, "", scores, classes, NO_CONFUSED)
+
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_log_loss_is_scikit_learns(seed):
+    scores, truth = draw(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # float32 rows that sum to 1 but for their last bit
+        expected = sklearn_metrics.log_loss(truth, scores, labels=range(4))
+    assert log_losses(scores, truth, *NO_PAIRS)[0].mean() == pytest.approx(expected, abs=1e-6)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_weighted_log_loss_is_its_formula_term_by_term(seed):
+    scores, truth = draw(seed, num_pictures=12)
+    weight = np.ones((4, 4))
+    weight[0, 1], weight[2, 0] = 0.5, 0.0
+    total = 0.0
+    for i, row in enumerate(np.clip(scores.astype(float), EPSILON, 1 - EPSILON)):
+        for c, p in enumerate(row):
+            y = float(truth[i] == c)
+            total -= y * np.log(p) + weight[truth[i], c] * (1 - y) * np.log(1 - p)
+    weighted = log_losses(scores, truth, np.array([[0, 1], [2, 0]]), np.array([0.5, 0.0]))[1]
+    assert weighted.mean() == pytest.approx(total / 12)
+
+
+def test_a_truth_that_the_model_does_not_know_was_given_epsilon():
+    scores = np.array([[0.5, 0.5], [0.5, 0.5]], dtype=np.float32)
+    loss, weighted = log_losses(scores, np.array([2, NO_CLASS]), np.array([[2, 0]]), np.array([0.5]))
+    assert loss == pytest.approx([-np.log(EPSILON)] * 2)
+    assert weighted - loss == pytest.approx([1.5 * np.log(2), 2 * np.log(2)])
+
+
+def test_losses_do_not_depend_on_blocks(monkeypatch):
+    scores, truth = draw(1)
+    whole = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), rank(scores, truth)
+    for module in ("log_loss", "accuracy", "ranking"):
+        monkeypatch.setattr(f"stages.metrics.{module}.BLOCK", 7)
+    parts = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), rank(scores, truth)
+    np.testing.assert_array_equal(whole[0], parts[0])
+    np.testing.assert_array_equal(whole[1], parts[1])
+    assert whole[2] == parts[2]
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_top_k_accuracy_is_scikit_learns_where_scores_differ(seed):
+    rng = np.random.default_rng(seed)
+    scores, truth = rng.random((40, 7)).astype(np.float32), rng.integers(0, 7, 40)
+    expected = sklearn_metrics.top_k_accuracy_score(truth, scores, k=5, labels=range(7))
+    assert top_k_accuracy(truth_ranks(scores, truth), 7, 5) == pytest.approx(expected)
+
+
+def test_of_equal_scores_the_first_is_placed_first_as_argmax_does():
+    scores = np.array([[0.25, 0.25, 0.5]] * 4, dtype=np.float32)
+    assert truth_ranks(scores, np.array([0, 1, 2, 3])).tolist() == [1, 2, 0, 3]
+
+
+def test_top_k_means_nothing_among_k_classes():
+    assert top_k_accuracy(np.array([0, 4]), 5, 5) is None
+    assert top_k_accuracy(np.array([], dtype=int), 9, 5) is None
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_macro_f1_and_matthews_are_scikit_learns(seed):
+    scores, truth = draw(seed, num_pictures=25)
+    predicted = scores.argmax(axis=1)
+    counts = count_classes(truth, predicted, 6)
+    assert macro_f1(counts) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
+    expected = sklearn_metrics.matthews_corrcoef(truth, predicted)
+    assert matthews_correlation(counts) == pytest.approx(expected)
+
+
+def test_a_class_that_the_model_does_not_know_has_f1_0():
+    counts = count_classes(np.array([0, 0, 2]), np.array([0, 0, 0]), 3)
+    assert macro_f1(counts) == pytest.approx((0.8 + 0) / 2)
+
+
+def test_matthews_means_nothing_with_one_class():
+    assert matthews_correlation(count_classes(np.array([1, 1]), np.array([1, 0]), 2)) is None
+    assert macro_f1(count_classes(np.array([], dtype=int), np.array([], dtype=int), 2)) is None
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_ranking_is_scikit_learns_ties_included(seed):
+    scores, truth = draw(seed)
+    own = np.eye(4)[truth]
+    areas = [sklearn_metrics.roc_auc_score(own[:, c], scores[:, c]) for c in range(4)]
+    precisions = [sklearn_metrics.average_precision_score(own[:, c], scores[:, c]) for c in range(4)]
+    assert rank(scores, truth) == pytest.approx((np.mean(areas), np.mean(precisions)), abs=1e-9)
+
+
+def test_a_class_without_a_column_is_ranked_like_a_constant_score():
+    scores, truth = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.4, 0.6]], dtype=np.float32), np.array([0, 0, 1, 2])
+    assert rank(scores, truth) == pytest.approx(((1 + 1 + 0.5) / 3, (1 + 1 + 0.25) / 3))
+
+
+def test_a_class_without_pictures_is_in_no_mean_and_one_class_has_no_rank():
+    scores = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0]], dtype=np.float32)
+    assert rank(scores, np.array([0, 1])) == Ranking(1.0, 1.0)
+    assert rank(scores, np.array([0, 0])) == Ranking(None, None)
+    assert rank(scores[:0], np.array([], dtype=int)) == Ranking(None, None)
+
+
+@given(st.integers(1, 200), st.data())
+def test_each_end_of_the_interval_leaves_a_fortieth_outside(total, data):
+    count = data.draw(st.integers(0, total))
+    low, high = clopper_pearson(count, total)
+    assert 0 <= low <= count / total <= high <= 1
+    assert low == 0 or binom.sf(count - 1, total, low) == pytest.approx(0.025)
+    assert high == 1 or binom.cdf(count, total, high) == pytest.approx(0.025)
+
+
+def test_no_pictures_have_no_interval():
+    assert clopper_pearson(0, 0) is None
+    assert clopper_pearson(0, 10) == pytest.approx((0, 0.308497), abs=1e-6)  # 1 - 0.025 ** (1 / 10)
+
+
+def test_an_answer_at_the_threshold_is_shown():
+    shown = count_shown(np.array([95.0, 94.9, 95.0, 99.0]), np.array([True, True, False, True]), np.array([95.0, 99.5]))
+    assert shown.true_positives.tolist() == [2, 0]
+    assert shown.false_positives.tolist() == [1, 0]
+
+
+MIXED = answers_of(["a", "a", "b", "z", "b"], ["a", "b", "b", "a", "a"], [99, 96, 50, 97, 20])
+
+
+def test_figures_by_hand():
+    values = figures(MIXED, 95)
+    assert values["num_errors"] == 3
+    assert values["truth_not_in_model"] == 1
+    assert (values["true_positives"], values["false_positives"]) == (1, 2)
+    assert (values["num_at_or_above"], values["num_below"]) == (3, 2)
+    assert values["top_1_accuracy"] == pytest.approx(2 / 5)
+    assert values["coverage"] == pytest.approx(values["true_positive_fraction"] + values["false_positive_fraction"])
+    assert values["selective_risk"] == pytest.approx(2 / 3)
+    assert (values["min_confidence"], values["max_confidence"]) == (20, 99)
+    assert (values["median_confidence"], values["mean_confidence"]) == (96, pytest.approx(72.4))
+
+
+def test_without_pictures_only_counts_are_given():
+    values = figures(MIXED.take(slice(0, 0)), 95)
+    counts = ("num_", "truth_not", "true_positives", "false_positives")
+    assert all(value == 0 if name.startswith(counts) else value is None for name, value in values.items())
+
+
+def test_out_of_scope_whatever_is_shown_is_a_false_positive():
+    values = figures(answers_of([None, None], ["a", "b"], [99, 20]), 95)
+    assert {values[name] for name in NEED_TRUTH} == {None}
+    assert values["false_positive_fraction"] == 0.5
+
+
+def test_nothing_shown_has_no_selective_risk():
+    assert figures(answers_of(["a"], ["a"], [20]), 95)["selective_risk"] is None
+
+
+def test_the_summary_leaves_out_what_means_nothing_and_keeps_what_is_missing():
+    scope, empty = answers_of([None], ["a"], [99]), MIXED.take(slice(0, 0))
+    sets = {"train": MIXED, "test": MIXED, "empty": empty, "out_of_scope": scope}
+    shown = summaries(sets, {"test": Ranking(0.12345678, None)}, 95)
+    assert list(shown) == ["test", "empty", "out_of_scope"]
+    assert shown["out_of_scope"] == {"num_pictures": 1, "false_positive_fraction": 1.0}
+    assert shown["empty"]["top_1_accuracy"] is None
+    assert (shown["test"]["roc_auc"], shown["test"]["average_precision"]) == (0.123457, None)
+
+
+def test_places_cover_every_row_once_and_name_every_set():
+    found = places(np.array(["difficult", "test", "test", "train"], dtype=object), {"empty"})
+    assert list(found) == ["train", "validation", "test", "difficult", "empty"]
+    assert found["test"] == slice(1, 3)
+    assert sum(rows.stop - rows.start for rows in found.values()) == 4
+
+
+def test_confused_pairs_stand_worst_first_by_what_they_cost():
+    names = [("a", "b")] * 3 + [("b", "a")] * 2 + [("c", "c")] + [(None, "a")]
+    answers = answers_of([truth for truth, _ in names], [predicted for _, predicted in names], [50] * 7)
+    confused = pd.DataFrame({"truth": ["a"], "predicted": ["b"], "weight": [0.5]})
+    rows = confused_pairs({"test": answers}, confused)
+    assert rows.to_numpy().tolist() == [["test", "b", "a", 2, 1.0, 1.0], ["test", "a", "b", 3, 1.0, 0.5]]
+    assert confused_plot(rows)["pair"].tolist() == ["a taken for b", "b taken for a"]
+
+
+def test_no_confused_pair_still_draws():
+    right = answers_of(["a"], ["a"], [50])
+    assert len(count_confused(right)) == 0
+    assert confused_plot(confused_pairs({"test": right}, NO_CONFUSED)).to_numpy().tolist() == [["none", 0]]
+
+
+def test_classes_stand_most_missed_first_with_what_they_were_taken_for():
+    rows = per_class("test", MIXED, 95).set_index("class_name")
+    assert rows.index.tolist() == ["a", "b", "z", "c"]
+    assert (rows.loc["b", "missed_as"], rows.loc["a", "wrong_guesses_of"]) == ("a (1)", "b (1); z (1)")
+    assert rows["in_model"].tolist() == [True, True, False, True]
+    assert (rows.loc["a", "precision"], rows.loc["a", "recall"]) == (pytest.approx(1 / 3), 0.5)
+    assert rows.loc["a", ["true_positives", "false_positives"]].tolist() == [1, 1]
+    assert rows.loc["c", ["precision", "recall", "f1"]].isna().all()
+
+
+def test_the_threshold_report_has_a_row_a_set_with_intervals():
+    scope = answers_of([None, None], ["a", "b"], [99, 20])
+    report = threshold_report(
+        {"test": figures(MIXED, 95), "scope": figures(scope, 95), "no": figures(MIXED.take([]), 95)}
+    )
+    assert report["set"].tolist() == ["test", "scope", "no"]
+    assert report.loc[0, ["true_positive_low", "true_positive_high"]].tolist() == pytest.approx(
+        [0.00505, 0.71642], abs=1e-5
+    )
+    assert report.loc[1, "true_positive_fraction":"true_positive_high"].isna().all()
+    assert report.loc[2, "coverage":"selective_risk"].isna().all()
+
+
+def test_the_curves_are_the_report_at_each_threshold():
+    curves = threshold_curves(MIXED, MIXED.take(slice(0, 0))).set_index("threshold")
+    assert (THRESHOLDS.min(), THRESHOLDS.max(), len(set(THRESHOLDS))) == (50, 99.9, len(THRESHOLDS))
+    assert curves.loc[95.0, ["test_accuracy", "test_coverage"]].tolist() == pytest.approx([1 / 3, 0.6])
+    assert np.isnan(curves.loc[99.9, "test_accuracy"])
+    assert curves["validation_coverage"].isna().all()
+
+
+@pytest.fixture
+def reviewed() -> tuple[Answers, Answers]:
+    truth = ["a", "a", "b", "z", "b", "c", None, None]
+    new = answers_of(truth, ["b", "b", "a", "a", "b", "c", "a", "b"], [60, 99, 50, 40, 70, 99, 96, 20])
+    base = answers_of(truth, ["a", "b", "c", "b", "b", "c", "c", "b"], [60, 99, 50, 40, 70, 99, 96, 20])
+    return new, base
+
+
+def test_each_picture_has_the_first_reason_that_holds(reviewed):
+    new, base = reviewed
+    expected = [*REASONS, None, "wrong_and_confident", None]
+    assert [(*REASONS, None)[number] for number in reasons(new, base, 95)] == expected
+    assert [(*REASONS, None)[number] for number in reasons(new, None, 95)] == ["wrong", *expected[1:]]
+
+
+def test_an_answer_that_the_base_did_not_show_out_of_scope_was_right():
+    shown, hidden = answers_of([None], ["a"], [99]), answers_of([None], ["a"], [20])
+    assert REASONS[reasons(shown, hidden, 95)[0]] == "base_right_new_wrong"
+
+
+def test_the_worst_stand_first_and_training_pictures_after_others():
+    rows = pd.DataFrame(
+        {
+            "image_id": list("abcdef"),
+            "split": ["test", "test", "train", "test", "difficult", "test"],
+            "confidence": [50.0, 60.0, 90.0, 10.0, 70.0, 20.0],
+        }
+    )
+    paths = pd.DataFrame(
+        {
+            "image_id": ["a", "a", "a", "b", "c", "d", "e", "f"],
+            "set": ["library", "library", "difficult", *["library"] * 3, "difficult", "library"],
+            "path": ["library/1", "library/2", "difficult/1", "library/b", "library/c", "library/d", "x", "library/f"],
+            "dropped": ["copy", None, *[None] * 6],
+        }
+    )
+    wrong, unsure, fine = (REASONS.index("wrong"), REASONS.index("right_but_unsure"), len(REASONS))
+    listed = worst_first(rows, np.array([wrong, wrong, wrong, unsure, unsure, fine]), paths)
+    assert listed["image_id"].tolist() == ["b", "a", "c", "d", "e"]
+    assert listed["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert listed["path"].tolist() == ["library/b", "library/2", "library/c", "library/d", "x"]

@@ -1,0 +1,215 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import score
+from stages._errors import InputError, InstructionError
+from stages.labels.confused import read_confused
+from stages.tables import scores
+from stages.tables.images import IMAGES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
+from stages.tables.review import REVIEW
+
+SPLITS = ["difficult", "least_common", "most_common", "out_of_scope", "test", "train", "validation"]
+NAMES = ["ape", "bee", "cat", "dog", "eel", "fox"]
+
+
+def predict(rng, truth, classes):
+    """Scores of a model that is mostly right about the classes that it knows."""
+    known = np.array([classes.index(name) if name in classes else 0 for name in truth])
+    matrix = rng.random((len(truth), len(classes))) * 0.05
+    matrix[np.arange(len(truth)), known] += 3 * rng.random(len(truth)) ** 0.3
+    matrix = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix, np.array(classes)[matrix.argmax(axis=1)], 100.0 * matrix.max(axis=1)
+
+
+@pytest.fixture
+def world(workspace):
+    """A predictions folder: every set, a base without the class eel, and a model that lost the class gnu."""
+    rng = np.random.default_rng(3)
+    split = np.repeat(SPLITS, 12)
+    truth = pd.Series([*(NAMES * 14)], dtype=object)
+    truth[split == "out_of_scope"] = None
+    truth[(split == "difficult") & (np.arange(84) < 2)] = "gnu"
+    matrix, predicted, confidence = predict(rng, truth, NAMES)
+    base_names = ["ape", "bee", "cat", "dog", "fox", "gnu"]
+    base_matrix, base_predicted, base_confidence = predict(rng, truth, base_names)
+    ids = [f"{number:032x}" for number in range(84)]
+    columns = {"image_id": ids, "split": split, "truth": truth, "predicted": predicted, "confidence": confidence}
+    ROWS.write(pd.DataFrame({**columns, "base_predicted": base_predicted, "base_confidence": base_confidence}))
+    np.save(SCORES, matrix)
+    np.save(BASE_SCORES, base_matrix)
+    Path(CLASSES).write_text(json.dumps(NAMES))
+    Path(BASE_CLASSES).write_text(json.dumps(base_names))
+    library = np.isin(split, ["test", "train", "validation"])
+    files = {"path": [f"x/{name}" for name in ids], "set": np.where(library, "library", split), "class_name": truth}
+    IMAGES.write(pd.DataFrame({"image_id": ids, **files}).reindex(columns=IMAGES.schema.names))
+    Path("data/confused.csv").write_text("truth,predicted,weight\nape,bee,0.5\ngnu,ape,0.5\n")
+    return workspace
+
+
+def forget_base():
+    rows = ROWS.read()
+    ROWS.write(rows.assign(base_predicted=None, base_confidence=None))
+    np.save(BASE_SCORES, np.empty((0, 0), dtype=np.float32))
+    Path(BASE_CLASSES).write_text("[]")
+
+
+def written():
+    return {path.name: path.read_bytes() for path in sorted(Path(scores.FOLDER).iterdir())}
+
+
+def test_the_same_predictions_give_the_same_bytes_and_every_output(world):
+    score.main()
+    first = written()
+    score.main()
+    assert written() == first
+    paths = [scores.METRICS, scores.GATE, scores.THRESHOLD_REPORT, scores.PER_CLASS, scores.CONFUSED_PAIRS]
+    paths += [scores.BENCHMARKS, scores.THRESHOLD_PLOT, scores.CONFUSED_PLOT, REVIEW.path]
+    assert sorted(first) == sorted(Path(path).name for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("path", "columns"),
+    [
+        (scores.THRESHOLD_REPORT, scores.THRESHOLD_COLUMNS),
+        (scores.PER_CLASS, scores.PER_CLASS_COLUMNS),
+        (scores.CONFUSED_PAIRS, scores.CONFUSED_COLUMNS),
+        (scores.BENCHMARKS, scores.BENCHMARK_COLUMNS),
+        (scores.THRESHOLD_PLOT, scores.THRESHOLD_PLOT_COLUMNS),
+        (scores.CONFUSED_PLOT, scores.CONFUSED_PLOT_COLUMNS),
+    ],
+)
+def test_each_report_has_its_columns(world, path, columns):
+    score.main()
+    assert tuple(pd.read_csv(path).columns) == columns
+
+
+def test_metrics_hold_what_design_asks_of_each_set(world):
+    score.main()
+    metrics = json.loads(Path(scores.METRICS).read_text())
+    assert list(metrics) == ["test", "validation", "difficult", "least_common", "most_common", "out_of_scope"]
+    everywhere = {"num_pictures", "top_1_accuracy", "log_loss", "weighted_log_loss"}
+    everywhere |= {"true_positive_fraction", "false_positive_fraction"}
+    more = {"top_5_accuracy", "macro_f1", "roc_auc", "matthews_correlation", "average_precision"}
+    assert set(metrics["test"]) == set(metrics["validation"]) == everywhere | more | {"coverage", "selective_risk"}
+    assert set(metrics["difficult"]) == everywhere
+    assert set(metrics["out_of_scope"]) == {"num_pictures", "false_positive_fraction"}
+
+
+def test_a_left_out_class_is_counted_as_an_error_in_the_reports(world):
+    score.main()
+    report = pd.read_csv(scores.THRESHOLD_REPORT).set_index("set")
+    assert report.index.tolist() == ["train", "validation", "test", *SPLITS[:4]]
+    assert report.loc["difficult", "truth_not_in_model"] == 2
+    assert "out_of_scope,12," in Path(scores.THRESHOLD_REPORT).read_text()
+    benchmarks = pd.read_csv(scores.BENCHMARKS).set_index("benchmark")
+    assert benchmarks.loc["difficult", ["num_errors", "base_truth_not_in_model"]].tolist() == [2, 2]
+    assert benchmarks.loc["difficult", "requirement"].startswith("true_positive_fraction at least 0.8; ")
+
+
+def test_the_review_lists_pictures_worst_first_with_their_paths(world):
+    score.main()
+    review = REVIEW.read()
+    assert review["rank"].tolist() == list(range(1, len(review) + 1))
+    assert review.loc[review["truth"].eq("gnu"), "reason"].tolist() == ["base_right_new_wrong"] * 2
+    assert (review["path"] == "x/" + review["image_id"]).all()
+
+
+def test_without_a_base_the_gate_says_so(world):
+    forget_base()
+    score.main()
+    rules = json.loads(Path(scores.GATE).read_text())["rules"]
+    assert [rule["why"] for rule in rules[-2:]] == ["no base to compare with"] * 2
+    assert pd.read_csv(scores.BENCHMARKS)["base_num_errors"].isna().all()
+
+
+def test_a_set_without_pictures_gives_null_and_fails_its_rules(world):
+    rows = ROWS.read()
+    keep = ~rows["split"].isin(["test", "most_common"])
+    ROWS.write(rows[keep])
+    for path in (SCORES, BASE_SCORES):
+        np.save(path, np.load(path)[keep])
+    score.main()
+    metrics = json.loads(Path(scores.METRICS).read_text())
+    assert metrics["test"]["num_pictures"] == metrics["most_common"]["num_pictures"] == 0
+    assert metrics["test"]["roc_auc"] is metrics["most_common"]["log_loss"] is None
+    gate = json.loads(Path(scores.GATE).read_text())
+    whys = [rule["why"] for rule in gate["rules"] if rule["set"] in ("test", "most_common")]
+    assert gate["verdict"] == "no"
+    assert all(why.startswith("no pictures in ") for why in whys)
+
+
+def test_a_confused_pair_weighs_less_in_the_weighted_loss_only(world):
+    score.main()
+    before = json.loads(Path(scores.METRICS).read_text())["test"]
+    Path("data/confused.csv").write_text("truth,predicted,weight\n")
+    score.main()
+    after = json.loads(Path(scores.METRICS).read_text())["test"]
+    assert before["log_loss"] == after["log_loss"]
+    assert before["weighted_log_loss"] < after["weighted_log_loss"]
+
+
+def test_absent_predictions_say_what_writes_them(world):
+    Path(SCORES).unlink()
+    with pytest.raises(InputError, match="data/predictions/scores.npy is not there: `dvc repro evaluate` writes it"):
+        score.main()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.zeros((84, 5), np.float32), r"should be 84 rows of 6 float32 scores .* it is \(84, 5\) of float32"),
+        (np.zeros((84, 6)), r"it is \(84, 6\) of float64. `dvc repro --force evaluate`"),
+    ],
+)
+def test_a_matrix_of_another_shape_or_type_is_refused(world, matrix, message):
+    np.save(SCORES, matrix)
+    with pytest.raises(InputError, match=message):
+        score.main()
+
+
+def test_answers_that_are_no_class_are_refused(world):
+    ROWS.write(ROWS.read().assign(base_predicted="yak"))
+    with pytest.raises(InputError, match="base_predicted one of the model's 6 classes; of its 84 rows 84 have another"):
+        score.main()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: the columns should be truth,predicted,weight, got nothing"),
+        ("truth,guess,weight\n", "line 1: the columns should be truth,predicted,weight, got truth,guess,weight"),
+        (
+            "truth,predicted,weight\nape,be,0.5\n",
+            "line 2: no picture and no model has the class 'be'. Did you mean 'bee'",
+        ),
+        ("truth,predicted,weight\n\nape,zebu,0.5\n", "line 3: .* 'zebu'. Write a class, not a sub-class"),
+        ("truth,predicted,weight\nape,bee,1.5\n", "line 2: the weight should be a number from 0 to 1, got '1.5'"),
+        ("truth,predicted,weight\nape,bee,nan\n", "got 'nan'"),
+        ("truth,predicted,weight\nape,bee,half\n", "got 'half'"),
+        ("truth,predicted,weight\nape,bee\n", "line 2: expected truth,predicted,weight, got ape,bee"),
+        ("truth,predicted,weight\nape,ape,0.5\n", "line 2: truth and predicted are both 'ape'; a pair is two classes"),
+        ("truth,predicted,weight\nape,bee,1\nape,bee,1\n", "line 3: ape,bee stands above already; keep one line"),
+        ('truth,predicted,weight\n"ape,bee,1\n', "is not CSV in UTF-8"),
+    ],
+)
+def test_a_wrong_line_of_confused_pairs_is_named(tmp_path, text, message):
+    path = tmp_path / "confused.csv"
+    path.write_text(text)
+    with pytest.raises(InstructionError, match=message):
+        read_confused(path, NAMES)
+
+
+def test_absent_confused_pairs_say_what_will_do(tmp_path):
+    with pytest.raises(InstructionError, match="is not there; a file with the line truth,predicted,weight will do"):
+        read_confused(tmp_path / "confused.csv", NAMES)
+
+
+def test_confused_pairs_keep_odd_names(tmp_path):
+    path = tmp_path / "confused.csv"
+    path.write_text('\ufefftruth,predicted,weight\n"bird, ""鳥""",ape,0\n', encoding="utf-8")
+    assert read_confused(path, ['bird, "鳥"', "ape"]).to_numpy().tolist() == [['bird, "鳥"', "ape", 0.0]]
