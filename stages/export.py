@@ -1,10 +1,10 @@
 """Write the model as the SavedModel that TensorFlow Serving loads, and beside it all that tells what it is.
 
-Reads: data/model, data/scores (metrics.json, gate.json and the CSV reports), params.yaml.
+Reads: data/model, data/scores (metrics.json, gate.json and the CSV reports), params.yaml
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version), data/export/NNN/ (classes.json: the label map,
     model.json, history.csv: the training log, metrics.json, gate.json, the CSV reports, params.yaml). Nothing of
-    another version stays in data/export.
-Params: fingerprint, export; those of the other stages travel in the copy of params.yaml.
+    another version stays in data/export
+Params: fingerprint, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
 picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
@@ -25,18 +25,18 @@ from stages import _params
 from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole
-from stages._params import Export, Fingerprint
 from stages.images.graph import prepare_batch
 from stages.models import files
 from stages.models.files import TrainedModel
+from stages.tables.scores import FOLDER as SCORES
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 EXPORT = "data/export"
-SCORES = "data/scores"
 NUM_BEST = 3
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
 _OF_SCORES = ("gate.json", "metrics.json")
+_PLOTS = "plot_"  # how the points of plots are named, which `dvc plots` draws and nobody reads
 
 
 class ServedModel(tf.Module):  # type: ignore[misc]
@@ -112,7 +112,8 @@ def companions(model: Path, scores: Path, parameters: Path) -> list[Path]:
         if not path.is_file():
             stage = "train" if path.parent == model else "score"
             raise InputError(f"{path} is not there, and would be exported: `dvc repro {stage}` writes it.")
-    return [*paths, *sorted(scores.glob("*.csv")), parameters]
+    reports = sorted(path for path in scores.glob("*.csv") if not path.name.startswith(_PLOTS))
+    return [*paths, *reports, parameters]
 
 
 def write_release(served: ServedModel, beside: Sequence[Path], version: int, folder: Path) -> Path:
@@ -138,7 +139,7 @@ def write_release(served: ServedModel, beside: Sequence[Path], version: int, fol
 
 def main() -> None:
     """Run the stage."""
-    max_pixels, version = _params.read(Fingerprint).max_pixels, _params.read(Export).version
+    max_pixels, version = _params.read(_params.Fingerprint).max_pixels, _params.read(_params.Export).version
     beside = companions(Path(files.MODEL), Path(SCORES), Path(_params.PATH))
     trained = files.load(Path(files.MODEL))
 
@@ -147,8 +148,8 @@ def main() -> None:
     with whole(EXPORT) as folder:
         release = write_release(served, beside, version, folder)
         num_bytes = sum(path.stat().st_size for path in release.rglob("*") if path.is_file())
-    logger.info(
-        "Exported version %03d: %s with %d classes, %.1f MB, %d files beside it.",
+    log.info(
+        "export: version %03d: %s of %d classes, %.1f MB with the %d files beside it",
         version,
         trained.description.network,
         len(trained.class_names),

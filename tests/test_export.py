@@ -1,0 +1,182 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from pictures import draw
+
+from stages import export
+from stages._errors import InputError
+from stages.images.decode import decode
+from stages.images.letterbox import letterbox
+from stages.models import files, networks
+
+SIZE = 32
+CLASS_NAMES = ["Schwarzer Tee", "café", "mug", "plate"]
+REPORTS = ("benchmarks.csv", "per_class.csv")
+# Softmax scores by the same numbers and another graph; and by pictures that differ by up to two levels of 255.
+SAME_PIXELS, SAME_PICTURES = 1e-5, 5e-3
+
+
+def write_model(root, class_names=CLASS_NAMES):
+    folder = root / files.MODEL
+    folder.mkdir(parents=True)
+    network = networks.build("small", SIZE, len(class_names))
+    files.save(folder, network, class_names, {name: [name] for name in class_names})
+    (folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    return network
+
+
+def write_scores(root):
+    folder = root / export.SCORES
+    folder.mkdir(parents=True)
+    for name in ("gate.json", "metrics.json"):
+        (folder / name).write_text("{}\n")
+    for name in (*REPORTS, "plot_threshold.csv"):
+        (folder / name).write_text(f"{name}\n")
+
+
+def start_export(root, hash_seed):
+    """The stage as DVC runs it: in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(hash_seed)}
+    return subprocess.Popen([sys.executable, "-m", "stages.export"], cwd=root, env=environment)
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network, the root in which it was exported, and another root in which it was exported too."""
+    first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("elsewhere") / "deeper"
+    network = write_model(first)
+    write_scores(first)
+    shutil.copy(ROOT / "params.yaml", first)
+    shutil.copytree(first, second)
+    (first / export.EXPORT / "000/000").mkdir(parents=True)  # of an earlier version
+    for process in [start_export(first, 1), start_export(second, 2)]:
+        assert process.wait() == 0
+    return network, first, second
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return tf.saved_model.load(exported[1] / export.EXPORT / "001/001")
+
+
+def encoded(seed, kind="PNG", size=(61, 40)):
+    buffer = BytesIO()
+    draw(seed, size).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def prepared(data):
+    return letterbox(decode(data, 100_000)[0], SIZE)
+
+
+def test_two_processes_write_the_same_bytes(exported):
+    _, first, second = exported
+    assert files_of(first / export.EXPORT) == files_of(second / export.EXPORT)
+
+
+def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_version(exported):
+    _, root, _ = exported
+    folder = root / export.EXPORT
+    beside = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
+    assert [path.name for path in folder.iterdir()] == ["001"]
+    assert {path.name for path in (folder / "001").iterdir()} == {"001", *beside}
+    sources = {**files_of(root / files.MODEL), **files_of(root / export.SCORES), **files_of(ROOT / "params.yaml")}
+    for name in beside - {"params.yaml"}:
+        assert (folder / "001" / name).read_bytes() == sources[name]
+    assert (folder / "001/params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
+def test_the_saved_model_holds_the_network_s_numbers_and_nothing_of_keras(exported, served):
+    network, root, _ = exported
+    saved = root / export.EXPORT / "001/001"
+    assert not (saved / "keras_metadata.pb").exists()
+    names = [name for name, _ in tf.train.list_variables(str(saved / "variables/variables"))]
+    assert sum(name.startswith("weights/") for name in names) == len(network.weights) == len(served.weights)
+    assert not any("optimizer" in name or "layer" in name for name in names)
+
+
+def test_prepared_pictures_are_answered_as_the_keras_model_answers(exported, served):
+    network, _, _ = exported
+    pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
+    answer = served.signatures["pixels"](pixels=tf.constant(pixels))
+    expected = network.predict_on_batch(pixels)["scores"]
+    np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
+
+
+def test_encoded_pictures_are_answered_as_the_keras_model_answers(exported, served):
+    network, _, _ = exported
+    pictures = [encoded(seed, kind) for seed, kind in enumerate(["PNG", "JPEG", "WEBP", "GIF", "BMP"])]
+    answer = served.signatures["serving_default"](image_bytes=tf.constant(pictures))
+    expected = network.predict_on_batch(np.stack([prepared(picture) for picture in pictures]))["scores"]
+    np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PICTURES)
+
+
+def test_an_answer_names_the_three_best_classes_and_the_model_that_gave_it(exported, served):
+    _, root, _ = exported
+    answer = served.signatures["serving_default"](image_bytes=tf.constant([encoded(1), encoded(2, "JPEG")]))
+    scores = answer["scores"].numpy()
+    best = np.argsort(-scores, axis=1)[:, :3]
+    assert [[name.decode() for name in row] for row in answer["classes"].numpy()] == np.take(CLASS_NAMES, best).tolist()
+    np.testing.assert_allclose(answer["confidences"], 100 * np.take_along_axis(scores, best, axis=1), rtol=1e-6)
+    digest = json.loads((root / files.MODEL / files.DESCRIPTION).read_text())["weights_sha256"]
+    assert answer["version"].numpy().tolist() == [1, 1]
+    assert answer["weights_sha256"].numpy().tolist() == [digest.encode()] * 2
+
+
+def test_the_signatures_are_those_that_clients_rely_on(served):
+    outputs = {"classes", "confidences", "scores", "version", "weights_sha256"}
+    assert set(served.signatures) == {"serving_default", "pixels"}
+    for signature in served.signatures.values():
+        assert set(signature.structured_outputs) == outputs
+    encoded_input = served.signatures["serving_default"].structured_input_signature[1]["image_bytes"]
+    assert (encoded_input.dtype, encoded_input.shape.as_list()) == (tf.string, [None])
+    pixels_input = served.signatures["pixels"].structured_input_signature[1]["pixels"]
+    assert (pixels_input.dtype, pixels_input.shape.as_list()) == (tf.uint8, [None, SIZE, SIZE, 3])
+
+
+def test_bytes_that_are_no_picture_are_refused_in_words(served):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not a picture in one of the formats"):
+        served.signatures["serving_default"](image_bytes=tf.constant([b"hello"]))
+
+
+def test_a_model_of_two_classes_names_two(tmp_path):
+    write_model(tmp_path, ["cup", "mug"])
+    served = export.ServedModel(files.load(tmp_path / files.MODEL), 7, 100)
+    answer = served.pixels(tf.zeros((3, SIZE, SIZE, 3), tf.uint8))
+    assert answer["classes"].shape == (3, 2)
+    assert answer["version"].numpy().tolist() == [7] * 3
+
+
+def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
+    write_model(tmp_path)
+    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 61 * 40 - 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels"):
+        served.image_bytes(tf.constant([encoded(1)]))
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [("data/model/history.csv", "train"), ("data/model/classes.json", "train"), ("data/scores/gate.json", "score")],
+)
+def test_a_file_that_would_be_exported_and_is_absent_stops_the_stage(tmp_path, monkeypatch, path, stage):
+    monkeypatch.chdir(tmp_path)
+    for name in ("model.json", "classes.json", "history.csv"):
+        (tmp_path / files.MODEL).mkdir(parents=True, exist_ok=True)
+        (tmp_path / files.MODEL / name).touch()
+    write_scores(tmp_path)
+    Path(path).unlink()
+    with pytest.raises(InputError, match=f"{path} is not there, and would be exported: `dvc repro {stage}`"):
+        export.companions(Path(files.MODEL), Path(export.SCORES), Path("params.yaml"))
