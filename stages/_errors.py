@@ -9,7 +9,7 @@ Every one of these is shown as one message, without a traceback, and ends the co
     ├── InputError         pictures, tables or folders that are absent, empty or not what they should be
     ├── BaseError          data/base: another network, another input size, a checksum that does not hold
     ├── TrainingError      training cannot go on: the loss is not a number, memory or disk is full
-    ├── RepositoryError    git or DVC stand in the way: uncommitted changes, a stale dvc.lock, a tag that is there already
+    ├── RepositoryError    git or DVC stand in the way: uncommitted changes, a stale dvc.lock, a tag in use
     └── GateError          the model did not pass its gate
 
 A message says what is wrong, what was expected, what came, and what to do about it.

@@ -20,7 +20,7 @@ from stages._command import run
 from stages._errors import InputError
 from stages._workers import over
 from stages.images.decode import UnreadableError, decode
-from stages.images.fingerprint import perceptual_hash, pixel_digest, quality
+from stages.images.fingerprint import SIDE, perceptual_hash, pixel_digest, quality
 from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,12 @@ def fingerprint(path: str, max_pixels: int) -> dict[str, object]:
         return {"path": path, "image_id": None, "bytes": None, "error": error.strerror}
     row = {"path": path, "image_id": hashlib.md5(data, usedforsecurity=False).hexdigest(), "bytes": len(data)}
     try:
-        image, format_name = decode(data, max_pixels)
+        image, format_name, width, height = decode(data, max_pixels, SIDE)
     except UnreadableError as error:
         return row | {"error": str(error)}
-    measured = {"width": image.width, "height": image.height, "format": format_name, **quality(image)}
-    return row | measured | {"phash": perceptual_hash(image), "pixels": pixel_digest(image), "error": None}
+    measured = {"width": width, "height": height, "format": format_name, **quality(image)}
+    digest = pixel_digest(image, width, height)
+    return row | measured | {"phash": perceptual_hash(image), "pixels": digest, "error": None}
 
 
 def main() -> None:

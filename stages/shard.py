@@ -73,7 +73,7 @@ def prepare(path: str, size: int, codec: str, max_pixels: int) -> bytes:
         InputError: the file is no longer what was fingerprinted.
     """
     try:
-        image, _ = decode((DATA / path).read_bytes(), max_pixels)
+        image = decode((DATA / path).read_bytes(), max_pixels).image
     except (OSError, UnreadableError) as error:
         raise InputError(f"data/{path} was readable and is not now: {error}. Run `dvc repro` again.") from None
     return encode(letterbox(image, size), codec)

@@ -18,7 +18,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "AVIF"])
 def test_every_named_format_is_read_and_its_name_given(kind):
-    image, name = decode(saved(draw(1), kind), LIMIT)
+    image, name, *_ = decode(saved(draw(1), kind), LIMIT)
     assert (image.mode, image.size, name) == ("RGB", (40, 30), kind)
 
 
@@ -37,8 +37,19 @@ def test_a_picture_is_turned_upright_by_its_exif_tag(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
-    image, _ = decode(saved(stored, "PNG", exif=exif), LIMIT)
+    image, _, width, height = decode(saved(stored, "PNG", exif=exif), LIMIT)
     assert np.array_equal(np.asarray(image), np.asarray(upright))
+    assert (width, height) == upright.size
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_keeps_its_size_in_words():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = decode(saved(draw(1, (1280, 960)), "JPEG", exif=exif), LIMIT, 128)
+    assert decoded.image.size == (240, 320)
+    assert (decoded.width, decoded.height) == (960, 1280)
+    with pytest.raises(UnreadableError, match="truncated"):
+        decode(saved(draw(1, (1280, 960)), "JPEG")[:-99], LIMIT, 128)
 
 
 def test_cmyk_grey_palette_and_16_bits_become_rgb():
@@ -59,7 +70,7 @@ def test_what_is_transparent_becomes_black():
 
 def test_an_animation_gives_its_first_frame():
     data = saved(draw(1), "GIF", save_all=True, append_images=[draw(2), draw(3)])
-    still, _ = decode(saved(draw(1), "GIF"), LIMIT)
+    still = decode(saved(draw(1), "GIF"), LIMIT)[0]
     assert np.abs(np.asarray(decode(data, LIMIT)[0], int) - np.asarray(still, int)).mean() < 3
 
 

@@ -79,7 +79,7 @@ def encoded(seed, kind="PNG", size=(61, 40)):
 
 
 def prepared(data):
-    return letterbox(decode(data, 100_000)[0], SIZE)
+    return letterbox(decode(data, 100_000).image, SIZE)
 
 
 def test_two_processes_write_the_same_bytes(exported):

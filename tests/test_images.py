@@ -43,7 +43,7 @@ def test_the_hash_is_imagehash_s():
 
 
 def test_the_pixel_digest_tells_sizes_apart():
-    assert pixel_digest(Image.new("RGB", (2, 8))) != pixel_digest(Image.new("RGB", (8, 2)))
+    assert pixel_digest(Image.new("RGB", (2, 8)), 2, 8) != pixel_digest(Image.new("RGB", (8, 2)), 8, 2)
 
 
 def test_quality_falls_where_the_picture_is_worse():

@@ -2,8 +2,9 @@
 
 import warnings
 from io import BytesIO
+from typing import NamedTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
 # Several-picture JPEGs (MPO) are opened as JPEG; Pillow knows no MPO of its own to open.
@@ -14,7 +15,23 @@ class UnreadableError(ValueError):
     """The bytes are no picture that may be decoded; the message says why."""
 
 
-def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
+class Decoded(NamedTuple):
+    """A picture that was read to its end.
+
+    Attributes:
+        image: upright, in mode RGB.
+        format: its name, such as "JPEG".
+        width: of the upright picture as it was saved, in pixels.
+        height: likewise.
+    """
+
+    image: Image.Image
+    format: str
+    width: int
+    height: int
+
+
+def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
     """Decode the whole picture, the first frame of an animation, and turn it upright by its EXIF tag.
 
     Transparent parts become black, as the letterbox is. 16-bit greys are scaled to 8 bits.
@@ -22,9 +39,8 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
     Args:
         data: the file's bytes.
         max_pixels: a picture with more is not decoded.
-
-    Returns:
-        The picture in mode RGB, and the format's name, such as "JPEG".
+        side: where given, a JPEG is decoded at the smallest of its scales (1/8, 1/4, 1/2) at which its shorter side is
+            at least this many pixels. It is read to its end all the same.
 
     Raises:
         UnreadableError: empty, cut short, of another format, too large, or broken.
@@ -40,8 +56,13 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
                     raise UnreadableError(
                         f"{width} x {height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
                     )
+                if side is not None:
+                    image.draft(None, (side, side))
                 image.load()
-                return _rgb(ImageOps.exif_transpose(image)), str(image.format)
+                upright = ImageOps.exif_transpose(image)
+                if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5 or upright.size != image.size:
+                    width, height = height, width
+                return Decoded(_rgb(upright), str(image.format), width, height)
     except UnreadableError:
         raise
     except UnidentifiedImageError:
