@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Beside DVC's own temporary files: ignored by git, on the local disk.
 DEFAULT_FOLDER = ".dvc/tmp/retrain/checkpoints"
@@ -78,7 +78,7 @@ class Checkpoints:
                 with np.load(path / _ARRAYS, allow_pickle=False) as arrays:
                     return dict(arrays), state["state"]
             except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-                logger.warning("The checkpoint %s is damaged (%s); the one before it is taken.", path, error)
+                log.warning("The checkpoint %s is damaged (%s); the one before it is taken.", path, error)
         return None
 
     def remove(self) -> None:

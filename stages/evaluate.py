@@ -61,9 +61,11 @@ def outputs(network: "keras.Model", num_rows: int, scores: Path, embeddings: Pat
         scores: where its scores belong, float32.
         embeddings: where its embeddings belong, float16; None where nobody asks for them.
     """
-    wanted = [("scores", scores, np.float32)]
-    wanted += [("embedding", embeddings, np.float16)] if embeddings else []
-    return [open_memmap(path, "w+", dtype, (num_rows, network.output[name].shape[1])) for name, path, dtype in wanted]
+    num_features, num_classes = (network.output[name].shape[1] for name in ("embedding", "scores"))
+    matrices: list[Matrix] = [open_memmap(scores, "w+", np.float32, (num_rows, num_classes))]
+    if embeddings is not None:
+        matrices.append(open_memmap(embeddings, "w+", np.float16, (num_rows, num_features)))
+    return matrices
 
 
 def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[Matrix]) -> Matrix:
@@ -78,11 +80,11 @@ def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[M
         The first of the matrices.
     """
     rows = np.argsort(codes, kind="stable")
-    for pictures, *values in batches:
+    for pictures, scores, embeddings in batches:
         first, last = np.searchsorted(codes[rows], [pictures.start, pictures.stop])
         here = rows[first:last]
-        for matrix, answers in zip(matrices, values, strict=False):
-            matrix[here] = answers[codes[here] - pictures.start]
+        for matrix, values in zip(matrices, (scores, embeddings), strict=False):
+            matrix[here] = values[codes[here] - pictures.start]
     return matrices[0]
 
 
@@ -109,7 +111,8 @@ def main() -> None:
     base = files.load(_base.FOLDER / "model", BaseError) if _base.has_base() else None
 
     determinism.enable(SEED)
-    codes, image_ids = pd.factorize(rows["image_id"])
+    codes, uniques = pd.factorize(rows["image_id"])
+    image_ids = [str(image_id) for image_id in uniques]
     with whole(FOLDER) as partial, ShardReader(SHARDS, index) as reader:
         partial.mkdir()
         scores, embeddings, base_scores = (partial / Path(path).name for path in (SCORES, EMBEDDINGS, BASE_SCORES))

@@ -72,7 +72,7 @@ def labelled(
     image_ids = chosen["image_id"].tolist()
     require(reader, image_ids, size)
     numbers = {name: number for number, name in enumerate(class_names)}
-    labels = chosen["class_name"].map(numbers).to_numpy(dtype=np.int64)
+    labels = np.array([numbers[name] for name in chosen["class_name"]], np.int64)
     return LabelledPictures(reader, image_ids, labels, len(class_names))
 
 

@@ -52,5 +52,5 @@ def require(reader: ShardReader, image_ids: Sequence[str], size: int) -> None:
     if image_ids and (packed := len(reader.read(image_ids[0]))) != size:
         raise InputError(
             f"the pictures in the shards are {packed} pixels wide, the network takes {size}: they were made with "
-            "different values of picture.size. `dvc repro` makes both anew; a base of another size cannot be compared with."
+            "different values of picture.size. Set it to the base's, or empty data/base, and `dvc repro`."
         )

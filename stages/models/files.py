@@ -1,6 +1,7 @@
 """A model's folder: numbers, what they are numbers of, and the label map. Nothing in it is code."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +103,29 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
             f"one of the two was changed or cut short. {_remedy(folder)}"
         )
     network = networks.build(description.network, description.size, len(class_names))
-    try:
-        network.load_weights(weights)
-    except (ValueError, KeyError, OSError):
+    if not fits(network, weights):
         raise error(
             f"{weights} does not hold the weights of {description.network} for {len(class_names)} classes, though its "
             f"checksum is right: it was written by another version of this code. {_remedy(folder)}"
-        ) from None
+        )
     return TrainedModel(network, description, class_names)
+
+
+def fits(model: keras.Model, weights: Path) -> bool:
+    """Load a file of weights, and say whether it holds all that the model asks for.
+
+    Args:
+        model: its weights are overwritten; with anything where the file does not fit.
+        weights: a `.weights.h5`.
+    """
+    with warnings.catch_warnings():
+        # Keras only warns of a part of the model that it found nothing for.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            model.load_weights(weights)
+        except (ValueError, KeyError, OSError, UserWarning):
+            return False
+    return True
 
 
 def read_description(folder: Path, error: type[RetrainError] = InputError) -> Description:

@@ -1,5 +1,6 @@
 """Fit a network to labelled pictures, epoch by epoch, resuming where an interrupted run stopped."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from stages._progress import progress
 from stages._shards import ShardReader
 from stages.models.augmentation import augmentation
 from stages.models.batches import batches
+
+log = logging.getLogger(__name__)
 
 # The learning rate climbs to its peak during this share of the steps: carried weights are not torn by a new head.
 WARM_UP_FRACTION = 0.1
@@ -156,6 +159,7 @@ class _Trainer:
         if (found := checkpoints.latest()) is None:
             return
         arrays, self.history = found
+        log.info("an interrupted run goes on after epoch %d", len(self.history))
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
         self.best = [arrays[f"best_{number:05d}"] for number in range(len(self.best))]

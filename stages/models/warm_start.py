@@ -102,12 +102,9 @@ def load_weights(network: keras.Model, path: Path) -> None:
         raise InputError(f"params.yaml: train.weights: {path} is not there. Put the file there, or set it to null.")
     body = network.get_layer("body")
     whole = keras.Model(network.input, network.output["embedding"])
-    for part in [whole, body, *(layer for layer in body.layers if isinstance(layer, keras.Model))]:
-        try:
-            part.load_weights(path)
-            return
-        except (ValueError, KeyError, OSError):
-            continue
+    parts = [whole, body, *(layer for layer in body.layers if isinstance(layer, keras.Model))]
+    if any(files.fits(part, path) for part in parts):
+        return
     raise InputError(
         f"params.yaml: train.weights: {path} does not hold the weights of {network.name}; expected a .weights.h5 that "
         f"was saved from that network. Set train.network to the network it is of, or train.weights to null."

@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds import digests, write_base, write_model, write_world
+
+from stages import evaluate
+from stages._errors import BaseError, InputError
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
+from stages.tables.splits import SPLITS
+
+
+@pytest.fixture
+def world(workspace):
+    """Two classes; the second test picture of each stands in a benchmark too, one of them without a truth."""
+    rows = write_world(train=3, validation=1, test=2)
+    again = rows[rows["number"] == 5].assign(split=["difficult", "out_of_scope"], class_name=["amber", None])
+    SPLITS.write(pd.concat([rows, again]))
+    write_model("data/model", ["amber", "blue"], seed=1)
+    return workspace
+
+
+def test_every_picture_of_every_set_is_a_row_with_its_scores(world):
+    evaluate.main()
+    rows, scores, embeddings = ROWS.read(), np.load(SCORES), np.load(EMBEDDINGS)
+    assert rows["split"].value_counts().to_dict() == {
+        "train": 6, "test": 4, "validation": 2, "difficult": 1, "out_of_scope": 1,
+    }  # fmt: skip
+    assert rows[["split", "image_id"]].to_numpy().tolist() == sorted(rows[["split", "image_id"]].to_numpy().tolist())
+    assert (scores.shape, scores.dtype) == ((14, 2), np.float32)
+    assert (embeddings.shape, embeddings.dtype) == ((14, 128), np.float16)
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert json.loads(Path(CLASSES).read_text()) == ["amber", "blue"]
+    assert rows["predicted"].tolist() == [["amber", "blue"][column] for column in scores.argmax(axis=1)]
+    assert np.allclose(rows["confidence"], scores.max(axis=1) * 100)
+    assert rows.loc[rows["split"] == "out_of_scope", "truth"].isna().all()
+
+
+def test_a_picture_in_two_sets_has_the_same_scores_in_both(world):
+    evaluate.main()
+    rows, scores, embeddings = ROWS.read(), np.load(SCORES), np.load(EMBEDDINGS)
+    for _, places in rows.groupby("image_id").indices.items():
+        assert np.all(scores[places] == scores[places[0]])
+        assert np.all(embeddings[places] == embeddings[places[0]])
+    assert rows["image_id"].duplicated().sum() == 2
+
+
+def test_without_a_base_its_columns_are_empty(world):
+    evaluate.main()
+    rows = ROWS.read()
+    assert rows["base_predicted"].isna().all()
+    assert rows["base_confidence"].isna().all()
+    assert np.load(BASE_SCORES).shape == (0, 0)
+    assert json.loads(Path(BASE_CLASSES).read_text()) == []
+
+
+def test_the_base_scores_the_same_rows_in_its_own_classes(world):
+    write_base(["amber", "red", "blue"])
+    evaluate.main()
+    rows, base_scores = ROWS.read(), np.load(BASE_SCORES)
+    assert (base_scores.shape, base_scores.dtype) == ((14, 3), np.float32)
+    assert json.loads(Path(BASE_CLASSES).read_text()) == ["amber", "red", "blue"]
+    assert np.allclose(rows["base_confidence"], base_scores.max(axis=1) * 100)
+    assert set(rows["base_predicted"]) <= {"amber", "red", "blue"}
+    assert not np.allclose(rows["base_confidence"], rows["confidence"])
+
+
+def test_the_same_inputs_give_the_same_bytes(world):
+    evaluate.main()
+    first = digests(FOLDER)
+    evaluate.main()
+    assert digests(FOLDER) == first
+    assert sorted(first) == [
+        "base_classes.json", "base_scores.npy", "classes.json", "embeddings.npy", "rows.parquet", "scores.npy",
+    ]  # fmt: skip
+
+
+def test_a_model_that_was_changed_or_a_base_that_cannot_see_these_pictures_is_refused(world):
+    write_base(["amber", "blue"], size=32)
+    with pytest.raises(InputError, match="are 16 pixels wide, the network takes 32"):
+        evaluate.main()
+    Path("data/base/model/model.weights.h5").write_bytes(b"other")
+    with pytest.raises(BaseError, match=r"data/base/model/model.weights.h5 has the SHA-256"):
+        evaluate.main()
+    Path("data/model/model.weights.h5").write_bytes(b"other")
+    with pytest.raises(InputError, match=r"data/model/model.weights.h5 has the SHA-256 .*dvc repro --force train"):
+        evaluate.main()
+    assert not Path(FOLDER).exists()
+
+
+def test_the_best_class_is_the_highest_score_and_confidence_ends_at_100():
+    scores = np.array([[0.2, 0.5, 0.3], [1.0000001, 0, 0]], np.float32)
+    names, confidences = evaluate.best(scores, ["a", "b", "c"])
+    assert names == ["b", "a"]
+    assert confidences.tolist() == [50.0, 100.0]

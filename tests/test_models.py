@@ -1,0 +1,307 @@
+import json
+import math
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages._errors import BaseError, InputError, ParameterError
+from stages.models import determinism, files, inception_v4, networks, warm_start
+from stages.models.augmentation import augmentation
+from stages.models.batches import batches, require
+from stages.models.fit import epoch_order
+from stages.models.predict import predict
+
+
+class Pictures:
+    """Stands for a ShardReader: image_id "3" is the picture number 3."""
+
+    def __init__(self, pictures):
+        self.pictures = pictures
+
+    def __contains__(self, image_id):
+        return int(image_id) < len(self.pictures)
+
+    def read(self, image_id):
+        return self.pictures[int(image_id)]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return networks.build("small", 16, 3)
+
+
+def test_inception_v4_is_the_papers_layer_for_layer():
+    network = networks.build("inception_v4", 299, 1000)
+    body = network.get_layer("body")
+    shapes = {
+        "stem_1": (73, 73, 160),
+        "stem_2": (71, 71, 192),
+        "stem": (35, 35, 384),
+        **{f"inception_a_{number}": (35, 35, 384) for number in range(1, 5)},
+        "reduction_a": (17, 17, 1024),
+        **{f"inception_b_{number}": (17, 17, 1024) for number in range(1, 8)},
+        "reduction_b": (8, 8, 1536),
+        **{f"inception_c_{number}": (8, 8, 1536) for number in range(1, 4)},
+        "embedding": (1536,),
+    }
+    assert {layer.name: layer.output.shape[1:] for layer in body.layers if layer.name in shapes} == shapes
+    assert [layer.name for layer in body.layers if layer.name in shapes] == list(shapes)
+    assert sum(math.prod(weight.shape) for weight in network.trainable_weights) == 42_679_816
+    assert network.output["scores"].shape == (None, 1000)
+
+
+def test_inception_v4_takes_other_sizes_down_to_75():
+    assert inception_v4.build(75).output.shape == (None, 1536)
+    with pytest.raises(ParameterError, match=r"inception_v4 cannot take pictures of picture.size 74 \(.*Raise"):
+        networks.build("inception_v4", 74, 3)
+
+
+# One of each way to scale pictures: inside the network, to -1..1, by the channels' means.
+@pytest.mark.parametrize("name", ["small", "MobileNetV3Small", "MobileNet", "VGG16"])
+def test_a_network_takes_0_to_255_of_any_dtype_and_gives_embedding_and_probabilities(name):
+    network = networks.build(name, 32, 5)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    result = network.predict_on_batch(pictures)
+    assert result["scores"].dtype == np.float32
+    assert result["scores"].sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert result["embedding"].shape == (2, network.output["embedding"].shape[1])
+    again = network.predict_on_batch(pictures.astype(np.float32))
+    assert np.allclose(result["scores"], again["scores"], atol=1e-6)
+    assert all(layer.trainable for layer in network.layers)
+
+
+def test_every_name_of_keras_applications_is_known():
+    names = networks.application_names()
+    assert {"EfficientNetV2B0", "ResNet50", "ConvNeXtTiny", "Xception"} <= set(names)
+    assert len(names) == len(set(names)) > 30
+
+
+def test_an_unknown_name_and_a_size_too_small_are_refused_by_the_parameters_name():
+    with pytest.raises(ParameterError, match=r"train.network: no network is called 'resnet50'; expected small, incep"):
+        networks.build("resnet50", 32, 2)
+    with pytest.raises(ParameterError, match=r"picture.size 16 \(Input size must be at least 32x32"):
+        networks.build("EfficientNetV2B0", 16, 2)
+
+
+def test_a_seed_gives_the_same_first_weights_and_another_others():
+    def drawn(seed):
+        determinism.enable(seed)
+        return networks.build("small", 16, 3).get_weights()
+
+    assert all(np.array_equal(a, b) for a, b in zip(drawn(1), drawn(1), strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(drawn(1), drawn(2), strict=True))
+
+
+def test_augmentation_varies_in_training_only_and_keeps_the_border_black():
+    pictures = np.zeros((4, 24, 24, 3), np.float32)
+    pictures[:, 8:16, 6:14] = 200
+    for layer in augmentation(mirror=True, rotation=10, zoom=0.1, seed=3):
+        assert not np.array_equal(keras.ops.convert_to_numpy(layer(pictures, training=True)), pictures)
+        assert np.array_equal(keras.ops.convert_to_numpy(layer(pictures, training=False)), pictures)
+        assert np.all(keras.ops.convert_to_numpy(layer(pictures, training=True))[:, [0, -1]] == 0)
+
+
+def test_augmentation_of_nothing_is_no_layer():
+    assert augmentation(mirror=False, rotation=0, zoom=0, seed=3) == []
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5), st.integers(1, 9))
+def test_an_epoch_takes_every_picture_at_most_once_in_full_batches(num_pictures, batch_size, seed, epoch):
+    order = epoch_order(num_pictures, batch_size, seed, epoch)
+    assert len(set(order)) == len(order)
+    assert len(order) % batch_size == 0 or len(order) == num_pictures < batch_size
+    assert num_pictures - len(order) < batch_size
+    assert np.array_equal(order, epoch_order(num_pictures, batch_size, seed, epoch))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = [tuple(epoch_order(50, 10, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)]
+    assert len(set(orders)) == 4
+
+
+def test_batches_come_in_the_order_asked_for():
+    reader = Pictures([np.full((2, 2, 3), number, np.uint8) for number in range(7)])
+    found = list(batches(reader, ["5", "0", "6", "1", "1"], 2))
+    assert [len(pictures) for pictures in found] == [2, 2, 1]
+    assert np.concatenate(found)[:, 0, 0, 0].tolist() == [5, 0, 6, 1, 1]
+
+
+def test_pictures_that_are_in_no_shard_or_of_another_size_are_refused():
+    reader = Pictures([np.zeros((2, 2, 3), np.uint8)])
+    require(reader, ["0"], 2)
+    require(reader, [], 2)
+    with pytest.raises(InputError, match="2 of 3 pictures are in no shard, the first is 1: `dvc repro shard`"):
+        require(reader, ["0", "1", "2"], 2)
+    with pytest.raises(InputError, match="are 2 pixels wide, the network takes 32"):
+        require(reader, ["0"], 32)
+
+
+def test_predictions_do_not_depend_on_the_batches(small):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    names = ["3", "0", "1", "4", "2", "0"]
+    scores, embeddings = predict(small, Pictures(pictures), names, 4)
+    assert (scores.dtype, embeddings.dtype) == (np.float32, np.float16)
+    assert (scores.shape, embeddings.shape) == ((6, 3), (6, 128))
+    assert np.array_equal(scores[1], scores[5])
+    assert np.allclose(scores, small.predict_on_batch(pictures)["scores"][[3, 0, 1, 4, 2, 0]], atol=1e-6)
+
+
+def test_scores_that_are_no_probabilities_are_refused():
+    broken = networks.build("small", 16, 3)
+    kernel, bias = broken.get_layer("scores").get_weights()
+    broken.get_layer("scores").set_weights([kernel * np.nan, bias])
+    with pytest.raises(InputError, match="small gives scores that do not sum to 1"):
+        predict(broken, Pictures(np.zeros((1, 16, 16, 3), np.uint8)), ["0"], 1)
+
+
+SUB_CLASSES = {"a": ["a"], "b": ["b_new", "b"], "c": []}
+
+
+@pytest.fixture
+def folder(small, tmp_path):
+    folder = tmp_path / "data/base/model"
+    folder.mkdir(parents=True)
+    files.save(folder, small, ["c", "a", "b"], SUB_CLASSES)
+    return folder
+
+
+def test_a_model_that_was_saved_is_loaded_the_same(small, folder):
+    loaded = files.load(folder)
+    assert loaded.class_names == ["c", "a", "b"]
+    assert loaded.description.network == "small"
+    assert loaded.description.size == 16
+    assert loaded.description.sub_classes == {"a": ["a"], "b": ["b", "b_new"], "c": []}
+    ours, theirs = small.get_weights(), loaded.network.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert sorted(path.name for path in folder.iterdir()) == ["classes.json", "model.json", "model.weights.h5"]
+
+
+# Nested, and with layers that Keras names itself, counting on from network to network.
+@pytest.mark.parametrize(("name", "size"), [("small", 16), ("MobileNetV3Small", 32)])
+def test_the_same_numbers_are_the_same_bytes(tmp_path, name, size):
+    first, second = networks.build(name, size, 2), networks.build(name, size, 2)
+    second.set_weights(first.get_weights())
+    for network, number in ((first, "1"), (second, "2")):
+        (tmp_path / number).mkdir()
+        files.save(tmp_path / number, network, ["a", "b"], SUB_CLASSES)
+    for file in (files.WEIGHTS, files.DESCRIPTION, files.CLASSES):
+        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+
+
+def test_weights_are_compared_with_their_checksum_before_anything_parses_them(folder, monkeypatch):
+    data = (folder / files.WEIGHTS).read_bytes()
+    (folder / files.WEIGHTS).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    monkeypatch.setattr(networks, "build", lambda *_: pytest.fail("went on in spite of the checksum"))
+    with pytest.raises(BaseError, match=r"model.weights.h5 has the SHA-256 \w+, where .*model.json says \w+"):
+        files.load(folder, BaseError)
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_folder_that_is_not_as_it_should_be_is_refused(folder, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(folder, whole)
+
+    def refused(match):
+        with pytest.raises(InputError, match=match):
+            files.load(folder)
+        shutil.copytree(whole, folder, dirs_exist_ok=True)
+
+    for name in (files.WEIGHTS, files.DESCRIPTION, files.CLASSES):
+        (folder / name).unlink()
+        refused(rf"{name} is not there. `dvc checkout .*base` brings back")
+    change(folder / files.DESCRIPTION, optimizer="adam")
+    refused("model.json is no description of a model: optimizer: extra inputs are not permitted")
+    change(folder / files.DESCRIPTION, size="16")
+    refused("size: input should be a valid integer")
+    change(folder / files.DESCRIPTION, format=2)
+    refused("format: input should be 1")
+    (folder / files.DESCRIPTION).write_text("{")
+    refused("model.json is no description of a model: the file: invalid JSON")
+    change(folder / files.DESCRIPTION, sub_classes={"a": []})
+    refused("classes.json and .*model.json name different classes")
+    (folder / files.CLASSES).write_text('["a", "b", "b"]')
+    refused("classes.json names a class twice")
+    (folder / files.CLASSES).write_text("[1]")
+    refused("classes.json is no list of class names: 0: input should be a valid string")
+    (folder / files.CLASSES).write_text("[]")
+    refused("classes.json is no list of class names: the file: list should have at least 1 item")
+    change(folder / files.DESCRIPTION, network="MobileNet", size=32)
+    refused("does not hold the weights of MobileNet for 3 classes, though its checksum is right")
+
+
+def kernels(network):
+    kernel, bias = network.get_layer("scores").get_weights()
+    return kernel, bias
+
+
+def test_a_warm_start_carries_the_rows_of_classes_that_remain_by_name(small):
+    base = networks.build("small", 16, 3)
+    base.get_layer("scores").set_weights([kernels(base)[0], np.array([1, 2, 3], np.float32)])
+    network = networks.build("small", 16, 3)
+    drawn = kernels(network)[0].copy()
+    carried = warm_start.carry_over(network, base, ["b", "c", "new"], ["a", "b", "c"], "carry")
+    kernel, bias = kernels(network)
+    assert carried == 2
+    assert np.array_equal(kernel[:, :2], kernels(base)[0][:, 1:])
+    assert np.array_equal(kernel[:, 2], drawn[:, 2])
+    assert bias.tolist() == [2, 3, 0]
+    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base))
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_a_warm_start_with_a_new_head_keeps_everything_else():
+    base, network = networks.build("small", 16, 2), networks.build("small", 16, 2)
+    drawn = kernels(network)[0].copy()
+    assert warm_start.carry_over(network, base, ["a", "b"], ["a", "b"], "new") == 0
+    assert np.array_equal(kernels(network)[0], drawn)
+    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base))
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_a_base_of_another_network_or_size_is_refused(folder):
+    base = files.read_description(folder)
+    warm_start.check(base, "small", 16)
+    with pytest.raises(BaseError, match=r"data/base is a small, params.yaml: train.network says Xception.*Set train"):
+        warm_start.check(base, "Xception", 16)
+    with pytest.raises(BaseError, match=r"takes pictures of 16 pixels, params.yaml: picture.size says 32.*Set picture"):
+        warm_start.check(base, "small", 32)
+
+
+def test_an_empty_or_absent_base_is_none_and_half_a_release_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BaseError, match=r"data/base holds files, but lacks model/lineage.parquet"):
+        warm_start.load_base("small", 16)
+    shutil.rmtree(folder.parent)
+    assert warm_start.load_base("small", 16) is None
+    folder.parent.mkdir()
+    assert warm_start.load_base("small", 16) is None
+
+
+@pytest.mark.parametrize("part", ["whole", "body", "inner"])
+def test_a_file_of_weights_may_hold_the_model_its_body_or_the_network_of_keras_applications(tmp_path, part):
+    source, network = networks.build("MobileNetV3Small", 32, 4), networks.build("MobileNetV3Small", 32, 2)
+    body = source.get_layer("body")
+    {"whole": source, "body": body, "inner": body.layers[-1]}[part].save_weights(tmp_path / "x.weights.h5")
+    drawn = kernels(network)[0].copy()
+    warm_start.load_weights(network, tmp_path / "x.weights.h5")
+    ours, theirs = network.get_layer("body").get_weights(), body.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert np.array_equal(kernels(network)[0], drawn)
+
+
+def test_a_file_of_weights_that_is_absent_or_does_not_fit_is_refused(small, tmp_path):
+    with pytest.raises(InputError, match=r"train.weights: .*x.weights.h5 is not there"):
+        warm_start.load_weights(small, tmp_path / "x.weights.h5")
+    networks.build("MobileNetV3Small", 32, 2).save_weights(tmp_path / "x.weights.h5")
+    with pytest.raises(InputError, match=r"x.weights.h5 does not hold the weights of small; expected"):
+        warm_start.load_weights(small, tmp_path / "x.weights.h5")
+    (tmp_path / "x.weights.h5").write_bytes(b"no HDF5")
+    with pytest.raises(InputError, match=r"x.weights.h5 does not hold the weights of small; expected"):
+        warm_start.load_weights(small, tmp_path / "x.weights.h5")

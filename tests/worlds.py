@@ -1,0 +1,98 @@
+"""A tiny prepared world: shards and tables as the data half leaves them, drawn by hand, in the working directory."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from stages._shards import write_shard
+from stages.images.codec import encode
+from stages.models import determinism, files, networks
+from stages.tables.images import IMAGES
+from stages.tables.shards import FOLDER, INDEX
+from stages.tables.splits import SPLITS
+
+SIZE = 16
+# Compiling the augmentation takes longer than training.
+PLAIN = {"mirror": False, "rotation": 0.0, "zoom": 0.0}
+COLOURS = {"amber": (250, 190, 20), "blue": (20, 40, 230), "green": (30, 200, 60)}
+
+
+def picture(class_name: str, number: int, size: int = SIZE) -> np.ndarray:
+    """A field of the class's colour with some noise: easy to learn."""
+    noise = np.random.default_rng([number, *class_name.encode()]).integers(-20, 21, (size, size, 3))
+    return np.clip(np.array(COLOURS[class_name]) + noise, 0, 255).astype(np.uint8)
+
+
+def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=SIZE, pictures_in_shard=7, **of_train):
+    """Write params.yaml, data/shards, data/splits.parquet and data/images.parquet; `of_train` changes parameters."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["picture"]["size"] = size
+    params["train"] |= {"batch_size": 8, "epochs": 1, "epochs_from_scratch": 2, "augmentation": PLAIN, **of_train}
+    params["evaluate"]["batch_size"] = 4
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    splits = ["train"] * train + ["validation"] * validation + ["test"] * test
+    rows, contents = [], {}
+    for class_name in classes:
+        for number, split in enumerate(splits):
+            data = encode(picture(class_name, number, size), "png")
+            image_id = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            contents[image_id] = data
+            rows.append({"image_id": image_id, "class_name": class_name, "split": split, "number": number})
+    frame = pd.DataFrame(rows)
+    SPLITS.write(frame)
+    IMAGES.write(
+        frame.assign(
+            path=[f"library/{row.class_name}/{row.number}.png" for row in frame.itertuples()],
+            sub_class=frame["class_name"],
+            origin="real",
+            set="library",
+            group=frame["image_id"],
+            dropped=None,
+            phash=pd.array(range(len(frame)), dtype="UInt64"),
+        )
+    )
+    write_shards(contents, pictures_in_shard)
+    return frame
+
+
+def write_shards(contents: dict[str, bytes], pictures_in_shard: int) -> None:
+    """Pack encoded pictures by image_id, in the order given."""
+    Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    names = list(contents)
+    rows = []
+    for number, first in enumerate(range(0, len(names), pictures_in_shard)):
+        held = names[first : first + pictures_in_shard]
+        places = write_shard(Path(FOLDER) / f"{number:05d}.tar", [(f"{name}.png", contents[name]) for name in held])
+        rows += [
+            {"image_id": name, "shard": f"{number:05d}.tar", "offset": offset, "size": size}
+            for name, (offset, size) in zip(held, places, strict=True)
+        ]
+    INDEX.write(pd.DataFrame(rows))
+
+
+def write_model(folder: str, class_names: list[str], seed: int, size: int = SIZE) -> None:
+    """Write the small network as drawn at random."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    determinism.enable(seed)
+    network = networks.build("small", size, len(class_names))
+    files.save(Path(folder), network, class_names, {name: [name] for name in class_names})
+
+
+def write_base(class_names: list[str], size: int = SIZE) -> None:
+    """Write a base: a model as drawn at random; its other files are empty."""
+    write_model("data/base/model", class_names, seed=2, size=size)
+    Path("data/base/shards").mkdir()
+    for name in ("model/lineage.parquet", "shards/index.parquet", "metrics.json", "version.json"):
+        Path("data/base", name).touch()
+
+
+def digests(folder: str) -> dict[str, str]:
+    """SHA-256 of every file of a folder, by name."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
