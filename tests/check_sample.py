@@ -1,0 +1,33 @@
+"""What the sample gives when the whole pipeline has run on it: `python -m tests.check_sample`, after `make repro`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+DATA_HALF = ("fingerprint", "dedup", "merge", "split", "shard")
+
+
+def main() -> None:
+    """Compare what is here with what must be, and name what differs."""
+    committed = yaml.safe_load(subprocess.check_output(["git", "show", "HEAD:dvc.lock"]))["stages"]
+    here = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    metrics = json.loads(Path("data/scores/metrics.json").read_text())
+    (version,) = Path("data/export").iterdir()
+    checks = {f"{stage} gives what dvc.lock says": here[stage] == committed[stage] for stage in DATA_HALF}
+    checks |= {
+        "every stage ran": here.keys() == committed.keys(),
+        "test accuracy is at least 0.97": metrics["test"]["top_1_accuracy"] >= 0.97,
+        "the gate has a verdict": json.loads(Path("data/scores/gate.json").read_text())["verdict"] in ("yes", "no"),
+        "the model is exported": (version / version.name / "saved_model.pb").is_file(),
+        "unlabelled pictures are identified": len(pd.read_parquet("data/identified.parquet")) > 100,
+    }
+    sys.stdout.write("".join(f"{'ok    ' if holds else 'FAILED'} {what}\n" for what, holds in checks.items()))
+    sys.exit(not all(checks.values()))
+
+
+if __name__ == "__main__":
+    main()
