@@ -28,7 +28,7 @@ def test_the_committed_parameters_are_read(workspace):
         ("  minimum: 40", "  minimum: 200", r"split: value error, minimum 200 is above maximum 125"),
         ("split:", "spilt:", r"split is missing; spilt is not a parameter"),
         ("codec: webp", "codec: jpeg", r"shard\.codec: input should be 'png' or 'webp', got 'jpeg'"),
-        ("rotation: 10.0", "rotation: 300.0", r"train\.augmentation\.rotation: .* less than or equal to 180"),
+        ("rotation: 12.0", "rotation: 300.0", r"train\.augmentation\.rotation: .* less than or equal to 180"),
         ("at_least: 0.80", "minimum: 0.80", r"gate\.rules\.0\.minimum is not a parameter"),
         ("size: 32", "size: {", r"params\.yaml is not YAML"),
     ],

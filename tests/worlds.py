@@ -30,7 +30,14 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
     """Write params.yaml, data/shards, data/splits.parquet and data/images.parquet; `of_train` changes parameters."""
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["picture"]["size"] = size
-    params["train"] |= {"batch_size": 8, "epochs": 1, "epochs_from_scratch": 2, "augmentation": PLAIN, **of_train}
+    params["train"] |= {
+        "batch_size": 8,
+        "epochs": 1,
+        "epochs_from_scratch": 2,
+        "augmentation": PLAIN,
+        "label_smoothing": 0.0,
+        **of_train,
+    }
     params["evaluate"]["batch_size"] = 4
     Path("params.yaml").write_text(yaml.safe_dump(params))
     splits = ["train"] * train + ["validation"] * validation + ["test"] * test
