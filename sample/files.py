@@ -66,7 +66,7 @@ def degrade(image: Image.Image, kind: int) -> Image.Image:
         kind: even: out of focus; odd: taken in the dark.
     """
     if kind % 2:
-        return image.point([value * 55 // 100 for value in range(256)] * 3)
+        return image.point([value * 72 // 100 for value in range(256)] * 3)
     small = image.resize((image.width * 2 // 5, image.height * 2 // 5), Image.Resampling.BILINEAR)
     return small.resize(image.size, Image.Resampling.BICUBIC)
 
