@@ -1,15 +1,19 @@
 """Write the sample library into a folder."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
-from sample.arrange import arrange
+import yaml
+
+from sample.arrange import Pictures, arrange
 from sample.instructions import write_instructions
 from sample.planted import plant
 from stages._errors import InputError
 from stages._outputs import whole
+from stages._repository import folder_digest
 
-# The library comes last: where it stands, everything stands.
-FOLDERS = ("benchmarks", "unlabelled", "library")
+FOLDERS = ("library", "benchmarks", "unlabelled")
+BASE = "base"  # the sample's is empty
 
 
 def write(folder: str | Path) -> int:
@@ -22,7 +26,8 @@ def write(folder: str | Path) -> int:
         How many pictures were written.
 
     Raises:
-        InputError: there is a library already, or benchmarks or unlabelled pictures.
+        InputError: there is a library already, or benchmarks or unlabelled pictures; or a .dvc file in `folder` says
+            that something else than the sample belongs there. Nothing was written.
     """
     folder = Path(folder)
     for name in FOLDERS:
@@ -32,15 +37,34 @@ def write(folder: str | Path) -> int:
                 f"{', '.join(FOLDERS)} in {folder}. Move them away first, or go on with what is there: `dvc repro`."
             )
     pictures = plant(arrange())
-    for name in FOLDERS:
-        with whole(folder / name) as partial:
-            for path in (path for path in pictures if path.startswith(f"{name}/")):
-                file = partial / path.removeprefix(f"{name}/")
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(pictures[path])
-    (folder / "base").mkdir(exist_ok=True)
+    absent = [name for name in (*FOLDERS, BASE) if not (folder / name).exists()]
+    with ExitStack() as stack:
+        # The last to be opened is moved into place first: where the library stands, everything stands.
+        partials = {name: stack.enter_context(whole(folder / name)) for name in absent}
+        for name, partial in partials.items():
+            _write_folder(partial, name, pictures)
+            _require_recorded(partial, folder / f"{name}.dvc")
     _write_absent(folder, write_instructions(pictures))
     return len(pictures)
+
+
+def _write_folder(partial: Path, name: str, pictures: Pictures) -> None:
+    partial.mkdir()
+    for path in (path for path in pictures if path.startswith(f"{name}/")):
+        file = partial / path.removeprefix(f"{name}/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(pictures[path])
+
+
+def _require_recorded(written: Path, recorded: Path) -> None:
+    if not recorded.exists():
+        return
+    if yaml.safe_load(recorded.read_text(encoding="utf-8"))["outs"][0]["md5"] != folder_digest(written):
+        raise InputError(
+            f"{recorded.with_suffix('')} is not here, and {recorded} says that it is not the sample's: this is a clone "
+            "of a library of your own, or of a later cycle. Nothing was written. `dvc pull` fetches what belongs here "
+            "(`dvc remote list` shows from where); then `make repro` again."
+        )
 
 
 def _write_absent(folder: Path, texts: dict[str, str]) -> None:

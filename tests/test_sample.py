@@ -1,4 +1,6 @@
 import hashlib
+import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import yaml
 from conftest import ROOT
 
 from sample.write import write
-from stages._errors import RetrainError
+from stages._errors import InputError
 
 
 def digests(folder):
@@ -50,6 +52,26 @@ def test_one_class_is_just_too_small_and_its_members_stand_among_the_unlabelled(
 
 def test_a_library_that_is_there_already_is_not_overwritten(written):
     before = digests(written)
-    with pytest.raises(RetrainError):
+    with pytest.raises(InputError, match="is there already, and the sample overwrites nothing"):
         write(written)
     assert digests(written) == before
+
+
+@pytest.mark.parametrize("name", ["library", "benchmarks", "unlabelled", "base"])
+def test_where_git_names_pictures_of_another_library_the_sample_is_not_written(tmp_path, name):
+    for own in ("library", "benchmarks", "unlabelled", "base"):
+        shutil.copy(ROOT / f"data/{own}.dvc", tmp_path)
+    theirs = tmp_path / f"{name}.dvc"
+    theirs.write_text(re.sub("md5: [0-9a-f]+", "md5: 0123456789abcdef0123456789abcdef", theirs.read_text()))
+    before = digests(tmp_path)
+    with pytest.raises(InputError, match=rf"{name} is not here, and .*{name}.dvc says .*`dvc pull` fetches"):
+        write(tmp_path)
+    assert digests(tmp_path) == before
+    assert all(path.is_file() for path in tmp_path.iterdir())
+
+
+def test_where_git_names_the_sample_it_is_written(tmp_path, written):
+    for name in ("library", "benchmarks", "unlabelled", "base"):
+        shutil.copy(ROOT / f"data/{name}.dvc", tmp_path)
+    write(tmp_path)
+    assert {path: digest for path, digest in digests(tmp_path).items() if not path.endswith(".dvc")} == digests(written)
