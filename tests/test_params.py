@@ -1,4 +1,8 @@
+from pathlib import Path
+
 import pytest
+from conftest import ROOT
+from dvc.utils.hydra import apply_overrides
 
 from stages import _params
 from stages._errors import ParameterError
@@ -43,3 +47,13 @@ def test_outside_the_repository_the_message_says_where_to_go(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ParameterError, match="run this in the root of the repository"):
         _params.read(_params.Split)
+
+
+@pytest.mark.parametrize("override", ["split.minimum=35", "train.head=new", "gate.rules.0.at_least=0.9"])
+def test_an_experiment_s_parameter_changes_one_line_of_the_file(workspace, override):
+    apply_overrides("params.yaml", [override])
+    lines = zip(
+        (ROOT / "params.yaml").read_text().splitlines(), Path("params.yaml").read_text().splitlines(), strict=True
+    )
+    assert sum(before != after for before, after in lines) == 1
+    _params.read(_params.Split)
