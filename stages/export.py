@@ -1,9 +1,11 @@
 """Write the model as the SavedModel that TensorFlow Serving loads, and beside it all that tells what it is.
 
-Reads: data/model, data/scores (metrics.json, gate.json and the CSV reports), params.yaml
+Reads: data/model, params.yaml; data/scores/gate.json, data/scores/metrics.json and the reports
+    data/scores/benchmarks.csv, data/scores/confused_pairs.csv, data/scores/per_class.csv,
+    data/scores/threshold_report.csv
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version), data/export/NNN/ (classes.json: the label map,
-    model.json, history.csv: the training log, metrics.json, gate.json, the CSV reports, params.yaml). Nothing of
-    another version stays in data/export
+    model.json, history.csv: the training log, metrics.json, gate.json, the reports, params.yaml). Nothing of another
+    version stays in data/export
 Params: fingerprint, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
@@ -28,15 +30,15 @@ from stages._outputs import whole
 from stages.images.graph import prepare_batch
 from stages.models import files
 from stages.models.files import TrainedModel
-from stages.tables.scores import FOLDER as SCORES
+from stages.tables.scores import BENCHMARKS, CONFUSED_PAIRS, GATE, METRICS, PER_CLASS, THRESHOLD_REPORT
 
 log = logging.getLogger(__name__)
 
 EXPORT = "data/export"
 NUM_BEST = 3
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
-_OF_SCORES = ("gate.json", "metrics.json")
-_PLOTS = "plot_"  # how the points of plots are named, which `dvc plots` draws and nobody reads
+# Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.
+_OF_SCORES = (GATE, METRICS, BENCHMARKS, CONFUSED_PAIRS, PER_CLASS, THRESHOLD_REPORT)
 
 
 class ServedModel(tf.Module):  # type: ignore[misc]
@@ -93,13 +95,11 @@ def save(served: ServedModel, folder: Path) -> None:
     fingerprint.write_bytes(content.SerializeToString(deterministic=True))
 
 
-def companions(model: Path, scores: Path, parameters: Path) -> list[Path]:
+def companions(model: Path) -> list[Path]:
     """List the files that travel beside the SavedModel.
 
     Args:
         model: folder of the model.
-        scores: folder of the reports.
-        parameters: the file params.yaml.
 
     Returns:
         Their paths; no two have one name.
@@ -107,13 +107,12 @@ def companions(model: Path, scores: Path, parameters: Path) -> list[Path]:
     Raises:
         InputError: a file is absent.
     """
-    paths = [model / name for name in _OF_MODEL] + [scores / name for name in _OF_SCORES]
+    paths = [model / name for name in _OF_MODEL] + [Path(name) for name in _OF_SCORES]
     for path in paths:
         if not path.is_file():
             stage = "train" if path.parent == model else "score"
             raise InputError(f"{path} is not there, and would be exported: `dvc repro {stage}` writes it.")
-    reports = sorted(path for path in scores.glob("*.csv") if not path.name.startswith(_PLOTS))
-    return [*paths, *reports, parameters]
+    return [*paths, Path(_params.PATH)]
 
 
 def write_release(served: ServedModel, beside: Sequence[Path], version: int, folder: Path) -> Path:
@@ -140,7 +139,7 @@ def write_release(served: ServedModel, beside: Sequence[Path], version: int, fol
 def main() -> None:
     """Run the stage."""
     max_pixels, version = _params.read(_params.Fingerprint).max_pixels, _params.read(_params.Export).version
-    beside = companions(Path(files.MODEL), Path(SCORES), Path(_params.PATH))
+    beside = companions(Path(files.MODEL))
     trained = files.load(Path(files.MODEL))
 
     served = ServedModel(trained, version, max_pixels)

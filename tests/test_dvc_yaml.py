@@ -93,3 +93,10 @@ def test_a_stage_s_data_are_named_in_its_docstring(stage):
 def test_no_path_has_two_writers():
     written = [path for stage in STAGES for path in outputs(stage)]
     assert len(written) == len(set(written))
+
+
+def test_no_stage_depends_on_a_folder_that_git_and_dvc_hold_in_parts():
+    """Where DVC's part has not been pulled, the folder is another, and the stage would run again."""
+    written = [path for stage in STAGES for path in outputs(stage)]
+    for stage in STAGES.values():
+        assert not [dep for dep in stage["deps"] for path in written if path.startswith(f"{dep}/")]

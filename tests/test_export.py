@@ -17,10 +17,11 @@ from stages._errors import InputError
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.models import files, networks
+from stages.tables.scores import FOLDER as SCORES
 
 SIZE = 32
 CLASS_NAMES = ["Schwarzer Tee", "café", "mug", "plate"]
-REPORTS = ("benchmarks.csv", "per_class.csv")
+REPORTS = ("benchmarks.csv", "confused_pairs.csv", "per_class.csv", "threshold_report.csv")
 # Softmax scores by the same numbers and another graph; and by pictures that differ by up to two levels of 255.
 SAME_PIXELS, SAME_PICTURES = 1e-5, 5e-3
 
@@ -35,7 +36,7 @@ def write_model(root, class_names=CLASS_NAMES):
 
 
 def write_scores(root):
-    folder = root / export.SCORES
+    folder = root / SCORES
     folder.mkdir(parents=True)
     for name in ("gate.json", "metrics.json"):
         (folder / name).write_text("{}\n")
@@ -93,7 +94,7 @@ def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_vers
     beside = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
     assert [path.name for path in folder.iterdir()] == ["001"]
     assert {path.name for path in (folder / "001").iterdir()} == {"001", *beside}
-    sources = {**files_of(root / files.MODEL), **files_of(root / export.SCORES), **files_of(ROOT / "params.yaml")}
+    sources = {**files_of(root / files.MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
     for name in beside - {"params.yaml"}:
         assert (folder / "001" / name).read_bytes() == sources[name]
     assert (folder / "001/params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
@@ -169,7 +170,12 @@ def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "stage"),
-    [("data/model/history.csv", "train"), ("data/model/classes.json", "train"), ("data/scores/gate.json", "score")],
+    [
+        ("data/model/history.csv", "train"),
+        ("data/model/classes.json", "train"),
+        ("data/scores/gate.json", "score"),
+        ("data/scores/per_class.csv", "score"),
+    ],
 )
 def test_a_file_that_would_be_exported_and_is_absent_stops_the_stage(tmp_path, monkeypatch, path, stage):
     monkeypatch.chdir(tmp_path)
@@ -179,4 +185,4 @@ def test_a_file_that_would_be_exported_and_is_absent_stops_the_stage(tmp_path, m
     write_scores(tmp_path)
     Path(path).unlink()
     with pytest.raises(InputError, match=f"{path} is not there, and would be exported: `dvc repro {stage}`"):
-        export.companions(Path(files.MODEL), Path(export.SCORES), Path("params.yaml"))
+        export.companions(Path(files.MODEL))
