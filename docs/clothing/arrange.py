@@ -2,9 +2,9 @@
 
     python docs/clothing/arrange.py ../shared/data ~/clothing
 
-Where a picture goes follows from its name alone. Those that held_back.csv lists, chosen by eye, become benchmarks; of the
-rest of the library a tenth is a second delivery, for the week after. Of the pictures without clothes one half is the
-out_of_scope benchmark, and the other hides among the unlabelled ones, as what pranksters send.
+Where a picture goes follows from its name alone. Those that held_back.csv lists, chosen by eye, become benchmarks; of
+the rest of the library a tenth is a second delivery, for the week after. Of the pictures without clothes one half is
+the out_of_scope benchmark, and the other hides among the unlabelled ones, as what pranksters send.
 
 Reads: clothing.tar and out_of_scope.tar of the folder, held_back.csv beside this file
 Writes: library/<sub_class>/, delivery/<sub_class>/, benchmarks/<benchmark>/<sub_class>/, unlabelled/
