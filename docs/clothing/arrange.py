@@ -1,0 +1,104 @@
+"""Arrange pictures of clothes into folders that `make adopt` takes: see docs/clothing.md.
+
+    python docs/clothing/arrange.py ../shared/data ~/clothing
+
+Where a picture goes follows from its name alone. Those that held_back.csv lists, chosen by eye, become benchmarks; of
+the rest of the library a tenth is a second delivery, for the week after. Of the pictures without clothes one half is
+the out_of_scope benchmark, and the other hides among the unlabelled ones, as what pranksters send.
+
+Reads: clothing.tar and out_of_scope.tar of the folder, held_back.csv beside this file
+Writes: library/<sub_class>/, delivery/<sub_class>/, benchmarks/<benchmark>/<sub_class>/, unlabelled/
+"""
+
+import argparse
+import csv
+import hashlib
+import shutil
+import sys
+import tarfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+DELIVERY_FRACTION = 0.1
+OUT_OF_SCOPE_FRACTION = 0.5
+
+
+def chance(purpose: str, name: str) -> float:
+    """Draw a number from 0 to 1 that depends on the purpose and the name of the picture only."""
+    return int.from_bytes(hashlib.sha256(f"{purpose} {name}".encode()).digest()[:8]) / 2**64
+
+
+def place_clothing(member: str, held_back: Mapping[str, str]) -> str:
+    """Choose where a picture of clothing.tar goes.
+
+    Args:
+        member: `library/<sub_class>/<file>` or `unlabelled/<file>`.
+        held_back: `<sub_class>/<file>` to the benchmark that it is of.
+
+    Returns:
+        Its new path, relative to the target.
+    """
+    top, _, rest = member.partition("/")
+    if top != "library":
+        return member
+    if rest in held_back:
+        return f"benchmarks/{held_back[rest]}/{rest}"
+    return f"delivery/{rest}" if chance("delivery", PurePosixPath(rest).name) < DELIVERY_FRACTION else member
+
+
+def place_out_of_scope(member: str) -> str:
+    """Choose where a picture of out_of_scope.tar goes; `member` is its file's name."""
+    judging = chance("out_of_scope", member) < OUT_OF_SCOPE_FRACTION
+    return f"benchmarks/out_of_scope/{member}" if judging else f"unlabelled/{member}"
+
+
+def arrange(shared: Path, target: Path, held_back: Mapping[str, str]) -> Counter[str]:
+    """Write every picture of both archives to its place.
+
+    Args:
+        shared: has the two archives.
+        target: does not exist yet.
+        held_back: `<sub_class>/<file>` to the benchmark that it is of.
+
+    Returns:
+        How many pictures each folder of the target, and each benchmark, got.
+
+    Raises:
+        FileExistsError: the target exists.
+        ValueError: a picture that is to be held back is not in the archive.
+    """
+    with tarfile.open(shared / "clothing.tar") as clothing, tarfile.open(shared / "out_of_scope.tar") as others:
+        places = [(clothing, member, place_clothing(member.name, held_back)) for member in clothing if member.isfile()]
+        places += [(others, member, place_out_of_scope(member.name)) for member in others if member.isfile()]
+        absent = set(held_back) - {member.name.removeprefix("library/") for _, member, _ in places}
+        if absent:
+            raise ValueError(f"held_back.csv names {sorted(absent)[0]}, which clothing.tar lacks")
+        target.mkdir(parents=True)
+        for archive, member, place in places:
+            content = archive.extractfile(member)
+            (target / place).parent.mkdir(parents=True, exist_ok=True)
+            with (target / place).open("wb") as file:
+                shutil.copyfileobj(content, file)  # type: ignore[arg-type]  # None for what is no file only
+    return Counter(_folder(place) for _, _, place in places)
+
+
+def _folder(place: str) -> str:
+    parts = place.split("/")
+    return "/".join(parts[: 2 if parts[0] == "benchmarks" else 1])
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shared", type=Path, help="folder with clothing.tar and out_of_scope.tar")
+    parser.add_argument("target", type=Path, help="folder to make")
+    arguments = parser.parse_args()
+    with Path(__file__).with_name("held_back.csv").open(encoding="utf-8", newline="") as file:
+        held_back = {f"{row['sub_class']}/{row['file']}": row["benchmark"] for row in csv.DictReader(file)}
+    for folder, number in sorted(arrange(arguments.shared, arguments.target, held_back).items()):
+        sys.stdout.write(f"{number:5d}  {folder}\n")
+
+
+if __name__ == "__main__":
+    main()
