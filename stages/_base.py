@@ -1,5 +1,6 @@
 """data/base: the last promoted release, from which training starts and with which the new model is compared."""
 
+import json
 from pathlib import Path
 
 from stages._errors import BaseError
@@ -31,3 +32,21 @@ def has_base() -> bool:
             "brings the release back; to train from scratch, empty the folder and `dvc add` it."
         )
     return True
+
+
+def class_names() -> list[str]:
+    """Read the base's label map: class names in the order of its scores, none without a base.
+
+    Raises:
+        BaseError: the base is not whole, or its label map is no JSON.
+    """
+    if not has_base():
+        return []
+    path = FOLDER / "model/classes.json"
+    try:
+        names: list[str] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BaseError(
+            f"{path} is no JSON: {error}. `dvc checkout --force {FOLDER}` brings the release back."
+        ) from None
+    return names

@@ -5,7 +5,7 @@ before staged before synthetic, and those only until all together reach `split.s
 ancestor of the model was trained on, or whose near-duplicates are used beside it, is taken first for training and never
 judges. Everything else follows from the hash of the picture's content, so that adding pictures moves hardly any other.
 
-Reads: data/images.parquet, data/base/ (lineage)
+Reads: data/images.parquet, data/base/ (lineage and label map), data/confused.csv (only to refuse it before training)
 Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (a row a class, in or out)
 Params: split, dedup
 """
@@ -19,10 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages import _params
-from stages._base import has_base
+from stages._base import class_names, has_base
 from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole
+from stages.labels.confused import PATH as CONFUSED
+from stages.labels.confused import read_confused
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
@@ -138,8 +140,13 @@ def count_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.DataFrame
     return counts.rename_axis("class_name").reset_index()[list(COUNT_COLUMNS)]
 
 
-def check(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
+def check(pictures: pd.DataFrame, counts: pd.DataFrame, minimum: int) -> None:
     """Refuse what cannot be trained on, and what would be a leak.
+
+    Args:
+        pictures: what `split` returned.
+        counts: what `count_classes` returned.
+        minimum: `split.minimum`.
 
     Raises:
         InputError: fewer than two classes are left.
@@ -149,7 +156,8 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
         largest = counts.assign(total=counts["real"] + counts["staged"] + counts["synthetic"]).nlargest(3, "total")
         sizes = ", ".join(f"{row.class_name} {row.total}" for row in largest.itertuples()) or "none at all"
         raise InputError(
-            f"{counts['included'].sum()} classes reach split.minimum, and a model needs two; the largest: {sizes}. "
+            f"{counts['included'].sum()} classes reach split.minimum ({minimum}), and a model needs two; the largest: "
+            f"{sizes}. "
             "Add pictures, merge sub-classes in data/classes.yaml, or lower split.minimum in params.yaml."
         )
     sides = pictures.dropna(subset="split").drop_duplicates(["group", "set", "split"])
@@ -171,11 +179,13 @@ def main() -> None:
     params, dedup = _params.read(_params.Split), _params.read(_params.Dedup)
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
+    # Only `score` obeys it; a misspelt class must not train for a night first.
+    read_confused(CONFUSED, {*images["class_name"].dropna(), *class_names()})
 
     trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance)
     pictures = split(images, trained, params)
     counts = count_classes(pictures, params)
-    check(pictures, counts)
+    check(pictures, counts, params.minimum)
 
     SPLITS.write(pictures.dropna(subset="split"))
     with whole(CLASS_COUNTS) as partial:

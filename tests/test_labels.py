@@ -51,6 +51,7 @@ def test_sub_classes_merge_and_have_origins(tmp_path):
         ("merge:\n  feline: cat\n", "line 2: expected a list of sub-classes"),
         ("merge:\n  feline: [cat]\n  feline: [kitten]\n", "line 3: feline stands here a second time"),
         ("- cat\n", "line 1: expected `name: ...` entries"),
+        ("merge:\n  ? [feline]\n  : [cat]\n", "line 2: expected a name before the colon"),
         ("merge: {", "is not YAML"),
     ],
 )

@@ -2,10 +2,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import write_base
 
 from stages import _params, split
-from stages._errors import BaseError, InputError
+from stages._errors import BaseError, InputError, InstructionError
 from stages.tables.images import IMAGES
+from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
 
 PARAMS = _params.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
@@ -140,10 +142,29 @@ def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):
 def test_no_class_above_the_minimum_stops_the_stage(workspace):
     write(images(39, 0, 0, "few"), images(12, 0, 0, "fewer", 500))
     with pytest.raises(
-        InputError, match=r"0 classes reach split.minimum, .* the largest: few 39, fewer 12\. Add pictures"
+        InputError, match=r"0 classes reach split.minimum \(40\), .* the largest: few 39, fewer 12\. Add pictures"
     ):
         split.main()
     assert not (workspace / "data/splits.parquet").exists()
+
+
+def test_a_misspelt_confused_pair_stops_before_training(workspace):
+    write(images(50), images(50, 0, 0, "y", 500))
+    (workspace / "data/confused.csv").write_text("truth,predicted,weight\nx,z,0.5\n")
+    with pytest.raises(InstructionError, match="line 2: no picture and no model has the class 'z'"):
+        split.main()
+    assert not (workspace / "data/splits.parquet").exists()
+
+
+def test_a_confused_pair_may_name_a_class_that_only_the_base_knows(workspace):
+    write(images(50), images(50, 0, 0, "y", 500))
+    (workspace / "data/confused.csv").write_text("truth,predicted,weight\nx,z,0.5\n")
+    write_base(["x", "y", "z"])
+    LINEAGE.write(pd.DataFrame(columns=LINEAGE.schema.names), "data/base/model/lineage.parquet")
+    split.main()
+    (workspace / "data/base/model/classes.json").write_text("[")
+    with pytest.raises(BaseError, match=r"classes.json is no JSON: .*`dvc checkout --force data/base`"):
+        split.main()
 
 
 def test_half_a_base_is_refused(workspace):

@@ -102,7 +102,9 @@ def _entries(path: str | Path, node: yaml.Node | None) -> Iterator[tuple[yaml.Sc
         raise _fault(path, node, "expected `name: ...` entries")
     seen = set()
     for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.value in seen:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _fault(path, key, "expected a name before the colon")
+        if key.value in seen:
             raise _fault(path, key, f"{key.value} stands here a second time")
         seen.add(key.value)
         yield key, value
