@@ -123,7 +123,7 @@ def base_temperature() -> float:
     try:
         calibration = json.loads(Path(scores.BASE_CALIBRATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return 1.0  # promoted before there was such a file, or there is no base
+        return 1.0  # a base that was put there by hand
     return float(calibration["temperature"]) if calibration["applied"] else 1.0
 
 

@@ -4,7 +4,7 @@ FOLDER = "data/scores"
 METRICS = f"{FOLDER}/metrics.json"  # a set a key: figure to number, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
 CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
-BASE_CALIBRATION = "data/base/calibration.json"  # that of the base; absent where it was promoted without one
+BASE_CALIBRATION = "data/base/calibration.json"  # that of the base
 WANTED_ERROR = (
     f"{FOLDER}/wanted_error.json"  # the lowest threshold that keeps it, learned on validation, checked on test
 )
