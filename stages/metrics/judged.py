@@ -1,5 +1,6 @@
 """A model as it is judged: its answers at one temperature of its confidences, set by set, and every figure of them."""
 
+import mmap
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -49,7 +50,9 @@ def at_temperature(
         matrix = scaled_on_disk(matrix, temperature)
         highest = np.asarray(matrix.max(axis=1), dtype=np.float64)
         rows = rows.assign(**{f"{prefix}confidence": np.minimum(100 * highest, 100.0)})
-    return Judged(matrix, answer(rows, prefix, matrix, classes, confused))
+    judged = Judged(matrix, answer(rows, prefix, matrix, classes, confused))
+    _let_go(matrix)
+    return judged
 
 
 def by_set(answers: Answers, place: Mapping[str, slice]) -> dict[str, Answers]:
@@ -82,7 +85,16 @@ def figures_by_set(
     """
     rows = {**place, ALL_SETS: slice(None)}
     truth, test = model.answers.truth, sets["test"].confidence
-    return {
-        name: all_figures(answers, rank(model.matrix[rows[name]], truth[rows[name]]), test, threshold)
-        for name, answers in sets.items()
-    }
+    rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
+    _let_go(model.matrix)
+    return {name: all_figures(answers, rankings[name], test, threshold) for name, answers in sets.items()}
+
+
+def _let_go(matrix: NDArray[np.float32]) -> None:
+    """Give back the memory of a memory map; what is asked for again is read again.
+
+    A matrix is as large as all else together, and there are up to three: the model's, the same scaled, the base's.
+    """
+    mapped: object = matrix.base
+    if isinstance(mapped, mmap.mmap):
+        mapped.madvise(mmap.MADV_DONTNEED)

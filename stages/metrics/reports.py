@@ -49,7 +49,7 @@ def lay_out(
         scores.CONFUSED_PAIRS: pairs,
         scores.BENCHMARKS: benchmark_report(benchmarks, values.get("base", {}), rulings),
         scores.AGAINST_BASE: against_base(new, base, threshold),
-        scores.THRESHOLD_PLOT: threshold_curves(new),
+        scores.THRESHOLD_PLOT: threshold_curves({name: new[name] for name in new if name != scores.ALL_SETS}),
         scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in JUDGING}),
         scores.RECALL_PLOT: recall_plot(new["test"]),
         scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == "test"]),
