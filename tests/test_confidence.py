@@ -33,6 +33,7 @@ def softmax(logits):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_aurc_is_the_mean_risk_over_the_thresholds_that_pictures_set(seed):
     confidence, right = draw(seed)
     risks = [np.mean(~right[confidence >= threshold]) for threshold in confidence]
@@ -40,6 +41,7 @@ def test_aurc_is_the_mean_risk_over_the_thresholds_that_pictures_set(seed):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_augrc_is_the_area_under_the_generalized_risk_by_trapezoids(seed):
     confidence, right = draw(seed)
     thresholds = np.unique(confidence)[::-1]
