@@ -6,9 +6,9 @@ The release is read from what the tag's commit names, out of DVC's cache or else
 Its files keep their digests, so that a push sends none of them again.
 
 Reads: the tag model-NNN, NNN being export.version: its dvc.lock, data/model/, data/shards/index.parquet and
-    data/scores/metrics.json
-Writes: data/base/ (model/, shards/index.parquet, metrics.json, version.json), data/base.dvc, params.yaml
-    (export.version, one higher), one commit
+    data/scores/metrics.json, data/scores/calibration.json
+Writes: data/base/ (model/, shards/index.parquet, metrics.json, calibration.json, version.json), data/base.dvc,
+    params.yaml (export.version, one higher), one commit
 Params: export
 """
 
@@ -28,6 +28,7 @@ from stages._command import run
 from stages._errors import RepositoryError
 from stages._outputs import write_json
 from stages._repository import as_before_on_failure, dvc_add, git, require_committed, require_root
+from stages.tables.scores import BASE_CALIBRATION, CALIBRATION
 from stages.tables.shards import INDEX
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def raise_version(params: str) -> str:
 
 
 def fetch_release(tag: str, folder: Path) -> None:
-    """Write a promoted release's model, shards' index and metrics as its commit names them.
+    """Write a promoted release's model, shards' index, metrics and calibration as its commit names them.
 
     Args:
         tag: of the release; its commit is in this clone.
@@ -98,6 +99,7 @@ def fetch_release(tag: str, folder: Path) -> None:
             raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
         wanted = {path: str(PurePosixPath("model", PurePosixPath(path).relative_to(MODEL))) for path in model}
         wanted |= {INDEX.path: "shards/index.parquet", METRICS: "metrics.json"}
+        wanted[CALIBRATION] = str(PurePosixPath(BASE_CALIBRATION).relative_to(BASE))
         for path, place in wanted.items():
             _fetch(release, path, folder / place)
     except RepositoryError:

@@ -5,7 +5,7 @@
 Everything is read from Git: what a branch changed is what its commits say, and the working tree on top of them.
 
 Reads: params.yaml, data/scores/metrics.json, data/scores/gate.json, data/class_counts.csv, data/decisions/, each now
-    and where the branch left BASE
+    and where the branch left BASE; data/scores/figures.csv, data/base/metrics.json, now
 """
 
 import argparse
@@ -23,10 +23,19 @@ from stages._command import run
 from stages._errors import InputError, RepositoryError
 from stages._repository import git, require_root
 from stages.labels import decisions
-from stages.tables.scores import GATE, METRICS
+from stages.tables.scores import FIGURES, GATE, METRICS
 from stages.tables.splits import CLASS_COUNTS
 
 PARAMS = "params.yaml"
+BASE_METRICS = "data/base/metrics.json"
+CAUSED = (
+    "num_pictures",
+    "top_1_accuracy",
+    "log_loss",
+    "weighted_log_loss",
+    "true_positive_fraction",
+    "false_positive_fraction",
+)
 COUNTED = ("real", "staged", "synthetic", "train", "validation", "test")
 Flat = dict[str, Any]
 
@@ -71,6 +80,28 @@ def metrics_section(before: Flat, after: Flat) -> str:
     return _section("Metrics", ("metric", "before", "after", "change"), rows, f"{same} metrics are unchanged.")
 
 
+def causes_section(base: Mapping[str, Any] | None, figures: Sequence[Mapping[str, str]]) -> str:
+    """Part what the pictures did to the test set's figures from what the model did; the metrics above mix the two.
+
+    Args:
+        base: metrics.json of the base, on the pictures of its own time; None where it is not here.
+        figures: rows of figures.csv: the base and the new model on the pictures of now.
+    """
+    of_test = {row["model"]: row for row in figures if row["set"] == "test"}
+    if "base" not in of_test:
+        return ""
+    lines = {
+        "old model on old pictures": (base or {}).get("test", {}),
+        "old model on new pictures": of_test["base"],
+        "new model on new pictures": of_test["new"],
+    }
+    rows = [(line, *(_figure(values.get(name)) for name in CAUSED)) for line, values in lines.items()]
+    note = "The first step is what the pictures did, the second what the model did."
+    if base is None:
+        note += f" The first line is in {BASE_METRICS}, which is not here: `dvc pull {BASE_METRICS}`."
+    return f"## What the pictures did, and what the model did\n\n{table(('test set', *CAUSED), rows)}\n\n{note}"
+
+
 def counts_section(before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]]) -> str:
     """Show the classes that came, went or changed their counts."""
     old, new = ({row["class_name"]: row for row in rows} for rows in (before, after))
@@ -112,6 +143,10 @@ def _cell(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
     return escaped if text.startswith("**") else escaped.replace("*", "\\*").replace("`", "\\`")
+
+
+def _figure(value: object) -> float | None:
+    return None if value in (None, "") else float(str(value))
 
 
 def _arrow(old: str, new: str) -> str:
@@ -158,15 +193,17 @@ def main() -> None:
     said_before = {path: _at(base, path) or "" for path in listed if path.endswith(".csv")}
     said_after = {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
 
-    gate = _now(GATE)
+    gate, of_base = _now(GATE), _now(BASE_METRICS)
+    figures = list(csv.DictReader(io.StringIO(_now(FIGURES) or "")))
     sections = (
         gate_section(json.loads(gate) if gate else None),
         metrics_section(*metrics),
+        causes_section(json.loads(of_base) if of_base else None, figures),
         counts_section(*counts),
         decisions_section(said_before, said_after),
         _section("Parameters", ("parameter", "before", "after"), changes(*params), ""),
     )
-    sys.stdout.write("\n\n".join(sections) + "\n")
+    sys.stdout.write("\n\n".join(filter(None, sections)) + "\n")
 
 
 if __name__ == "__main__":

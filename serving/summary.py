@@ -21,7 +21,7 @@ from stages.tables.scores import GATE, METRICS
 
 PLACES = {
     "data/scores/review.parquet": "what a person should look at, worst first",
-    "data/scores/*.csv": "reports: threshold, classes, confused pairs, benchmarks",
+    "data/scores/*.csv": "reports: all figures, against the base, threshold, classes, confused pairs, benchmarks",
     "data/class_counts.csv": "which classes are in, which are out and why",
     "data/duplicates.parquet": "pairs that show the same; label_conflict: decide them",
     "data/identified.parquet": "what the model takes the unlabelled pictures for",

@@ -93,9 +93,11 @@ class Evaluate(_Section):
 
 
 class Score(_Section):
-    """When the user is shown an answer."""
+    """When the user is shown an answer, and how sure the confidence is."""
 
     threshold: Confidence
+    wanted_error: Annotated[float, Field(gt=0, lt=1)]
+    calibrate: bool
 
 
 class Rule(_Section):
@@ -114,6 +116,7 @@ class Rule(_Section):
     ]
     at_least: float | None = None
     at_most: float | None = None
+    allow_undecided: bool = False
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -127,14 +130,21 @@ class NotWorse(_Section):
 
     set: Annotated[str, Field(min_length=1)]
     metric: Literal[
-        "top_1_accuracy", "true_positive_fraction", "false_positive_fraction", "log_loss", "weighted_log_loss"
+        "top_1_accuracy",
+        "true_positive_fraction",
+        "false_positive_fraction",
+        "coverage",
+        "log_loss",
+        "weighted_log_loss",
     ]
     margin: Annotated[float, Field(ge=0)]
+    allow_undecided: bool = False
 
 
 class Gate(_Section):
     """What a model must reach before it may be promoted."""
 
+    least_pictures: Annotated[int, Field(ge=1)]
     rules: list[Rule]
     not_worse_than_base: list[NotWorse]
 

@@ -1,25 +1,28 @@
 """Write the model as the SavedModel that TensorFlow Serving loads, and beside it all that tells what it is.
 
-Reads: data/model, params.yaml; data/scores/gate.json, data/scores/metrics.json and the reports
-    data/scores/benchmarks.csv, data/scores/confused_pairs.csv, data/scores/per_class.csv,
-    data/scores/threshold_report.csv
+Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.json, data/scores/metrics.json and the
+    reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
+    data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version), data/export/NNN/ (classes.json: the label map,
-    model.json, history.csv: the training log, metrics.json, gate.json, the reports, params.yaml). Nothing of another
-    version stays in data/export
+    model.json, history.csv: the training log, calibration.json, metrics.json, gate.json, the reports, params.yaml).
+    Nothing of another version stays in data/export
 Params: fingerprint, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
 picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
-classes.json), `version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
+classes.json; scaled by the temperature of calibration.json where it is applied, and the confidences with them),
+`version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
 """
 
 import hashlib
+import json
 import logging
 import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
@@ -30,15 +33,27 @@ from stages._outputs import whole
 from stages.images.graph import prepare_batch
 from stages.models import files
 from stages.models.files import TrainedModel
-from stages.tables.scores import BENCHMARKS, CONFUSED_PAIRS, GATE, METRICS, PER_CLASS, THRESHOLD_REPORT
+from stages.tables.scores import (
+    AGAINST_BASE,
+    BENCHMARKS,
+    CALIBRATION,
+    CONFUSED_PAIRS,
+    FIGURES,
+    GATE,
+    METRICS,
+    PER_CLASS,
+    THRESHOLD_REPORT,
+)
 
 log = logging.getLogger(__name__)
 
 EXPORT = "data/export"
 NUM_BEST = 3
+TINY = np.finfo(np.float32).tiny  # a score of 0 was some positive number that float32 cannot hold
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
 # Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.
-_OF_SCORES = (GATE, METRICS, BENCHMARKS, CONFUSED_PAIRS, PER_CLASS, THRESHOLD_REPORT)
+_OF_REPORTS = (AGAINST_BASE, BENCHMARKS, CONFUSED_PAIRS, FIGURES, PER_CLASS, THRESHOLD_REPORT)
+_OF_SCORES = (CALIBRATION, GATE, METRICS, *_OF_REPORTS)
 
 
 class ServedModel(tf.Module):  # type: ignore[misc]
@@ -48,9 +63,10 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         trained: the model.
         version: under which it is served.
         max_pixels: a picture with more is refused before it is decoded.
+        temperature: by which the scores are scaled; 1 for not at all.
     """
 
-    def __init__(self, trained: TrainedModel, version: int, max_pixels: int) -> None:
+    def __init__(self, trained: TrainedModel, version: int, max_pixels: int, temperature: float) -> None:
         super().__init__(name="served_model")
         # The numbers only: were the Keras model an attribute, its layers would be saved along with them.
         self.weights = [weight.value for weight in trained.network.weights]
@@ -58,7 +74,7 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         digest = trained.description.weights_sha256
 
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            scores = trained.network(tf.cast(pixels, tf.float32), training=False)["scores"]
+            scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], temperature)
             best = tf.math.top_k(scores, min(NUM_BEST, len(trained.class_names)))
             rows = tf.shape(scores)[:1]
             return {
@@ -76,6 +92,28 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         prepared = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pixels")
         self.image_bytes = tf.function(image_bytes, input_signature=[encoded], autograph=False)
         self.pixels = tf.function(pixels, input_signature=[prepared], autograph=False)
+
+
+def scaled(scores: tf.Tensor, temperature: float) -> tf.Tensor:
+    """Give scores the confidences of a temperature, as `stages.metrics.temperature.scale` does.
+
+    Args:
+        scores: of shape (pictures, classes), float32.
+        temperature: above 0; 1 leaves every bit as it is.
+    """
+    if temperature == 1:
+        return scores
+    return tf.nn.softmax(tf.math.log(tf.maximum(scores, TINY)) / temperature)
+
+
+def read_temperature(path: Path) -> float:
+    """Read by what the scores are scaled; 1 for not at all.
+
+    Args:
+        path: of calibration.json.
+    """
+    calibration = json.loads(path.read_text(encoding="utf-8"))
+    return float(calibration["temperature"]) if calibration["applied"] else 1.0
 
 
 def save(served: ServedModel, folder: Path) -> None:
@@ -142,7 +180,7 @@ def main() -> None:
     beside = companions(Path(files.MODEL))
     trained = files.load(Path(files.MODEL))
 
-    served = ServedModel(trained, version, max_pixels)
+    served = ServedModel(trained, version, max_pixels, read_temperature(Path(CALIBRATION)))
 
     with whole(EXPORT) as folder:
         release = write_release(served, beside, version, folder)

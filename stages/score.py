@@ -3,18 +3,26 @@
 A picture whose class the model does not know is an error, whatever it answers, and is counted. A set without pictures,
 or a figure that means nothing in it, gives null. The gate's verdict stops nothing: `make promote` obeys it.
 
-Reads: data/predictions/, data/confused.csv (truth, predicted, weight), data/images.parquet
-Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/threshold_report.csv, data/scores/per_class.csv,
-    data/scores/confused_pairs.csv, data/scores/benchmarks.csv, data/scores/plot_threshold.csv,
-    data/scores/plot_confused.csv (columns: stages/tables/scores.py), data/scores/review.parquet (rank, reason,
-    image_id, path, split, truth, predicted, confidence, base_predicted, base_confidence)
+With score.calibrate, every confidence here is scaled by the temperature learned on validation, as in what is exported;
+`identify` shows unscaled ones, for it needs no score.
+
+Reads: data/predictions/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
+    (calibration.json)
+Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
+    data/scores/figures.csv, data/scores/threshold_report.csv, data/scores/per_class.csv,
+    data/scores/confused_pairs.csv, data/scores/benchmarks.csv, data/scores/against_base.csv,
+    data/scores/calibration.csv, data/scores/plot_threshold.csv, data/scores/plot_reliability.csv,
+    data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
+    data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
+    base_confidence)
 Params: score, gate
 """
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +35,16 @@ from stages._outputs import whole, write_json
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.metrics import gate
-from stages.metrics.answers import Answers, answer
+from stages.metrics.answers import Answers
+from stages.metrics.calibration_report import calibration_report
 from stages.metrics.figures import DIGITS
-from stages.metrics.ranking import rank
+from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
-from stages.metrics.splits import JUDGING, places
+from stages.metrics.splits import places
 from stages.metrics.summaries import summaries
+from stages.metrics.temperature import fit_temperature
+from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
@@ -90,9 +101,36 @@ def check(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:
         )
 
 
-def of_sets(answers: Answers | None, place: Mapping[str, slice]) -> dict[str, Answers]:
-    """Part the answers by set; nothing where there are none because there is no base."""
-    return {name: answers.take(rows) for name, rows in place.items()} if answers is not None else {}
+def learn_temperature(model: Judged, validation: slice, asked: bool) -> dict[str, Any]:
+    """Learn the temperature from the validation set.
+
+    Args:
+        model: at temperature 1.
+        validation: the rows of the validation set.
+        asked: whether the parameters ask for it to be applied.
+
+    Returns:
+        What calibration.json holds: `temperature`, None where the validation set does not tell; `applied`, whether
+        confidences are scaled by it, here and in what is served; `num_pictures` of the validation set.
+    """
+    temperature = fit_temperature(model.matrix[validation], model.answers.truth[validation])
+    applied = asked and temperature is not None
+    return {"temperature": temperature, "applied": applied, "num_pictures": validation.stop - validation.start}
+
+
+def base_temperature() -> float:
+    """Read by what the base's confidences are scaled where it is served; 1 for not at all."""
+    try:
+        calibration = json.loads(Path(scores.BASE_CALIBRATION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 1.0  # a base that was put there by hand
+    return float(calibration["temperature"]) if calibration["applied"] else 1.0
+
+
+def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
+    """Put the confidences that the models are judged by in place of the unscaled ones."""
+    base_confidence = base.confidence if base is not None else rows["base_confidence"]
+    return rows.assign(confidence=new.confidence, base_confidence=base_confidence)
 
 
 def write_csv(path: str, frame: pd.DataFrame) -> None:
@@ -104,7 +142,8 @@ def write_csv(path: str, frame: pd.DataFrame) -> None:
 
 def main() -> None:
     """Run the stage."""
-    threshold, limits = _params.read(_params.Score).threshold, _params.read(_params.Gate)
+    params, limits = _params.read(_params.Score), _params.read(_params.Gate)
+    threshold = params.threshold
     rows, images = ROWS.read(), IMAGES.read()
     matrix, classes = read_scores(SCORES, CLASSES, rows)
     base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
@@ -113,20 +152,32 @@ def main() -> None:
     check(rows, base_classes, "base_predicted")
 
     place = places(rows["split"].to_numpy(dtype=object), set(images["set"]) - {"library"})
-    model = answer(rows, "", matrix, classes, confused)
-    base = answer(rows, "base_", base_matrix, base_classes, confused) if base_classes else None
-    sets, base_sets = of_sets(model, place), of_sets(base, place)
-    rankings = {name: rank(matrix[place[name]], sets[name].truth) for name in JUDGING}
-    metrics = summaries(sets, rankings, threshold)
-    rulings = gate.judge_all(limits.rules, limits.not_worse_than_base, sets, base_sets, threshold)
-    reports = lay_out(sets, base_sets, rulings, confused, threshold)
-    worst = worst_first(rows, reasons(model, base, threshold), images)
+    raw = at_temperature(rows, "", (matrix, classes), confused, 1.0)
+    calibration = learn_temperature(raw, place["validation"], params.calibrate)
+    by_temperature = {1.0: raw}
+    if temperature := calibration["temperature"]:
+        by_temperature[temperature] = at_temperature(rows, "", (matrix, classes), confused, temperature)
+    judged = {"new": by_temperature[temperature] if calibration["applied"] else raw}
+    if base_classes:
+        judged["base"] = at_temperature(rows, "base_", (base_matrix, base_classes), confused, base_temperature())
+    sets = {name: by_set(model.answers, place) for name, model in judged.items()}
+    values = {name: figures_by_set(model, sets[name], place, threshold) for name, model in judged.items()}
+    rulings = gate.judge_all(limits, sets["new"], sets.get("base", {}), threshold)
+    compared = {number: by_set(model.answers, place) for number, model in by_temperature.items()}
+    reports = lay_out(values, sets, rulings, confused, threshold)
+    reports[scores.CALIBRATION_REPORT] = calibration_report(compared, threshold)
+    metrics = summaries(values["new"])
+    wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
+    new, base = judged["new"].answers, judged["base"].answers if base_classes else None
+    worst = worst_first(with_confidences(rows, new, base), reasons(new, base, threshold), images)
 
     for path, frame in reports.items():
         write_csv(path, frame)
     REVIEW.write(worst)
     write_json(scores.METRICS, metrics)
     write_json(scores.GATE, gate.verdict(rulings))
+    write_json(scores.CALIBRATION, calibration)
+    write_json(scores.WANTED_ERROR, wanted)
     log.info(
         "score: top-1 %s on %d test pictures, %d to review, %d confused pairs not in the model; the gate says %s",
         metrics["test"]["top_1_accuracy"],

@@ -33,6 +33,7 @@ stages:
     deps: [data/model, scores]
     outs:
       - data/scores/gate.json: {cache: false}
+      - data/scores/calibration.json: {cache: false}
     metrics:
       - data/scores/metrics.json: {cache: false}
 """
@@ -51,6 +52,7 @@ GATE = {
         {"set": "most_common", "metric": "num_errors", "passed": True, "why": "0 is at most 0"},
     ],
 }
+CALIBRATION = {"temperature": 1.5, "applied": True, "num_pictures": 10}
 METRICS = {
     "test": {"top_1_accuracy": 0.9712345678, "macro_f1": 0.9, "log_loss": None},
     "validation": {"top_1_accuracy": 1.0},
@@ -108,6 +110,7 @@ def make(folder: Path) -> Path:
         write("params.yaml", re.sub(r"version: \d+", "version: 1", (ROOT / "params.yaml").read_text(encoding="utf-8")))
         write("dvc.yaml", PIPELINE)
         write("scores/gate.json", json.dumps(GATE))
+        write("scores/calibration.json", json.dumps(CALIBRATION))
         write("scores/metrics.json", json.dumps(METRICS))
         write("sample/__main__.py", SAMPLE)
         run(sys.executable, "-m", "sample")

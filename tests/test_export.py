@@ -16,6 +16,7 @@ from stages import export
 from stages._errors import InputError
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
+from stages.metrics.temperature import scale
 from stages.models import files, networks
 from stages.tables.scores import FOLDER as SCORES
 
@@ -40,6 +41,7 @@ def write_scores(root):
     folder.mkdir(parents=True)
     for name in ("gate.json", "metrics.json"):
         (folder / name).write_text("{}\n")
+    (folder / "calibration.json").write_text(json.dumps({"temperature": 1.5, "applied": False}))
     for name in (*REPORTS, "plot_threshold.csv"):
         (folder / name).write_text(f"{name}\n")
 
@@ -92,6 +94,7 @@ def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_vers
     _, root, _ = exported
     folder = root / export.EXPORT
     beside = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
+    beside |= {"calibration.json"}
     assert [path.name for path in folder.iterdir()] == ["001"]
     assert {path.name for path in (folder / "001").iterdir()} == {"001", *beside}
     sources = {**files_of(root / files.MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
@@ -155,7 +158,7 @@ def test_bytes_that_are_no_picture_are_refused_in_words(served):
 
 def test_a_model_of_two_classes_names_two(tmp_path):
     write_model(tmp_path, ["cup", "mug"])
-    served = export.ServedModel(files.load(tmp_path / files.MODEL), 7, 100)
+    served = export.ServedModel(files.load(tmp_path / files.MODEL), 7, 100, 1.0)
     answer = served.pixels(tf.zeros((3, SIZE, SIZE, 3), tf.uint8))
     assert answer["classes"].shape == (3, 2)
     assert answer["version"].numpy().tolist() == [7] * 3
@@ -163,9 +166,31 @@ def test_a_model_of_two_classes_names_two(tmp_path):
 
 def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
     write_model(tmp_path)
-    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 61 * 40 - 1)
+    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 61 * 40 - 1, 1.0)
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels"):
         served.image_bytes(tf.constant([encoded(1)]))
+
+
+def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(tmp_path):
+    network = write_model(tmp_path)
+    write_scores(tmp_path)
+    calibration = tmp_path / "data/scores/calibration.json"
+    assert export.read_temperature(calibration) == 1
+    calibration.write_text(json.dumps({"temperature": 2.5, "applied": True}))
+    temperature = export.read_temperature(calibration)
+    pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
+    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 100_000, temperature)
+    answer = served.pixels(tf.constant(pixels))
+    expected = scale(network.predict_on_batch(pixels)["scores"], 2.5)
+    np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
+    np.testing.assert_allclose(answer["confidences"][:, 0], 100 * expected.max(axis=1), rtol=0, atol=100 * SAME_PIXELS)
+
+
+def test_a_score_of_0_is_scaled_in_the_graph_as_score_scales_it():
+    scores = np.array([[0.0, 1.0, 0.0], [1e-30, 0.3, 0.7]], dtype=np.float32)
+    for temperature in (0.4, 3.0):
+        np.testing.assert_allclose(export.scaled(scores, temperature), scale(scores, temperature), rtol=1e-4)
+    assert export.scaled(scores, 1.0) is scores
 
 
 @pytest.mark.parametrize(

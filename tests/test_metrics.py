@@ -11,10 +11,12 @@ from scipy.stats import binom
 from sklearn import metrics as sklearn_metrics
 
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
-from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
+from stages.metrics.agreement import count_classes, macro_f1, macro_recall, matthews_correlation, weighted_f1
 from stages.metrics.answers import Answers, answer
+from stages.metrics.brier import squared_errors
 from stages.metrics.confidence import count_shown
 from stages.metrics.confusion import confused_pairs, confused_plot, count_confused
+from stages.metrics.figure_table import all_figures, figure_table
 from stages.metrics.figures import NEED_TRUTH, figures
 from stages.metrics.interval import clopper_pearson
 from stages.metrics.log_loss import EPSILON, log_losses
@@ -23,8 +25,10 @@ from stages.metrics.ranking import Ranking, rank
 from stages.metrics.review import REASONS, reasons, worst_first
 from stages.metrics.splits import places
 from stages.metrics.summaries import summaries
+from stages.metrics.temperature import scale
 from stages.metrics.threshold_report import THRESHOLDS, threshold_curves, threshold_report
 from stages.metrics.truth import NO_CLASS
+from stages.tables.scores import ALL_SETS, FIGURE_COLUMNS
 
 NO_PAIRS = (np.empty((0, 2), dtype=np.int64), np.empty(0))
 NO_CONFUSED = pd.DataFrame({"truth": [], "predicted": [], "weight": []}).astype({"truth": str, "predicted": str})
@@ -58,8 +62,8 @@ def test_log_loss_is_scikit_learns(seed):
     scores, truth = draw(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # float32 rows that sum to 1 but for their last bit
-        expected = sklearn_metrics.log_loss(truth, scores, labels=range(4))
-    assert log_losses(scores, truth, *NO_PAIRS)[0].mean() == pytest.approx(expected, abs=1e-6)
+        expected = sklearn_metrics.log_loss(truth, scores, labels=range(4))  # in float32, ours in float64
+    assert log_losses(scores, truth, *NO_PAIRS)[0].mean() == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @given(seeds)
@@ -86,13 +90,17 @@ def test_a_truth_that_the_model_does_not_know_was_given_epsilon():
 
 def test_losses_do_not_depend_on_blocks(monkeypatch):
     scores, truth = draw(1)
-    whole = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), rank(scores, truth)
-    for module in ("log_loss", "accuracy", "ranking"):
+
+    def compute():
+        parts = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), squared_errors(scores, truth)
+        return *parts, rank(scores, truth), scale(scores, 1.7)
+
+    whole = compute()
+    for module in ("log_loss", "accuracy", "ranking", "brier", "temperature"):
         monkeypatch.setattr(f"stages.metrics.{module}.BLOCK", 7)
-    parts = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), rank(scores, truth)
-    np.testing.assert_array_equal(whole[0], parts[0])
-    np.testing.assert_array_equal(whole[1], parts[1])
-    assert whole[2] == parts[2]
+    monkeypatch.setattr("stages.metrics.ranking.TILE", 7)
+    for before, after in zip(whole, compute(), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 @given(seeds)
@@ -125,6 +133,34 @@ def test_macro_f1_and_matthews_are_scikit_learns(seed):
     assert matthews_correlation(counts) == pytest.approx(expected)
 
 
+@given(seeds)
+@settings(deadline=None)
+def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
+    scores, truth = draw(seed, num_pictures=25)
+    predicted = scores.argmax(axis=1)
+    counts = count_classes(truth, predicted, 6)
+    assert weighted_f1(counts) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="weighted"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class that is only predicted
+        expected = sklearn_metrics.balanced_accuracy_score(truth, predicted)
+    assert macro_recall(counts) == pytest.approx(expected)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_the_brier_score_is_scikit_learns(seed):
+    scores, truth = draw(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # float32 rows that sum to 1 but for their last bit
+        expected = sklearn_metrics.brier_score_loss(truth, scores, labels=range(4))
+    assert squared_errors(scores, truth).mean() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_truth_that_the_model_does_not_know_was_given_0():
+    scores = np.array([[0.5, 0.5], [0.25, 0.75]], dtype=np.float32)
+    assert squared_errors(scores, np.array([2, 1])).tolist() == [1.5, 0.125]
+
+
 def test_a_class_that_the_model_does_not_know_has_f1_0():
     counts = count_classes(np.array([0, 0, 2]), np.array([0, 0, 0]), 3)
     assert macro_f1(counts) == pytest.approx((0.8 + 0) / 2)
@@ -143,6 +179,14 @@ def test_ranking_is_scikit_learns_ties_included(seed):
     areas = [sklearn_metrics.roc_auc_score(own[:, c], scores[:, c]) for c in range(4)]
     precisions = [sklearn_metrics.average_precision_score(own[:, c], scores[:, c]) for c in range(4)]
     assert rank(scores, truth) == pytest.approx((np.mean(areas), np.mean(precisions)), abs=1e-9)
+
+
+def test_pictures_that_belong_to_no_class_have_no_part_in_the_ranking():
+    scores, truth = draw(5)
+    none = np.flatnonzero(np.arange(60) % 3 == 0)
+    marked = np.where(np.isin(np.arange(60), none), NO_CLASS, truth)
+    kept = np.setdiff1d(np.arange(60), none)
+    assert rank(scores, marked) == rank(scores[kept], truth[kept])
 
 
 def test_a_class_without_a_column_is_ranked_like_a_constant_score():
@@ -211,12 +255,35 @@ def test_nothing_shown_has_no_selective_risk():
 
 def test_the_summary_leaves_out_what_means_nothing_and_keeps_what_is_missing():
     scope, empty = answers_of([None], ["a"], [99]), MIXED.take(slice(0, 0))
-    sets = {"train": MIXED, "test": MIXED, "empty": empty, "out_of_scope": scope}
-    shown = summaries(sets, {"test": Ranking(0.12345678, None)}, 95)
-    assert list(shown) == ["test", "empty", "out_of_scope"]
+    sets = {"train": MIXED, "validation": MIXED, "test": MIXED, "empty": empty, "out_of_scope": scope, ALL_SETS: MIXED}
+    ranking = Ranking(0.12345678, None)
+    shown = summaries({name: all_figures(each, ranking, MIXED.confidence, 95) for name, each in sets.items()})
+    assert list(shown) == ["test", "validation", "empty", "out_of_scope"]
     assert shown["out_of_scope"] == {"num_pictures": 1, "false_positive_fraction": 1.0}
     assert shown["empty"]["top_1_accuracy"] is None
     assert (shown["test"]["roc_auc"], shown["test"]["average_precision"]) == (0.123457, None)
+
+
+def test_every_figure_of_a_set_stands_in_its_row():
+    values = all_figures(MIXED, Ranking(0.5, 0.5), MIXED.confidence, 95)
+    table = figure_table({"new": {"test": values}, "base": {"test": values}})
+    assert tuple(table) == FIGURE_COLUMNS
+    assert table["model"].tolist() == ["new", "base"]
+    meaningless = ["top_5_accuracy", "roc_auc_against_test", "fpr_at_95_tpr"]  # of three classes; of a set in scope
+    assert table.columns[table.isna().any()].tolist() == meaningless
+    assert table.loc[0, ["selective_risk_low", "selective_risk", "selective_risk_high"]].tolist() == pytest.approx(
+        [0.094299, 2 / 3, 0.991596], abs=1e-6
+    )
+    # Confidences 99 right, 97 and 96 wrong, 50 right, 20 wrong.
+    assert table.loc[0, "aurc"] == pytest.approx((0 + 1 / 2 + 2 / 3 + 2 / 4 + 3 / 5) / 5)
+
+
+def test_a_set_out_of_scope_is_held_against_the_test_set():
+    scope = answers_of([None, None], ["a", "b"], [99, 20])
+    values = all_figures(scope, Ranking(None, None), np.array([30.0, 99.0, 99.5]), 95)
+    assert (values["roc_auc_against_test"], values["fpr_at_95_tpr"]) == (pytest.approx(4.5 / 6), 0.5)
+    assert values["false_positive_fraction"] == 0.5
+    assert values["aurc"] is values["ece"] is values["brier_score"] is values["macro_f1"] is None
 
 
 def test_places_cover_every_row_once_and_name_every_set():
@@ -265,11 +332,15 @@ def test_the_threshold_report_has_a_row_a_set_with_intervals():
 
 
 def test_the_curves_are_the_report_at_each_threshold():
-    curves = threshold_curves(MIXED, MIXED.take(slice(0, 0))).set_index("threshold")
+    scope = answers_of([None, None], ["a", "b"], [99, 20])
+    curves = threshold_curves({"test": MIXED, "empty": MIXED.take(slice(0, 0)), "scope": scope})
+    curves = curves.set_index(["set", "threshold"])
     assert (THRESHOLDS.min(), THRESHOLDS.max(), len(set(THRESHOLDS))) == (50, 99.9, len(THRESHOLDS))
-    assert curves.loc[95.0, ["test_accuracy", "test_coverage"]].tolist() == pytest.approx([1 / 3, 0.6])
-    assert np.isnan(curves.loc[99.9, "test_accuracy"])
-    assert curves["validation_coverage"].isna().all()
+    for name, answers in (("test", MIXED), ("scope", scope)):
+        report = threshold_report({name: figures(answers, 95)}).loc[0, curves.columns].to_numpy(dtype=float)
+        np.testing.assert_allclose(curves.loc[(name, 95.0)].to_numpy(dtype=float), report)
+    assert np.isnan(curves.loc[("test", 99.9), "selective_risk"])
+    assert "empty" not in curves.index
 
 
 @pytest.fixture

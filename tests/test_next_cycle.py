@@ -14,8 +14,10 @@ from repositories import ROOT, commit, dvc, run, surroundings, write
 
 from serving.next_cycle import main, raise_version, require_promoted
 from stages._errors import ParameterError, RepositoryError
+from stages.tables.scores import BASE_CALIBRATION
 
 RELEASE = {
+    "data/base/calibration.json",
     "data/base/metrics.json",
     "data/base/model/model.json",
     "data/base/model/model.weights.h5",
@@ -54,6 +56,7 @@ def test_the_base_is_the_release_and_the_version_is_one_higher_in_one_clean_comm
     assert set(files("data/base")) == RELEASE
     assert json.loads(Path("data/base/version.json").read_text()) == {"version": 1, "tag": "model-001"}
     assert Path("data/base/model/model.weights.h5").read_bytes() == b"a boot"
+    assert json.loads(Path(BASE_CALIBRATION).read_text()) == repositories.CALIBRATION
     assert run("git", "rev-parse", "HEAD~1") == before
     assert run("git", "show", "--format=%s", "--name-only").split("\n") == [
         "Open the cycle of model-002: the base is model-001",
@@ -93,7 +96,8 @@ def test_a_depth_1_clone_fetches_the_tag_and_the_release_and_pushes_only_what_is
     pushed = set(files("../remote"))
     dvc("push", "data/base.dvc")
     contents = [content for path, content in files("../remote").items() if path not in pushed]
-    assert len(contents) == 3  # the version, the folder's listing, and the metrics, which git held so far
+    # The version, the folder's listing, and metrics and calibration, which git held so far.
+    assert len(contents) == 4
     assert not {b"a boot", b"index\n", b"tar\n"} & set(contents)
 
 

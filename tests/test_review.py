@@ -24,6 +24,30 @@ def test_metrics_show_their_change_and_a_missing_one_a_dash():
     assert "1 metrics are unchanged" in text
 
 
+FIGURES = [
+    {"model": model, "set": name, "num_pictures": "40", "top_1_accuracy": accuracy, "log_loss": ""}
+    for name in ("train", "test")
+    for model, accuracy in (("new", "0.95"), ("base", "0.9"))
+]
+
+
+def test_three_lines_part_what_the_pictures_did_from_what_the_model_did():
+    text = review.causes_section({"test": {"num_pictures": 30, "top_1_accuracy": 0.925, "log_loss": None}}, FIGURES)
+    assert text.splitlines()[4:7] == [
+        "| old model on old pictures | 30 | 0.925 | - | - | - | - |",
+        "| old model on new pictures | 40 | 0.9 | - | - | - | - |",
+        "| new model on new pictures | 40 | 0.95 | - | - | - | - |",
+    ]
+    assert "dvc pull" not in text
+
+
+def test_a_base_that_is_not_here_leaves_a_line_open_and_none_at_all_leaves_no_section():
+    text = review.causes_section(None, FIGURES)
+    assert "| old model on old pictures | - | - | - | - | - | - |" in text
+    assert "`dvc pull data/base/metrics.json`" in text
+    assert review.causes_section(None, [row for row in FIGURES if row["model"] == "new"]) == ""
+
+
 def test_a_class_that_came_in_is_shown_with_its_counts():
     row = dict.fromkeys(review.COUNTED, "40") | {"class_name": "x", "included": "True"}
     out = row | {"included": "False", "train": "0"}

@@ -68,7 +68,9 @@ def test_the_same_predictions_give_the_same_bytes_and_every_output(world):
     score.main()
     assert written() == first
     paths = [scores.METRICS, scores.GATE, scores.THRESHOLD_REPORT, scores.PER_CLASS, scores.CONFUSED_PAIRS]
-    paths += [scores.BENCHMARKS, scores.THRESHOLD_PLOT, scores.CONFUSED_PLOT, REVIEW.path]
+    paths += [scores.BENCHMARKS, scores.THRESHOLD_PLOT, scores.CONFUSED_PLOT, REVIEW.path, scores.FIGURES]
+    paths += [scores.CALIBRATION, scores.CALIBRATION_REPORT, scores.WANTED_ERROR, scores.AGAINST_BASE]
+    paths += [scores.RELIABILITY_PLOT, scores.RECALL_PLOT]
     assert sorted(first) == sorted(Path(path).name for path in paths)
 
 
@@ -81,6 +83,11 @@ def test_the_same_predictions_give_the_same_bytes_and_every_output(world):
         (scores.BENCHMARKS, scores.BENCHMARK_COLUMNS),
         (scores.THRESHOLD_PLOT, scores.THRESHOLD_PLOT_COLUMNS),
         (scores.CONFUSED_PLOT, scores.CONFUSED_PLOT_COLUMNS),
+        (scores.FIGURES, scores.FIGURE_COLUMNS),
+        (scores.AGAINST_BASE, scores.AGAINST_BASE_COLUMNS),
+        (scores.CALIBRATION_REPORT, scores.CALIBRATION_COLUMNS),
+        (scores.RELIABILITY_PLOT, scores.RELIABILITY_PLOT_COLUMNS),
+        (scores.RECALL_PLOT, scores.RECALL_PLOT_COLUMNS),
     ],
 )
 def test_each_report_has_its_columns(world, path, columns):
@@ -95,7 +102,8 @@ def test_metrics_hold_what_design_asks_of_each_set(world):
     everywhere = {"num_pictures", "top_1_accuracy", "log_loss", "weighted_log_loss"}
     everywhere |= {"true_positive_fraction", "false_positive_fraction"}
     more = {"top_5_accuracy", "macro_f1", "roc_auc", "matthews_correlation", "average_precision"}
-    assert set(metrics["test"]) == set(metrics["validation"]) == everywhere | more | {"coverage", "selective_risk"}
+    more |= {"coverage", "selective_risk", "aurc", "ece"}
+    assert set(metrics["test"]) == set(metrics["validation"]) == everywhere | more
     assert set(metrics["difficult"]) == everywhere
     assert set(metrics["out_of_scope"]) == {"num_pictures", "false_positive_fraction"}
 
@@ -103,7 +111,7 @@ def test_metrics_hold_what_design_asks_of_each_set(world):
 def test_a_left_out_class_is_counted_as_an_error_in_the_reports(world):
     score.main()
     report = pd.read_csv(scores.THRESHOLD_REPORT).set_index("set")
-    assert report.index.tolist() == ["train", "validation", "test", *SPLITS[:4]]
+    assert report.index.tolist() == ["train", "validation", "test", *SPLITS[:4], scores.ALL_SETS]
     assert report.loc["difficult", "truth_not_in_model"] == 2
     assert "out_of_scope,12," in Path(scores.THRESHOLD_REPORT).read_text()
     benchmarks = pd.read_csv(scores.BENCHMARKS).set_index("benchmark")
@@ -125,6 +133,106 @@ def test_without_a_base_the_gate_says_so(world):
     rules = json.loads(Path(scores.GATE).read_text())["rules"]
     assert [rule["why"] for rule in rules[-2:]] == ["no base to compare with"] * 2
     assert pd.read_csv(scores.BENCHMARKS)["base_num_errors"].isna().all()
+
+
+def test_every_figure_stands_in_the_table_for_both_models_and_over_all_sets(world):
+    score.main()
+    table = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert table.index.get_level_values("model").value_counts().to_dict() == {"new": 8, "base": 8}
+    metrics = json.loads(Path(scores.METRICS).read_text())
+    for name in ("test", "validation", "difficult"):
+        shown = {key: value for key, value in metrics[name].items() if value is not None}
+        assert table.loc[("new", name), list(shown)].to_dict() == pytest.approx(shown)
+    assert table.loc[("new", scores.ALL_SETS), "num_pictures"] == 72
+    right = table["top_1_accuracy"] * table["num_pictures"]
+    assert right.loc["new"].drop(scores.ALL_SETS).sum() == pytest.approx(right.loc[("new", scores.ALL_SETS)])
+    assert 0.5 < table.loc[("new", "out_of_scope"), "fpr_at_95_tpr"] <= 1  # its scores are drawn like those of any set
+
+
+def test_the_models_are_compared_on_the_same_pictures(world):
+    score.main()
+    table = pd.read_csv(scores.AGAINST_BASE)
+    whole = table[table["class_name"].isna()].set_index("set")
+    assert whole.loc["difficult", ["num_pictures", "num_left_out"]].tolist() == [10, 2]
+    assert (whole[["both_right", "wins", "losses", "both_wrong"]].sum(axis=1) == whole["num_pictures"]).all()
+    assert set(table.loc[table["class_name"].notna(), "set"]) == {"test", "validation"}
+    forget_base()
+    score.main()
+    assert pd.read_csv(scores.AGAINST_BASE).empty
+
+
+def mislabel_validation():
+    """Give validation pictures truths that are not the answer: a temperature needs some wrong ones."""
+    rows = ROWS.read()
+    places = rows.index[rows["split"] == "validation"][:3]
+    rows.loc[places, "truth"] = rows.loc[places, "truth"].map(dict(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True)))
+    ROWS.write(rows)
+
+
+def calibrate(workspace):
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("calibrate: false", "calibrate: true"))
+
+
+def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_without(world):
+    mislabel_validation()
+    score.main()
+    told = json.loads(Path(scores.CALIBRATION).read_text())
+    assert (told["applied"], told["num_pictures"]) == (False, 12)
+    table = pd.read_csv(scores.CALIBRATION_REPORT)
+    assert table["temperature"].unique().tolist() == [1.0, told["temperature"]]
+    without, with_it = (
+        table[(table["set"] == "validation")].set_index("temperature").loc[t] for t in (1.0, told["temperature"])
+    )
+    assert with_it["log_loss"] < without["log_loss"]
+    before = json.loads(Path(scores.METRICS).read_text())["validation"]
+    assert before["log_loss"] == without["log_loss"]
+
+    calibrate(world)
+    score.main()
+    after = json.loads(Path(scores.METRICS).read_text())["validation"]
+    assert json.loads(Path(scores.CALIBRATION).read_text())["applied"] is True
+    assert (after["log_loss"], after["ece"]) == (with_it["log_loss"], with_it["ece"])
+    assert after["top_1_accuracy"] == before["top_1_accuracy"]
+    confidence = ROWS.read().set_index(["split", "image_id"])["confidence"]
+    review = REVIEW.read().set_index(["split", "image_id"])["confidence"]
+    assert (review != confidence[review.index]).all()
+    assert not list(world.glob("tmp*"))
+
+
+def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(world):
+    calibrate(world)
+    score.main()
+    told = json.loads(Path(scores.CALIBRATION).read_text())
+    assert told == {"temperature": None, "applied": False, "num_pictures": 12}
+    assert pd.read_csv(scores.CALIBRATION_REPORT)["temperature"].unique().tolist() == [1.0]
+
+
+def test_the_base_keeps_the_temperature_that_it_is_served_with(world):
+    score.main()
+    first = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    Path(scores.BASE_CALIBRATION).write_text('{"temperature": 2.0, "applied": true, "num_pictures": 9}')
+    score.main()
+    second = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert second.loc["new"].equals(first.loc["new"])
+    assert second.loc[("base", "test"), "coverage"] < first.loc[("base", "test"), "coverage"]
+    assert second.loc[("base", "test"), "top_1_accuracy"] == first.loc[("base", "test"), "top_1_accuracy"]
+
+
+def test_a_wanted_error_that_so_few_pictures_cannot_show_gives_no_threshold(world):
+    score.main()
+    told = json.loads(Path(scores.WANTED_ERROR).read_text())
+    assert told["threshold"] is None
+    assert told["why"] == (
+        "too few validation pictures: 299 right answers in a row would show it, there are 12 pictures"
+    )
+    path = world / "params.yaml"
+    path.write_text(path.read_text().replace("wanted_error: 0.01", "wanted_error: 0.9"))
+    score.main()
+    told = json.loads(Path(scores.WANTED_ERROR).read_text())
+    assert told["threshold"] == 50.0
+    assert told["test"]["num_wrong"] <= told["test"]["num_shown"] <= 12
+    assert told["validation"]["upper_limit"] <= 0.9
 
 
 def test_a_set_without_pictures_gives_null_and_fails_its_rules(world):

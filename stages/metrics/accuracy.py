@@ -27,8 +27,10 @@ def truth_ranks(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArra
     for start in range(0, num_pictures, step):
         rows = start + np.flatnonzero(is_known(truth[start : start + step], num_classes))
         block, of_truth = scores[rows], scores[rows, truth[rows]][:, None]
-        before = (block > of_truth) | ((block == of_truth) & (columns < truth[rows][:, None]))
-        ranks[rows] = before.sum(axis=1)
+        ranks[rows] = np.count_nonzero(block > of_truth, axis=1)
+        equal = block == of_truth
+        tied = np.count_nonzero(equal, axis=1) > 1
+        ranks[rows[tied]] += (equal[tied] & (columns < truth[rows[tied]][:, None])).sum(axis=1)
     return ranks
 
 

@@ -1,4 +1,4 @@
-"""Agreement of answers and truth over classes of unequal size: F1 and the Matthews correlation coefficient."""
+"""Agreement of answers and truth over classes of unequal size: recall, F1 and the Matthews correlation coefficient."""
 
 from dataclasses import dataclass
 
@@ -62,6 +62,30 @@ def macro_f1(counts: ClassCounts) -> float | None:
     """
     scores = f1_scores(counts)
     return float(np.nanmean(scores)) if counts.predicted.any() else None
+
+
+def weighted_f1(counts: ClassCounts) -> float | None:
+    """Compute the mean of F1 over the pictures, each having that of its true class.
+
+    Returns:
+        From 0 to 1; None without a picture that belongs to a class.
+
+    Source: scikit-learn 1.9, `sklearn.metrics.f1_score(average="weighted")`.
+    """
+    total = counts.support.sum()
+    return float(np.nansum(f1_scores(counts) * counts.support) / total) if total else None
+
+
+def macro_recall(counts: ClassCounts) -> float | None:
+    """Compute the unweighted mean of recall over the classes that have pictures: accuracy were all of one size.
+
+    Returns:
+        From 0 to 1; None without a picture that belongs to a class.
+
+    Source: scikit-learn 1.9, `sklearn.metrics.balanced_accuracy_score`.
+    """
+    has = counts.support > 0
+    return float(np.mean(counts.hits[has] / counts.support[has])) if has.any() else None
 
 
 def matthews_correlation(counts: ClassCounts) -> float | None:

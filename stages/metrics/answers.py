@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.metrics.accuracy import truth_ranks
+from stages.metrics.brier import squared_errors
 from stages.metrics.log_loss import log_losses
 from stages.metrics.truth import NO_CLASS, is_known
 
@@ -28,6 +29,7 @@ class Answers:
         rank: of shape (pictures,), int64: how many classes the model places before the truth.
         log_loss: of shape (pictures,), float64, nats; lower is better.
         weighted_log_loss: likewise.
+        squared_error: of shape (pictures,), float64, 0 to 2; lower is better.
     """
 
     names: tuple[str, ...]
@@ -38,6 +40,7 @@ class Answers:
     rank: NDArray[np.int64]
     log_loss: NDArray[np.float64]
     weighted_log_loss: NDArray[np.float64]
+    squared_error: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -57,6 +60,24 @@ class Answers:
     def out_of_scope(self) -> bool:
         """Whether none of the pictures belongs to a class: whatever is answered is wrong. False without pictures."""
         return len(self) > 0 and bool((self.truth == NO_CLASS).all())
+
+    def shown(self, threshold: float) -> NDArray[np.bool_]:
+        """Whether the user is shown the answer.
+
+        Args:
+            threshold: confidence from which an answer is shown, 0 to 100.
+        """
+        shown: NDArray[np.bool_] = self.confidence >= threshold
+        return shown
+
+    def as_it_should(self, threshold: float) -> NDArray[np.bool_]:
+        """Whether the answer is right or, for a picture that belongs to no class, not shown.
+
+        Args:
+            threshold: confidence from which an answer is shown, 0 to 100.
+        """
+        hidden: NDArray[np.bool_] = (self.truth == NO_CLASS) & ~self.shown(threshold)
+        return self.right | hidden
 
     def take(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> Self:
         """Take some of the pictures.
@@ -94,5 +115,5 @@ def answer(
     here = (pairs[:, 0] >= 0) & (pairs[:, 1] >= 0) & (pairs[:, 1] < len(classes))
     loss, weighted = log_losses(matrix, truth, pairs[here], confused["weight"].to_numpy()[here])
     confidence = rows[f"{prefix}confidence"].to_numpy(dtype=np.float64)
-    ranks = truth_ranks(matrix, truth)
-    return Answers(tuple(names), len(classes), truth, predicted, confidence, ranks, loss, weighted)
+    ranks, squared = truth_ranks(matrix, truth), squared_errors(matrix, truth)
+    return Answers(tuple(names), len(classes), truth, predicted, confidence, ranks, loss, weighted, squared)

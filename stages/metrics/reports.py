@@ -4,20 +4,24 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from stages.metrics.against_base import against_base
 from stages.metrics.answers import Answers
 from stages.metrics.benchmark_report import benchmark_report
 from stages.metrics.confusion import confused_pairs, confused_plot
-from stages.metrics.figures import figures
+from stages.metrics.figure_table import figure_table
+from stages.metrics.figures import Figures
 from stages.metrics.gate import Ruling
 from stages.metrics.per_class import per_class
+from stages.metrics.recall_plot import recall_plot
+from stages.metrics.reliability_plot import reliability_plot
 from stages.metrics.splits import JUDGING, LIBRARY_SPLITS
 from stages.metrics.threshold_report import threshold_curves, threshold_report
 from stages.tables import scores
 
 
 def lay_out(
-    sets: Mapping[str, Answers],
-    base_sets: Mapping[str, Answers],
+    values: Mapping[str, Mapping[str, Figures]],
+    sets: Mapping[str, Mapping[str, Answers]],
     rulings: Sequence[Ruling],
     confused: pd.DataFrame,
     threshold: float,
@@ -25,8 +29,8 @@ def lay_out(
     """Lay out the reports and the plots' data.
 
     Args:
-        sets: answers by set.
-        base_sets: the base's; empty without a base.
+        values: model (`new`, and `base` if there is one) to what `all_figures` returned of each set.
+        sets: likewise to the answers of each set.
         rulings: the gate's.
         confused: columns `truth`, `predicted`, `weight`.
         threshold: confidence from which an answer is shown, 0 to 100.
@@ -34,16 +38,19 @@ def lay_out(
     Returns:
         Path to rows.
     """
-    values, base_values = (
-        {name: figures(answers, threshold) for name, answers in several.items()} for several in (sets, base_sets)
-    )
-    benchmarks = {name: value for name, value in values.items() if name not in LIBRARY_SPLITS}
-    pairs = confused_pairs({name: answers for name, answers in sets.items() if name != "train"}, confused)
+    new, base = sets["new"], sets.get("base", {})
+    others = (*LIBRARY_SPLITS, scores.ALL_SETS)
+    benchmarks = {name: of_set for name, of_set in values["new"].items() if name not in others}
+    pairs = confused_pairs(new, confused)
     return {
-        scores.THRESHOLD_REPORT: threshold_report(values),
-        scores.PER_CLASS: pd.concat([per_class(name, sets[name], threshold) for name in JUDGING]),
+        scores.FIGURES: figure_table(values),
+        scores.THRESHOLD_REPORT: threshold_report(values["new"]),
+        scores.PER_CLASS: pd.concat([per_class(name, answers, threshold) for name, answers in new.items()]),
         scores.CONFUSED_PAIRS: pairs,
-        scores.BENCHMARKS: benchmark_report(benchmarks, base_values, rulings),
-        scores.THRESHOLD_PLOT: threshold_curves(sets["test"], sets["validation"]),
+        scores.BENCHMARKS: benchmark_report(benchmarks, values.get("base", {}), rulings),
+        scores.AGAINST_BASE: against_base(new, base, threshold),
+        scores.THRESHOLD_PLOT: threshold_curves({name: new[name] for name in new if name != scores.ALL_SETS}),
+        scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in JUDGING}),
+        scores.RECALL_PLOT: recall_plot(new["test"]),
         scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == "test"]),
     }

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from stages.metrics.answers import Answers
 from stages.metrics.splits import LIBRARY_SPLITS
-from stages.metrics.truth import NO_CLASS
 
 # Worst first: what production would lose, what a user would be told wrongly, what is wrong, and what is nearly so.
 REASONS = (
@@ -29,9 +28,9 @@ def reasons(model: Answers, base: Answers | None, threshold: float) -> NDArray[n
     Returns:
         Of shape (pictures,), int64: the place in REASONS of the first that holds; their number where none does.
     """
-    wrong = ~_well(model, threshold)
-    lost = wrong & _well(base, threshold) if base is not None else np.zeros(len(model), dtype=bool)
-    above = model.confidence >= threshold
+    wrong = ~model.as_it_should(threshold)
+    lost = wrong & base.as_it_should(threshold) if base is not None else np.zeros(len(model), dtype=bool)
+    above = model.shown(threshold)
     unsure = model.right & ~above
     holds = [lost, wrong & above, wrong & model.known, wrong, unsure]
     return np.select(holds, range(len(REASONS)), default=len(REASONS))
@@ -60,12 +59,6 @@ def worst_first(rows: pd.DataFrame, reason: NDArray[np.int64], paths: pd.DataFra
     chosen["set"] = chosen["split"].mask(chosen["split"].isin(LIBRARY_SPLITS), "library")
     chosen = chosen.merge(_one_path(paths), on=["image_id", "set"], how="left", validate="many_to_one")
     return chosen.assign(rank=np.arange(1, len(chosen) + 1), reason=[REASONS[number] for number in chosen["reason"]])
-
-
-def _well(answers: Answers, threshold: float) -> NDArray[np.bool_]:
-    """Tell which answers are as they should be: right, or not shown for a picture that belongs to no class."""
-    not_shown: NDArray[np.bool_] = (answers.truth == NO_CLASS) & (answers.confidence < threshold)
-    return answers.right | not_shown
 
 
 def _one_path(paths: pd.DataFrame) -> pd.DataFrame:

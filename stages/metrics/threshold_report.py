@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages.metrics.answers import Answers
 from stages.metrics.confidence import count_shown
@@ -29,18 +28,16 @@ def threshold_report(figures: Mapping[str, Figures]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(THRESHOLD_COLUMNS))
 
 
-def threshold_curves(test: Answers, validation: Answers) -> pd.DataFrame:
-    """Compute accuracy among shown answers, and coverage, over THRESHOLDS.
+def threshold_curves(sets: Mapping[str, Answers]) -> pd.DataFrame:
+    """Compute the report over THRESHOLDS.
 
     Args:
-        test: answers of the test set.
-        validation: of the validation set.
+        sets: answers by set; those without pictures have no rows.
 
     Returns:
-        A row a threshold with THRESHOLD_PLOT_COLUMNS, fractions from 0 to 1; accuracy is NaN where nothing is shown.
+        A row a threshold in each set with THRESHOLD_PLOT_COLUMNS.
     """
-    curves = [THRESHOLDS, *_curves(test), *_curves(validation)]
-    return pd.DataFrame(dict(zip(THRESHOLD_PLOT_COLUMNS, curves, strict=True)))
+    return pd.concat([_curves(name, answers) for name, answers in sets.items() if len(answers)], ignore_index=True)
 
 
 def _ends(values: Figures) -> Figures:
@@ -54,10 +51,26 @@ def _ends(values: Figures) -> Figures:
     return ends
 
 
-def _curves(answers: Answers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _curves(name: str, answers: Answers) -> pd.DataFrame:
     shown = count_shown(answers.confidence, answers.right, THRESHOLDS)
-    total = shown.true_positives + shown.false_positives
-    accuracy, coverage = np.full((2, len(THRESHOLDS)), np.nan)
-    np.divide(shown.true_positives, total, out=accuracy, where=total > 0)
-    np.divide(total, len(answers), out=coverage, where=len(answers) > 0)
-    return accuracy, coverage
+    num_shown = shown.true_positives + shown.false_positives
+    risk = np.full(len(THRESHOLDS), np.nan)
+    np.divide(shown.false_positives, num_shown, out=risk, where=num_shown > 0)
+    frame = pd.DataFrame(
+        {
+            "set": name,
+            "threshold": THRESHOLDS,
+            "true_positives": shown.true_positives,
+            "false_positives": shown.false_positives,
+            "true_positive_fraction": shown.true_positives / len(answers),
+            "false_positive_fraction": shown.false_positives / len(answers),
+            "coverage": num_shown / len(answers),
+            "selective_risk": risk,
+        },
+        columns=list(THRESHOLD_PLOT_COLUMNS),
+    )
+    return (
+        frame.assign(true_positives=None, true_positive_fraction=None, selective_risk=None)
+        if answers.out_of_scope
+        else frame
+    )

@@ -3,6 +3,81 @@
 FOLDER = "data/scores"
 METRICS = f"{FOLDER}/metrics.json"  # a set a key: figure to number, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
+CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
+BASE_CALIBRATION = "data/base/calibration.json"  # that of the base
+WANTED_ERROR = (
+    f"{FOLDER}/wanted_error.json"  # the lowest threshold that keeps it, learned on validation, checked on test
+)
+
+FIGURES = f"{FOLDER}/figures.csv"  # a row a set of the new model, then of the base; ALL_SETS is a row too
+ALL_SETS = "all sets"  # every picture of every set that belongs to a class
+FIGURE_COLUMNS = (
+    "model",  # new or base, both on the pictures of now
+    "set",
+    "num_pictures",
+    "truth_not_in_model",  # pictures of classes that the model does not know: errors, whatever it answers
+    "num_errors",
+    "top_1_accuracy",
+    "top_1_low",  # the interval's ends
+    "top_1_high",
+    "top_5_accuracy",
+    "log_loss",
+    "weighted_log_loss",
+    "macro_recall",
+    "macro_f1",
+    "weighted_f1",
+    "matthews_correlation",
+    "roc_auc",
+    "average_precision",
+    "true_positives",
+    "false_positives",
+    "true_positive_fraction",
+    "false_positive_fraction",  # in a set out of scope the false-accept rate
+    "coverage",
+    "selective_risk",
+    "selective_risk_low",  # the interval's ends
+    "selective_risk_high",
+    "aurc",
+    "augrc",
+    "ece",
+    "brier_score",
+    "roc_auc_against_test",  # of a set out of scope: whether its confidences are below those of the test set
+    "fpr_at_95_tpr",  # likewise: the share of it that is shown where 95 % of the test set are
+)
+CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # a row a set, without temperature scaling, then with it
+CALIBRATION_COLUMNS = (
+    "set",
+    "temperature",  # 1 is without
+    "num_pictures",
+    "log_loss",
+    "brier_score",
+    "ece",
+    "mean_confidence",
+    "true_positive_fraction",
+    "false_positive_fraction",
+    "coverage",
+    "selective_risk",
+)
+
+AGAINST_BASE = f"{FOLDER}/against_base.csv"  # a row a set, then a row a class of test and validation, surest first
+_DIFFERENCES = ("accuracy", "weighted_log_loss", "coverage")
+AGAINST_BASE_COLUMNS = (
+    "set",
+    "class_name",  # empty: the whole set
+    "num_pictures",
+    "num_left_out",  # pictures of classes that the base does not know, which it cannot have right
+    "both_right",  # right or, for a picture that belongs to no class, not shown
+    "wins",  # only the new model
+    "losses",  # only the base
+    "both_wrong",
+    "mcnemar_p",  # chance of a split at least as uneven, were the two equally good
+    "adjusted_p",  # the same over all classes of the set: what is below 0.05 is rarely chance
+    *(
+        f"{name}{end}"  # new minus base, and the ends of its interval
+        for name in _DIFFERENCES
+        for end in ("_difference", "_difference_low", "_difference_high")
+    ),
+)
 
 THRESHOLD_REPORT = f"{FOLDER}/threshold_report.csv"  # a row a set, the training set included
 THRESHOLD_COLUMNS = (
@@ -22,7 +97,7 @@ THRESHOLD_COLUMNS = (
     "truth_not_in_model",  # pictures of classes that the model does not know: errors, whatever it answers
 )
 
-PER_CLASS = f"{FOLDER}/per_class.csv"  # a row a class of the test and the validation set, most missed first
+PER_CLASS = f"{FOLDER}/per_class.csv"  # a row a class in a set, set by set, most missed first
 PER_CLASS_COLUMNS = (
     "set",
     "class_name",
@@ -69,13 +144,34 @@ BENCHMARK_COLUMNS = (
     "passed",  # empty where there are none
 )
 
-THRESHOLD_PLOT = f"{FOLDER}/plot_threshold.csv"  # a row a threshold
+THRESHOLD_PLOT = f"{FOLDER}/plot_threshold.csv"  # a row a set and threshold
 THRESHOLD_PLOT_COLUMNS = (
+    "set",
     "threshold",
-    "test_accuracy",  # of the answers at or above it
-    "test_coverage",
-    "validation_accuracy",
-    "validation_coverage",
+    "true_positives",
+    "false_positives",
+    "true_positive_fraction",  # empty in a set out of scope, as selective_risk
+    "false_positive_fraction",
+    "coverage",
+    "selective_risk",  # empty where nothing is shown
+)
+RELIABILITY_PLOT = f"{FOLDER}/plot_reliability.csv"  # a row a bin of the confidence in a set
+RELIABILITY_PLOT_COLUMNS = (
+    "set",
+    "confidence",  # mean, 0 to 100
+    "accuracy",  # 0 to 100
+    "low",  # the interval's ends, likewise
+    "high",
+    "num_pictures",
+)
+RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # a row a class that has test pictures, worst first
+RECALL_PLOT_COLUMNS = (
+    "place",  # from 1
+    "class_name",
+    "recall",
+    "low",  # the interval's ends
+    "high",
+    "support",
 )
 CONFUSED_PLOT = f"{FOLDER}/plot_confused.csv"  # a row a pair of the test set, most frequent first
 CONFUSED_PLOT_COLUMNS = ("pair", "count")
@@ -83,5 +179,6 @@ CONFUSED_PLOT_COLUMNS = ("pair", "count")
 # Whole numbers, in whichever report.
 COUNTS = frozenset(
     {"num_pictures", "true_positives", "false_positives", "support", "num_missed", "num_wrong_guesses", "count"}
+    | {"num_left_out", "both_right", "wins", "losses", "both_wrong", "place"}
     | {f"{prefix}{name}" for prefix in ("", "base_") for name in _BENCHMARK_FIGURES if "confidence" not in name}
 )

@@ -1,0 +1,76 @@
+"""The lowest threshold that keeps a promise: among the answers that are shown, no more than a wanted share is wrong."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, binom
+
+from stages.metrics.confidence import count_shown
+
+LEVEL = 0.95  # how sure we want to be that the promise holds
+
+
+class Learned(NamedTuple):
+    """A threshold that was learned on some pictures.
+
+    Attributes:
+        threshold: 0 to 100; None where none can be proven on so few pictures or at such an error rate.
+        num_shown: answers at or above it; where there is none, at the threshold that failed, or 0 if too few are shown
+            at every one for the test to succeed even without an error.
+        num_wrong: wrong ones among them.
+    """
+
+    threshold: float | None
+    num_shown: int
+    num_wrong: int
+
+
+def lowest_threshold(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], thresholds: NDArray[np.float64], wanted_error: float
+) -> Learned:
+    """Learn the lowest threshold at which the error rate among shown answers is at most the wanted one.
+
+    Trying many thresholds and keeping the best would break the promise more often than LEVEL says. So they are tested
+    from the highest down, each with an exact binomial test at LEVEL, until one fails: a sequence fixed beforehand needs
+    no correction. It begins where enough answers are shown for a test to succeed at all, which the confidences alone
+    decide. The promise holds with LEVEL where errors do not grow rarer with lower confidence.
+
+    Args:
+        confidence: of shape (pictures,), float64, 0 to 100.
+        right: of shape (pictures,), bool.
+        thresholds: candidates, of shape (thresholds,), 0 to 100, ascending.
+        wanted_error: share of wrong answers among those that are shown, above 0 and below 1.
+
+    Source: Angelopoulos et al. 2021, "Learn then test: calibrating predictive algorithms to achieve risk control",
+        fixed sequence testing; the test is whether Clopper and Pearson's upper limit is below the wanted error.
+    """
+    descending = thresholds[::-1]
+    shown = count_shown(confidence, right, descending)
+    num_shown, num_wrong = shown.true_positives + shown.false_positives, shown.false_positives
+    testable = (1 - wanted_error) ** num_shown <= 1 - LEVEL
+    holds = binom.cdf(num_wrong, num_shown, wanted_error) <= 1 - LEVEL
+    if not testable.any():
+        return Learned(None, 0, 0)
+    start = int(np.argmax(testable))
+    num_held = int(np.argmin(np.append(holds[start:], False)))
+    place = start + max(0, num_held - 1)
+    threshold = float(descending[place]) if num_held else None
+    return Learned(threshold, int(num_shown[place]), int(num_wrong[place]))
+
+
+def upper_limit(num_wrong: int, num_shown: int) -> float | None:
+    """Compute the share of wrong answers that the true one is at most, with LEVEL confidence.
+
+    Args:
+        num_wrong: wrong ones among the shown answers.
+        num_shown: answers that are shown.
+
+    Returns:
+        From 0 to 1; None where nothing is shown.
+
+    Source: Clopper and Pearson 1934, one-sided.
+    """
+    if not num_shown:
+        return None
+    return float(beta.ppf(LEVEL, num_wrong + 1, num_shown - num_wrong)) if num_wrong < num_shown else 1.0

@@ -1,0 +1,198 @@
+"""Figures on the confidence, beside scikit-learn's or the published example: order, truth, thresholds, temperature."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+from sklearn import metrics as sklearn_metrics
+from sklearn.calibration import calibration_curve
+
+from stages.metrics.reliability import NUM_BINS, expected_calibration_error, reliability
+from stages.metrics.risk_coverage import augrc, aurc
+from stages.metrics.separation import false_positive_rate, separation
+from stages.metrics.temperature import fit_temperature, scale, scaled_on_disk
+from stages.metrics.truth import NO_CLASS
+from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def draw(seed, num_pictures=80):
+    """Confidences with ties, and whether the answers are right, more often where the confidence is high."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.integers(5, 101, num_pictures).astype(float)
+    return confidence, rng.random(num_pictures) < confidence / 110
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_aurc_is_the_mean_risk_over_the_thresholds_that_pictures_set(seed):
+    confidence, right = draw(seed)
+    risks = [np.mean(~right[confidence >= threshold]) for threshold in confidence]
+    assert aurc(confidence, right) == pytest.approx(np.mean(risks))
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_augrc_is_the_area_under_the_generalized_risk_by_trapezoids(seed):
+    confidence, right = draw(seed)
+    thresholds = np.unique(confidence)[::-1]
+    coverage = [0, *(np.mean(confidence >= threshold) for threshold in thresholds)]
+    risk = [0, *(np.mean((confidence >= threshold) & ~right) for threshold in thresholds)]
+    assert augrc(confidence, right) == pytest.approx(np.trapezoid(risk, coverage))
+
+
+def test_the_order_is_all_that_the_areas_see():
+    right = np.array([True, True, False, False])
+    assert aurc(np.array([4.0, 3, 2, 1]), right) == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4)
+    assert aurc(np.array([4.0, 3, 2, 1]), right) == aurc(np.array([99.0, 98, 50, 1]), right)
+    assert augrc(np.array([4.0, 3, 2, 1]), right) == pytest.approx(0.5 * 0.5**2)
+    assert augrc(np.array([4.0, 3, 2, 1]), np.ones(4, dtype=bool)) == 0
+    assert augrc(np.array([4.0, 3, 2, 1]), np.zeros(4, dtype=bool)) == 0.5
+    assert aurc(np.empty(0), np.empty(0, dtype=bool)) is augrc(np.empty(0), np.empty(0, dtype=bool)) is None
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_separation_is_scikit_learns_roc_auc(seed):
+    confidence, right = draw(seed)
+    expected = sklearn_metrics.roc_auc_score(right, confidence)
+    assert separation(confidence[right], confidence[~right]) == pytest.approx(expected)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_the_false_positive_rate_is_that_of_scikit_learns_first_point_at_95(seed):
+    confidence, right = draw(seed)
+    false_rate, true_rate, _ = sklearn_metrics.roc_curve(right, confidence, drop_intermediate=False)
+    expected = false_rate[np.argmax(true_rate >= 0.95 - 1e-9)]
+    assert false_positive_rate(confidence[right], confidence[~right]) == pytest.approx(expected)
+
+
+def test_of_twenty_nineteen_are_95_percent():
+    inside = np.arange(1.0, 21)
+    assert false_positive_rate(inside, np.array([0.0, 1, 2, 3])) == 0.5  # the threshold is 2
+    assert separation(np.empty(0), inside) is false_positive_rate(inside, np.empty(0)) is None
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_the_reliability_diagram_is_scikit_learns(seed):
+    confidence, right = draw(seed)
+    accuracy, mean = calibration_curve(right, confidence / 100, n_bins=NUM_BINS)
+    bins = reliability(confidence, right)
+    np.testing.assert_allclose(bins.accuracy, accuracy)
+    np.testing.assert_allclose(bins.confidence / 100, mean)
+    assert bins.num_pictures.sum() == len(confidence)
+
+
+def test_a_bin_holds_its_upper_edge_and_the_error_weighs_bins_by_pictures():
+    confidence, right = np.array([20.0, 20.1, 90, 100]), np.array([True, False, True, True])
+    bins = reliability(confidence, right)
+    assert bins.num_pictures.tolist() == [1, 1, 1, 1]
+    assert expected_calibration_error(bins) == pytest.approx((0.8 + 0.201 + 0.1 + 0) / 4)
+    assert expected_calibration_error(reliability(confidence[:0], right[:0])) is None
+
+
+def log_loss(scores, truth):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # float32 rows that sum to 1 but for their last bit
+        return sklearn_metrics.log_loss(truth, scores, labels=range(scores.shape[1]))
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_the_scores_were_given_is_found(true_temperature):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (4000, 6))
+    truth = np.array([rng.choice(6, p=row / row.sum()) for row in softmax(logits).astype(float)])
+    found = fit_temperature(softmax(logits * true_temperature), truth)
+    assert found == pytest.approx(true_temperature, rel=0.08)
+
+
+def test_no_other_temperature_has_less_log_loss():
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 5, 300)
+    scores = softmax(rng.normal(0, 3, (300, 5)) + 3 * np.eye(5)[truth])
+    found = fit_temperature(scores, truth)
+    least = log_loss(scale(scores, found), truth)
+    for other in (0.98, 1.02):
+        assert least < log_loss(scale(scores, found * other), truth)
+
+
+@given(seeds, st.floats(0.3, 5))
+@settings(deadline=None)
+def test_scaling_scores_is_dividing_logits(seed, temperature):
+    logits = np.random.default_rng(seed).normal(0, 4, (20, 7))
+    np.testing.assert_allclose(scale(softmax(logits), temperature), softmax(logits / temperature), atol=2e-6)
+
+
+def test_scaling_keeps_the_order_and_the_sum_also_where_a_score_is_0():
+    scores = np.array([[0.0, 1.0, 0.0], [0.1, 0.7, 0.2]], dtype=np.float32)
+    hot = scale(scores, 3.0)
+    assert (hot.argsort(axis=1, kind="stable") == scores.argsort(axis=1, kind="stable")).all()
+    np.testing.assert_allclose(hot.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(scale(scores, 1.0), scores, atol=1e-7)
+
+
+def test_on_disk_scores_are_scaled_alike_and_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores = softmax(np.random.default_rng(0).normal(0, 2, (30, 4)))
+    np.testing.assert_array_equal(scaled_on_disk(scores, 1.3), scale(scores, 1.3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_no_temperature_is_best_there_is_none():
+    scores = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
+    assert fit_temperature(scores, np.array([0, 1])) is None  # all right: the colder the better
+    assert fit_temperature(scores, np.array([1, 0])) is None  # all wrong: the hotter the better
+    assert fit_temperature(scores, np.array([NO_CLASS, 2])) is None
+    assert fit_temperature(scores[:0], np.array([], dtype=int)) is None
+    assert fit_temperature(np.vstack([scores, scores]), np.array([0, 1, 1, NO_CLASS])) is not None
+
+
+THRESHOLDS = np.arange(50.0, 100)
+
+
+def test_the_lowest_threshold_is_the_last_that_passes_on_the_way_down():
+    confidence = np.concatenate([np.full(400, 98.0), np.full(100, 70.0), np.full(100, 60.0), np.full(300, 55.0)])
+    right = np.concatenate([np.ones(400), np.ones(100), np.arange(100) >= 30, np.ones(300)]).astype(bool)
+    # At 60 and below 30 errors are too many, although far more right answers stand below.
+    assert lowest_threshold(confidence, right, THRESHOLDS, 0.04) == Learned(61.0, 500, 0)
+
+
+def test_too_few_pictures_and_too_many_errors_give_no_threshold():
+    few = np.full(298, 99.0)
+    assert lowest_threshold(few, np.ones(298, bool), THRESHOLDS, 0.01) == Learned(None, 0, 0)
+    enough = np.full(299, 99.0)
+    assert lowest_threshold(enough, np.ones(299, bool), THRESHOLDS, 0.01) == Learned(50.0, 299, 0)
+    assert lowest_threshold(enough, np.arange(299) > 0, THRESHOLDS, 0.01) == Learned(None, 299, 1)
+
+
+def test_a_threshold_passes_where_clopper_pearsons_upper_limit_is_below_the_wanted_error():
+    assert upper_limit(0, 59) == pytest.approx(1 - 0.05 ** (1 / 59))
+    assert binom.cdf(3, 200, upper_limit(3, 200)) == pytest.approx(1 - LEVEL)
+    assert upper_limit(5, 5) == 1
+    assert upper_limit(0, 0) is None
+    confidence, right = np.full(200, 99.0), np.arange(200) >= 3
+    for wanted, passes in ((upper_limit(3, 200) + 1e-6, True), (upper_limit(3, 200) - 1e-6, False)):
+        assert (lowest_threshold(confidence, right, THRESHOLDS, wanted).threshold is not None) is passes
+
+
+def test_the_promise_is_broken_no_more_often_than_it_says():
+    """Errors grow as confidence falls; below 80 more than a tenth of the shown answers are wrong."""
+    rng, wanted, broken = np.random.default_rng(3), 0.1, 0
+    for _ in range(1000):
+        confidence = rng.uniform(50, 100, 400)
+        right = rng.random(400) >= (100 - confidence) / 100  # at a threshold t (100 - t) / 200 are wrong
+        found = lowest_threshold(confidence, right, THRESHOLDS, wanted).threshold
+        broken += found is not None and (100 - found) / 200 > wanted
+    assert broken <= binom.ppf(0.999, 1000, 1 - LEVEL)
+    assert broken > 5  # a procedure that never dares would not be worth having
