@@ -2,9 +2,9 @@
 
     python -m bench.split [--classes 1500] [--rows 200000]
 
-The library is drawn with a seed: classes of very different sizes, one picture in ten in a group of near-duplicates, some
-staged and synthetic sub-classes, a benchmark, a base that was trained on a third of it, and some decisions. Seconds are of
-the processor: both stages work in one process, and so the machine's other work is left out.
+The library is drawn with a seed: classes of very different sizes, one picture in ten in a group of near-duplicates,
+some staged and synthetic sub-classes, a benchmark, a base that was trained on a third of it, and some decisions.
+Seconds are of the processor: both stages work in one process, and the machine's other work is left out.
 """
 
 import argparse

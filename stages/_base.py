@@ -1,5 +1,6 @@
 """data/base: the last promoted release, from which training starts and with which the new model is compared."""
 
+import json
 from pathlib import Path
 
 from stages._errors import BaseError
@@ -31,3 +32,18 @@ def has_base() -> bool:
             "brings the release back; to train from scratch, empty the folder and `dvc add` it."
         )
     return True
+
+
+def base_version() -> int:
+    """Say which release the base is: the model's number, `export.version` of the cycle that made it.
+
+    Raises:
+        BaseError: data/base/version.json does not say.
+    """
+    path = FOLDER / "version.json"
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError):
+        raise BaseError(
+            f'{path} does not hold {{"version": number}}: `dvc checkout {FOLDER}` brings the release back.'
+        ) from None
