@@ -1,10 +1,12 @@
 import hashlib
+import subprocess
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import save
@@ -116,6 +118,19 @@ def release(library, version=1):
         path.touch()
     write_json("data/base/version.json", {"version": version, "tag": f"model-{version:03d}"})
     INDEX.write(INDEX.read(), "data/base/shards/index.parquet")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves the tar open
+def test_a_shard_is_a_webdataset_and_tar_lists_it(library):
+    shard.main()
+    index = INDEX.read()
+    samples = list(webdataset.WebDataset("data/shards/00000.tar", shardshuffle=False).decode("rgb8"))
+    assert [sample["__key__"] for sample in samples] == index["image_id"][:3].tolist()
+    with ShardReader("data/shards", index) as reader:
+        for sample in samples:
+            assert np.array_equal(sample["webp"], reader.read(sample["__key__"]))
+    listed = subprocess.run(["tar", "--list", "--file", "data/shards/00002.tar"], capture_output=True, text=True)
+    assert listed.stdout.split() == [f"{image_id}.webp" for image_id in index["image_id"][6:]]
 
 
 def test_after_a_release_new_pictures_leave_its_shards_as_they_are(library):
