@@ -5,7 +5,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format review promote next adopt lock
+.PHONY: help repro test check format review promote next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,12 @@ promote: .venv/ready ## tag the model as the one in production: make promote [RE
 
 next: .venv/ready ## open the next cycle from the promoted model
 	@python -m serving.next_cycle
+
+compact: .venv/ready ## in this cycle, pack shards that are not full anew
+	@python -m serving.compact
+
+sql: .venv/ready ## query every table with DuckDB: make sql [QUERY="select ..."]
+	@python -m curation.sql --query="$$QUERY"
 
 adopt: .venv/ready ## put your own pictures in place of the sample: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]
 	@python -m curation.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"

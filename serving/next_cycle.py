@@ -20,8 +20,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from serving.promote import METRICS, tag_name
 from stages import _params
 from stages._command import run
@@ -63,17 +61,6 @@ def require_promoted(version: int, promoted: Collection[int], shallow: bool) -> 
             f"there is no tag {tag_name(version)} here. If the model was promoted elsewhere, `{fetch}` brings the tag. "
             f"If not, version {version} is still being made{opened} it (`make repro`) and promote it (`make promote`)."
         )
-
-
-def raise_version(params: str) -> str:
-    """Raise export.version by one and leave every other character as it is.
-
-    Args:
-        params: text of params.yaml, which has been read through the typed parameters before.
-    """
-    root = yaml.compose(params, Loader=yaml.SafeLoader)
-    node = _value(_value(root, "export"), "version")
-    return params[: node.start_mark.index] + str(yaml.safe_load(node.value) + 1) + params[node.end_mark.index :]
 
 
 def fetch_release(tag: str, folder: Path) -> None:
@@ -125,13 +112,6 @@ def _fetch(release: Any, path: str, place: Path) -> None:
             )
 
 
-def _value(node: yaml.Node | None, name: str) -> yaml.Node:
-    if not isinstance(node, yaml.MappingNode):
-        raise TypeError(f"no mapping with {name}")
-    values: dict[str, yaml.Node] = {key.value: value for key, value in node.value}
-    return values[name]
-
-
 def _promoted_versions(tags: Sequence[str]) -> list[int]:
     return [int(found[1]) for found in map(_TAG.fullmatch, tags) if found]
 
@@ -150,7 +130,7 @@ def main() -> None:
         fetch_release(tag, release)
         write_json(release / "version.json", {"version": version, "tag": tag})
         with as_before_on_failure([BASE], [f"{BASE}.dvc", _params.PATH]):
-            _open_cycle(release, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
+            _open_cycle(release, version + 1, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
 
     log.info(
         "next: the base is %s, export.version is %d. Next: `git push`, `dvc push`; change pictures, then `make repro`.",
@@ -159,9 +139,9 @@ def main() -> None:
     )
 
 
-def _open_cycle(release: Path, subject: str) -> None:
+def _open_cycle(release: Path, version: int, subject: str) -> None:
     params = Path(_params.PATH)
-    params.write_bytes(raise_version(params.read_bytes().decode()).encode())
+    params.write_bytes(_params.with_value(params.read_bytes().decode(), "export", "version", version).encode())
     _params.read(_params.Export)
     release.rename(BASE)
     dvc_add([BASE])

@@ -50,3 +50,18 @@ def class_names() -> list[str]:
             f"{path} is no JSON: {error}. `dvc checkout --force {FOLDER}` brings the release back."
         ) from None
     return names
+
+
+def base_version() -> int:
+    """Say which release the base is: the model's number, `export.version` of the cycle that made it.
+
+    Raises:
+        BaseError: data/base/version.json does not say.
+    """
+    path = FOLDER / "version.json"
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError):
+        raise BaseError(
+            f'{path} does not hold {{"version": number}}: `dvc checkout {FOLDER}` brings the release back.'
+        ) from None

@@ -60,6 +60,7 @@ class Shard(_Section):
 
     images: Annotated[int, Field(ge=1)]
     codec: Literal["png", "webp"]
+    compacted: Annotated[int, Field(ge=0, le=999)]
 
 
 class Augmentation(_Section):
@@ -192,6 +193,26 @@ def read(section: type[Section]) -> Section:
         ParameterError: the file is absent, is not YAML, or a key is unknown, missing, of a wrong type or out of range.
     """
     return getattr(_read_all(), section.__name__.lower())  # type: ignore[no-any-return]
+
+
+def with_value(text: str, section: str, key: str, value: int) -> str:
+    """Change one number and leave every other character, comments too, as it is.
+
+    Args:
+        text: of params.yaml, which has been read through the typed parameters before.
+        section: of the number, such as "export".
+        key: in the section, such as "version".
+        value: the new one.
+    """
+    node = _entry(_entry(yaml.compose(text, Loader=yaml.SafeLoader), section), key)
+    return text[: node.start_mark.index] + str(value) + text[node.end_mark.index :]
+
+
+def _entry(node: yaml.Node | None, name: str) -> yaml.Node:
+    if not isinstance(node, yaml.MappingNode):
+        raise TypeError(f"no mapping with {name}")
+    entries: dict[str, yaml.Node] = {key.value: value for key, value in node.value}
+    return entries[name]
 
 
 def _read_all() -> Params:

@@ -1,15 +1,26 @@
 """Work over many pictures: the machine's processes, or a Dask cluster when DASK_SCHEDULER_ADDRESS names one."""
 
+import hashlib
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
-from typing import TypeVar
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+import PIL
+
+from stages._errors import InputError
 from stages._progress import progress
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 # Large enough that handing a chunk over costs nothing beside decoding it, small enough to share out evenly.
 CHUNK = 64
@@ -17,18 +28,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def over(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
+def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, chunk: int = CHUNK) -> Iterator[Result]:
     """Apply `function` to every item in parallel and yield the results in the order of the items.
 
-    Results do not depend on how many workers there are. At most a few chunks a worker are in flight, so that memory
-    stays bounded however many items there are.
+    Results do not depend on how many workers there are, nor on one that dies in the middle on a cluster: its work is
+    done again by another. At most a few chunks a worker are in flight, so that memory stays bounded however many items
+    there are.
 
     Args:
         function: a function of a module, or a `functools.partial` of one; it is called in another process.
         items: what can be sent to another process.
         what: the items in plural, such as "pictures", for the progress bar.
+        chunk: how many items are handed over together; 1 where each is seconds of work, such as a block of rows.
+
+    Raises:
+        InputError: the cluster cannot be used.
     """
-    yield from progress(_ordered(function, items), total=len(items), what=what)
+    yield from progress(_ordered(function, items, chunk), total=len(items), what=what)
 
 
 def num_cores() -> int:
@@ -36,16 +52,16 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    if len(items) <= CHUNK:
+def _ordered(function: Callable[[Item], Result], items: Sequence[Item], chunk: int) -> Iterator[Result]:
+    if len(items) <= chunk:
         yield from map(function, items)
         return
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+    chunks = (items[start : start + chunk] for start in range(0, len(items), chunk))
     work = partial(_chunk, function)
     with _executor() as (executor, num_workers):
         pending: deque[Future[list[Result]]] = deque()
-        for chunk in chunks:
-            pending.append(executor.submit(work, chunk))
+        for part in chunks:
+            pending.append(executor.submit(work, part))
             if len(pending) > 4 * num_workers:
                 yield from pending.popleft().result()
         while pending:
@@ -60,11 +76,61 @@ def _chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Re
 def _executor() -> Iterator[tuple[Executor, int]]:
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if address:
-        from distributed import Client  # the extra `cluster`
-
-        with Client(address) as client:
-            yield client.get_executor(), max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        with _client(address) as client:
+            yield client.get_executor(), sum(client.nthreads().values())
     else:
         # Not fork: a forked process inherits locks that another thread may hold.
         with ProcessPoolExecutor(num_cores(), mp_context=get_context("forkserver")) as executor:
             yield executor, num_cores()
+
+
+def _client(address: str) -> "Client":
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "DASK_SCHEDULER_ADDRESS is set, and Dask is not installed: `pip install .[cluster]`, or unset it."
+        ) from None
+    try:
+        client = Client(address)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"DASK_SCHEDULER_ADDRESS is {address}, where no Dask scheduler answers ({error}). Start one, or unset it."
+        ) from None
+    try:
+        _require_same_surroundings(client)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _require_same_surroundings(client: "Client") -> None:
+    """Refuse workers that would give other results: in another folder, with other code or other libraries."""
+    with NamedTemporaryFile(dir=".", prefix="shared-", suffix=".partial") as token:
+        name = Path(token.name).name
+        ours = _surroundings(name)
+        found = client.run(_surroundings, name, on_error="return")
+    if not found:
+        raise InputError("the Dask cluster has no workers: start some in this folder, or unset DASK_SCHEDULER_ADDRESS.")
+    for worker, theirs in sorted(found.items()):
+        if theirs != ours:
+            differs = [key for key in ours if theirs[key] != ours[key]] if isinstance(theirs, dict) else [str(theirs)]
+            raise InputError(
+                f"the Dask worker {worker} would not give the same results: {', '.join(differs)}. Start every worker "
+                "in this very folder, shared between the machines, and in the same environment as here."
+            )
+
+
+def _surroundings(token: str) -> dict[str, object]:
+    """Tell what a result depends on beside its inputs, by what a difference is called in a message."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return {
+        "it works in another folder": Path(token).is_file(),
+        "other code stands in stages/": code.hexdigest(),
+        "it runs another Python": platform.python_version(),
+        "it has another Pillow": PIL.__version__,
+        "it has another NumPy": np.__version__,
+    }

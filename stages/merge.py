@@ -105,21 +105,24 @@ def _superseded(files: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     for a, b in kinds:
         beside[a].append(b)
         beside[b].append(a)
+    # Of a hundred thousand files few have a rival: the others are not gone through one by one.
+    rivals = files[files["image_id"].isin(list(beside)) | files["image_id"].duplicated(keep=False)].sort_values("rank")
+    rivals = rivals.assign(index=rivals.index, class_name=rivals["class_name"].fillna(""))
     reasons: dict[object, str] = {}
-    for _, rivals in files.sort_values("rank").groupby(["set", "class_name"], dropna=False, sort=False):
-        used: dict[str, tuple[int, str]] = {}  # image_id to its rank and path
-        for index, image_id, path, rank, kept in _rows(
-            rivals.reset_index(), "index", "image_id", "path", "rank", "kept"
-        ):
-            better = [other for other in beside[image_id] if other in used]
-            if image_id in used:
-                reasons[index] = f"{COPY}data/{used[image_id][1]}"
-            elif better and not kept:
-                best = min(better, key=lambda other: used[other][0])
-                kind = kinds[min(image_id, best), max(image_id, best)]
-                reasons[index] = f"{IDENTICAL if kind == 'identical' else NEAR}{best}"
-            else:
-                used[image_id] = (rank, path)
+    used: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)  # image_id to its rank and path
+    for index, image_id, path, rank, kept, *place in _rows(
+        rivals, "index", "image_id", "path", "rank", "kept", "set", "class_name"
+    ):
+        here = used[place[0], place[1]]
+        better = [other for other in beside[image_id] if other in here]
+        if image_id in here:
+            reasons[index] = f"{COPY}data/{here[image_id][1]}"
+        elif better and not kept:
+            best = min(better, key=here.__getitem__)  # of lowest rank
+            kind = kinds[min(image_id, best), max(image_id, best)]
+            reasons[index] = f"{IDENTICAL if kind == 'identical' else NEAR}{best}"
+        else:
+            here[image_id] = (rank, path)
     return pd.Series(reasons, dtype=object)
 
 

@@ -1,27 +1,32 @@
 """Prepare every readable picture for the network, and pack it into shards: pixels do not depend on labels.
 
 Kept pictures stay where the base's index has them, new ones go into new shards, and a shard whose picture's file was
-deleted is the only one to change. All this follows from the base's index and the pictures alone.
+deleted is the only one to change; in the cycle that `shard.compacted` names, all but the full ones are packed anew.
+All this follows from the base, the pictures and the parameters. What was prepared by an earlier run is not again.
 
-Reads: data/fingerprints.parquet, data/library/, data/benchmarks/, data/unlabelled/, data/base/ (index of the shards)
+Reads: data/fingerprints.parquet, data/library/, data/benchmarks/, data/unlabelled/, data/base/ (index, version)
 Writes: data/shards/NNNNN.tar, data/shards/index.parquet (image_id, shard, offset, size)
 Params: picture, fingerprint, shard
 """
 
+import hashlib
+import json
 import logging
-from collections.abc import Collection, Iterator, Sequence
+import platform
+from collections.abc import Collection, Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import pandas as pd
+from PIL import features
 
 from stages import _params
 from stages._base import FOLDER as BASE
-from stages._base import has_base
+from stages._base import base_version, has_base
 from stages._command import run
-from stages._errors import InputError
+from stages._errors import InputError, ParameterError
 from stages._outputs import whole
+from stages._shard_memo import ShardMemo, dvc_objects
 from stages._shards import write_shard
 from stages._workers import over
 from stages.images.codec import encode
@@ -33,31 +38,69 @@ from stages.tables.shards import FOLDER, INDEX
 log = logging.getLogger(__name__)
 
 DATA = Path("data")
+# What takes part in a shard's bytes beside its pictures and the parameters: our code; Pillow and the libraries in it.
+MAKING = ("shard.py", "_shards.py", "images/codec.py", "images/decode.py", "images/letterbox.py")
+LIBRARIES = ("pil", "jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 Plan = list[tuple[str, list[str]]]
 
 
-def plan_shards(image_ids: Collection[str], base_index: pd.DataFrame | None, num_images: int) -> Plan:
+def plan_shards(
+    image_ids: Collection[str], base_index: pd.DataFrame | None, num_images: int, compact: bool = False
+) -> Plan:
     """Say which picture goes into which shard.
 
     Args:
         image_ids: every picture, once.
         base_index: columns `image_id`, `shard` in the order of the shards' members, or None.
         num_images: how many a new shard holds at most.
+        compact: keep of the base's shards only those that hold `num_images` still; the others' pictures go into new
+            shards like those that the base does not have.
 
     Returns:
         The shards' file names and their members in order; no shard is empty.
     """
     plan: Plan = []
-    wanted, next_number = set(image_ids), 0
+    next_number = 0
     if base_index is not None and len(base_index):
         next_number = int(str(base_index["shard"].max()).removesuffix(".tar")) + 1
-        kept = base_index[base_index["image_id"].isin(wanted)]
-        plan = [(str(shard), members["image_id"].tolist()) for shard, members in kept.groupby("shard", sort=True)]
-        wanted -= set(kept["image_id"])
-    new = sorted(wanted)
+        here = base_index[base_index["image_id"].isin(list(image_ids))]
+        plan = [(str(shard), members.tolist()) for shard, members in here.groupby("shard", sort=True)["image_id"]]
+        plan = [(shard, members) for shard, members in plan if not compact or len(members) == num_images]
+    new = sorted(set(image_ids).difference(*(members for _, members in plan)))
     for number, start in enumerate(range(0, len(new), num_images), start=next_number):
         plan.append((f"{number:05d}.tar", new[start : start + num_images]))
     return plan
+
+
+def wants_compaction(base_version: int, compacted: int) -> bool:
+    """Say whether the base is older than the last cycle for which a compaction was asked.
+
+    Args:
+        base_version: of the release that the base is.
+        compacted: the cycle in which shards were last compacted, `shard.compacted`.
+
+    Raises:
+        ParameterError: that cycle is yet to come.
+    """
+    if compacted > base_version + 1:
+        raise ParameterError(
+            f"shard.compacted is {compacted}, and the cycle after model {base_version} is {base_version + 1}: it would "
+            "compact again in every cycle until then. `make compact` sets it right."
+        )
+    return base_version < compacted
+
+
+def recipe(size: int, codec: str) -> str:
+    """Digest all that determines a shard's bytes beside its pictures: parameters, our code, and the libraries'.
+
+    Args:
+        size: side of the square in pixels.
+        codec: "webp" or "png".
+    """
+    sources = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in MAKING]
+    versions = [features.version(library) for library in LIBRARIES]
+    parts = [size, codec, platform.python_version(), versions, sources]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def prepare(path: str, size: int, codec: str, max_pixels: int) -> bytes:
@@ -79,13 +122,14 @@ def prepare(path: str, size: int, codec: str, max_pixels: int) -> bytes:
     return encode(letterbox(image, size), codec)
 
 
-def write_shards(folder: Path, plan: Plan, prepared: Iterator[bytes], suffix: str) -> pd.DataFrame:
+def write_shards(folder: Path, plan: Plan, memo: ShardMemo, prepared: Iterator[bytes], suffix: str) -> pd.DataFrame:
     """Write the shards one after the other.
 
     Args:
         folder: to write to.
         plan: what `plan_shards` returned.
-        prepared: the encoded pictures in the order of the plan.
+        memo: of pictures that were prepared before.
+        prepared: the others, encoded, in the order of the plan.
         suffix: of the members' names, such as "webp".
 
     Returns:
@@ -93,10 +137,13 @@ def write_shards(folder: Path, plan: Plan, prepared: Iterator[bytes], suffix: st
     """
     parts = []
     for shard, members in plan:
-        names = (f"{image_id}.{suffix}" for image_id in members)
-        places = write_shard(folder / shard, zip(names, islice(prepared, len(members)), strict=True))
-        offsets, sizes = zip(*places, strict=True)
-        parts.append(pd.DataFrame({"image_id": members, "shard": shard, "offset": offsets, "size": sizes}))
+        part = memo.copy(members, folder / shard)
+        if part is None:
+            contents = (memo.read(image_id) if image_id in memo else next(prepared) for image_id in members)
+            places = write_shard(folder / shard, zip((f"{name}.{suffix}" for name in members), contents, strict=True))
+            offsets, sizes = zip(*places, strict=True)
+            part = pd.DataFrame({"image_id": members, "offset": offsets, "size": sizes})
+        parts.append(part.assign(shard=shard))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -107,23 +154,26 @@ def main() -> None:
     fingerprints = FINGERPRINTS.read()
     paths = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").set_index("image_id")["path"]
     base_index = INDEX.read(f"{BASE}/shards/index.parquet") if has_base() else None
-
-    plan = plan_shards(paths.index, base_index, params.images)
-    ordered: Sequence[str] = [paths[image_id] for _, members in plan for image_id in members]
-    if not ordered:
+    compact = base_index is not None and wants_compaction(base_version(), params.compacted)
+    if paths.empty:
         raise InputError("no picture can be read: the column `error` of data/fingerprints.parquet says why.")
-    work = partial(prepare, size=picture.size, codec=params.codec, max_pixels=max_pixels)
 
-    with whole(FOLDER) as folder:
+    plan = plan_shards(paths.index, base_index, params.images, compact)
+    work = partial(prepare, size=picture.size, codec=params.codec, max_pixels=max_pixels)
+    with ShardMemo(recipe(picture.size, params.codec), dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
-        index = write_shards(folder, plan, over(work, ordered, "pictures"), params.codec)
+        new = [paths[image_id] for _, members in plan for image_id in members if image_id not in memo]
+        index = write_shards(folder, plan, memo, over(work, new, "pictures"), params.codec)
         INDEX.write(index, str(folder / "index.parquet"))
+        memo.keep(folder, index)
+
     log.info(
-        "shard: %d pictures in %d shards, %.1f MB; %d pictures stand where the base has them",
+        "shard: %d pictures in %d shards, %.1f MB; %d pictures stand where the base has them; %d were prepared now",
         len(index),
         len(plan),
         index["size"].sum() / 1e6,
-        0 if base_index is None else base_index["image_id"].isin(index["image_id"]).sum(),
+        0 if base_index is None else len(index.merge(base_index, on=["image_id", "shard"])),
+        len(new),
     )
 
 

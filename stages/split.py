@@ -59,35 +59,42 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     return groups | set(hashed.loc[near, "group"])
 
 
-def split_class(pictures: pd.DataFrame, params: _params.Split) -> pd.Series:
-    """Split the pictures of one class.
+def split_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.Series:
+    """Split the pictures of every class by itself.
 
     Args:
-        pictures: columns `image_id`, `origin` (real, staged or synthetic), `seen` (taken first, and never judges).
+        pictures: columns `image_id`, `class_name`, `origin` (real, staged or synthetic), `seen` (taken first, and never
+            judges).
         params: the cut-offs.
 
     Returns:
-        `train`, `validation`, `test` or null, with the index of `pictures`; all null if the class has too few.
+        `train`, `validation`, `test` or null, with the index of `pictures`; all null for a class that has too few.
     """
-    ordered = pictures.assign(
+    ordered = pictures[["class_name"]].assign(
         origin=pictures["origin"].map(TRAINABLE.index),
         fresh=~pictures["seen"],
         use_hash=_hashes("use", pictures["image_id"]),
         judge_hash=_hashes("judge", pictures["image_id"]),
-    ).sort_values(["origin", "fresh", "use_hash"])
+    )
+    ordered = ordered.sort_values(["class_name", "origin", "fresh", "use_hash"])
+    place = ordered.groupby("class_name").cumcount()
     real = ordered["origin"] == 0
-    usable = ordered[real | (np.arange(len(ordered)) < params.staged_cap)]
-    sides = pd.Series(None, index=pictures.index, dtype=object)
-    if len(usable) < params.minimum:
-        return sides
-    used = usable.head(params.maximum)
-    judging = ordered[real & ordered["fresh"]]
-    num_validation = max(1, round(params.validation_fraction * len(used)))
-    validation = judging[judging.index.isin(used.index)].nsmallest(num_validation, "judge_hash").index
-    sides[used.index] = "train"
-    sides[validation] = "validation"
-    sides[judging.index.difference(used.index)] = "test"
-    return sides
+    usable = real | (place < params.staged_cap)
+    included = _totals(usable, ordered["class_name"]) >= params.minimum
+    used = included & usable & (place < params.maximum)
+    judging = included & real & ordered["fresh"]
+    num_validation = (params.validation_fraction * _totals(used, ordered["class_name"])).round().clip(lower=1)
+    judges = ordered[judging & used].sort_values(["class_name", "judge_hash"]).groupby("class_name").cumcount()
+    sides = pd.Series(None, index=ordered.index, dtype=object)
+    sides[used] = "train"
+    sides[judges.index[judges < num_validation[judges.index]]] = "validation"
+    sides[judging & ~used] = "test"
+    return sides.reindex(pictures.index)
+
+
+def _totals(holds: pd.Series, class_names: pd.Series) -> pd.Series:
+    """Count the rows of each row's class for which something holds."""
+    return holds.groupby(class_names).transform("sum")
 
 
 def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.DataFrame:
@@ -104,11 +111,10 @@ def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.
     used = images[images["dropped"].isna()]
     library = used[(used["set"] == "library") & used["class_name"].notna() & used["origin"].isin(TRAINABLE)]
     library = library.assign(seen=library["group"].isin(trained) | library["group"].duplicated(keep=False))
-    sides = [split_class(pictures, params) for _, pictures in library.groupby("class_name")]
+    library["split"] = split_classes(library, params)
     benchmarks = used[used["set"] != "library"]
     benchmarks = benchmarks.assign(seen=benchmarks["group"].isin(trained))
     benchmarks["split"] = benchmarks["set"].where(~benchmarks["seen"])
-    library["split"] = pd.concat([pd.Series(dtype=object), *sides]).reindex(library.index)
     return pd.concat([library, benchmarks])
 
 

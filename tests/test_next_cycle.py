@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 import repositories
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
-from repositories import ROOT, commit, dvc, run, surroundings, write
+from repositories import commit, dvc, run, surroundings, write
 
-from serving.next_cycle import main, raise_version, require_promoted
+from serving.next_cycle import main, require_promoted
 from stages._errors import ParameterError, RepositoryError
 from stages.tables.scores import BASE_CALIBRATION
 
@@ -192,21 +189,3 @@ def test_only_the_newest_promoted_model_opens_a_cycle(
 
 def test_the_promoted_model_of_this_cycle_opens_the_next() -> None:
     require_promoted(2, [1, 2], shallow=False)
-
-
-@given(version=st.integers(1, 998))
-def test_raising_the_version_changes_its_digits_and_nothing_else(version: int) -> None:
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    start = text.index("version: ", text.index("\nexport:")) + len("version: ")
-    rest = text[start:].lstrip("0123456789")
-    assert raise_version(text[:start] + str(version) + rest) == text[:start] + str(version + 1) + rest
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["export: {version: 7}", "version: 1\r\nexport:\r\n  version: 7   # r\u00e4ise\r\n", "export:\n  'version': 7\n"],
-)
-def test_the_version_is_found_however_it_is_written(text: str) -> None:
-    raised = raise_version(text)
-    assert yaml.safe_load(raised)["export"]["version"] == 8
-    assert raised == text.replace("7", "8")

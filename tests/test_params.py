@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from dvc.utils.hydra import apply_overrides
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages import _params
 from stages._errors import ParameterError
@@ -57,3 +60,21 @@ def test_an_experiment_s_parameter_changes_one_line_of_the_file(workspace, overr
     )
     assert sum(before != after for before, after in lines) == 1
     _params.read(_params.Split)
+
+
+@given(value=st.integers(1, 999))
+def test_changing_a_number_changes_its_digits_and_nothing_else(value):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start = text.index("version: ", text.index("\nexport:")) + len("version: ")
+    rest = text[start:].lstrip("0123456789")
+    assert _params.with_value(text, "export", "version", value) == text[:start] + str(value) + rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["export: {version: 7}", "version: 1\r\nexport:\r\n  version: 7   # r\u00e4ise\r\n", "export:\n  'version': 7\n"],
+)
+def test_a_number_is_found_however_it_is_written(text):
+    raised = _params.with_value(text, "export", "version", 8)
+    assert yaml.safe_load(raised)["export"]["version"] == 8
+    assert raised == text.replace("7", "8")

@@ -1,17 +1,20 @@
 import hashlib
+import subprocess
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import save
 from PIL import Image
 
 from stages import fingerprint, shard
-from stages._errors import InputError
+from stages._errors import BaseError, InputError, ParameterError
+from stages._outputs import write_json
 from stages._shards import ShardReader, write_shard
 from stages.images.letterbox import letterbox
 from stages.tables.shards import INDEX
@@ -36,6 +39,36 @@ def test_kept_pictures_stay_new_ones_go_into_new_shards_and_only_shards_that_los
     for name, members in then.items():
         assert now.get(name, []) == [image_id for image_id in members if image_id in here]
     assert {image_id for name, members in after if name not in then for image_id in members} == here - base
+
+
+@given(IDS, IDS, IDS, st.integers(1, 7), st.integers(1, 7))
+def test_a_compaction_keeps_full_shards_and_leaves_one_at_most_that_is_not_full(base, gone, new, size, size_before):
+    before = shard.plan_shards(base, None, size_before)
+    here = (base - gone) | new
+    after = shard.plan_shards(here, index_of(before), size, compact=True)
+    assert sorted(image_id for _, members in after for image_id in members) == sorted(here)
+    assert sum(len(members) < size for _, members in after) <= 1
+    assert max((len(members) for _, members in after), default=0) <= size
+    left = [(name, [image_id for image_id in members if image_id in here]) for name, members in before]
+    full = [(name, members) for name, members in left if len(members) == size]
+    assert after[: len(full)] == full
+    assert not {name for name, _ in after[len(full) :]} & dict(before).keys()
+
+
+@given(st.permutations(sorted(f"{number:032x}" for number in range(20))), st.booleans())
+def test_the_plan_does_not_depend_on_the_order_of_the_pictures(ids, compact):
+    base = index_of(shard.plan_shards(ids[:9], None, 4))
+    assert shard.plan_shards(ids, base, 4, compact) == shard.plan_shards(sorted(ids), base, 4, compact)
+
+
+@pytest.mark.parametrize(("base", "compacted", "wanted"), [(0, 0, False), (7, 7, False), (7, 8, True), (9, 8, False)])
+def test_a_compaction_is_made_in_its_cycle_and_in_no_later_one(base, compacted, wanted):
+    assert shard.wants_compaction(base, compacted) == wanted
+
+
+def test_a_compaction_of_a_cycle_to_come_is_refused():
+    with pytest.raises(ParameterError, match=r"shard.compacted is 9, and the cycle after model 7 is 8.*make compact"):
+        shard.wants_compaction(7, 9)
 
 
 def test_a_shard_is_a_tar_that_is_read_by_offset(tmp_path):
@@ -76,21 +109,61 @@ def test_main_packs_every_readable_picture_once_letterboxed(library):
     assert np.array_equal(pixels, letterbox(Image.open(path), 32))
 
 
-def test_after_a_release_new_pictures_leave_its_shards_as_they_are(library):
-    shard.main()
-    before = digests()
+def release(library, version=1):
+    """Make what was packed the base."""
     for name in ("model/model.weights.h5", "model/model.json", "model/classes.json", "model/lineage.parquet",
-                 "metrics.json", "version.json"):  # fmt: skip
+                 "metrics.json"):  # fmt: skip
         path = library / "data/base" / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
+    write_json("data/base/version.json", {"version": version, "tag": f"model-{version:03d}"})
     INDEX.write(INDEX.read(), "data/base/shards/index.parquet")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves the tar open
+def test_a_shard_is_a_webdataset_and_tar_lists_it(library):
+    shard.main()
+    index = INDEX.read()
+    samples = list(webdataset.WebDataset("data/shards/00000.tar", shardshuffle=False).decode("rgb8"))
+    assert [sample["__key__"] for sample in samples] == index["image_id"][:3].tolist()
+    with ShardReader("data/shards", index) as reader:
+        for sample in samples:
+            assert np.array_equal(sample["webp"], reader.read(sample["__key__"]))
+    listed = subprocess.run(["tar", "--list", "--file", "data/shards/00002.tar"], capture_output=True, text=True)
+    assert listed.stdout.split() == [f"{image_id}.webp" for image_id in index["image_id"][6:]]
+
+
+def test_after_a_release_new_pictures_leave_its_shards_as_they_are(library):
+    shard.main()
+    before = digests()
+    release(library)
     save(library / "data/library/b/9.png", 9)
     fingerprint.main()
     shard.main()
     after = digests()
     assert {name for name in after if after[name] != before.get(name)} == {"00003.tar", "index.parquet"}
     assert before.keys() <= after.keys()
+
+
+def test_a_compaction_packs_anew_what_is_not_full(library):
+    shard.main()
+    before = digests()
+    release(library)
+    save(library / "data/library/b/9.png", 9)
+    params = library / "params.yaml"
+    params.write_text(params.read_text().replace("compacted: 0", "compacted: 2"))
+    fingerprint.main()
+    shard.main()
+    assert {name for name, digest in digests().items() if before.get(name) == digest} == {"00000.tar", "00001.tar"}
+    assert INDEX.read()["shard"].value_counts(sort=False).tolist() == [3, 3, 3]
+
+
+def test_a_base_that_does_not_say_its_version_is_refused(library):
+    shard.main()
+    release(library)
+    (library / "data/base/version.json").write_text("{}")
+    with pytest.raises(BaseError, match=r'version.json does not hold \{"version": number\}: `dvc checkout data/base`'):
+        shard.main()
 
 
 def test_a_picture_that_vanished_since_it_was_fingerprinted_is_named(library):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 # Lossless WebP at its least effort, PNG at a low one: a few per cent larger than at their best, several times as fast.
-_OPTIONS: dict[str, dict[str, object]] = {
+OPTIONS: dict[str, dict[str, object]] = {
     "webp": {"lossless": True, "method": 0, "quality": 20, "exact": True},
     "png": {"compress_level": 3},
 }
@@ -24,7 +24,7 @@ def encode(pixels: NDArray[np.uint8], codec: str) -> bytes:
         The same bytes for the same pixels.
     """
     buffer = BytesIO()
-    Image.fromarray(pixels, "RGB").save(buffer, codec.upper(), **_OPTIONS[codec])
+    Image.fromarray(pixels, "RGB").save(buffer, codec.upper(), **OPTIONS[codec])
     return buffer.getvalue()
 
 

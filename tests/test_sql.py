@@ -1,0 +1,108 @@
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from curation.sql import REPORTS, TABLES, VIEWS
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.identified import IDENTIFIED
+from stages.tables.images import IMAGES
+from stages.tables.predictions import ROWS
+from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
+
+QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def ask(query):
+    """What `make sql QUERY=...` prints, and what it says beside it."""
+    command = [sys.executable, "-m", "curation.sql", "--query", query]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def answer(query):
+    """The rows of an answer, as any DuckDB gives them that reads the views."""
+    command = [sys.executable, "-m", "duckdb_cli", "-csv", "-nullvalue", "", "-cmd", f".read {VIEWS}", "-c", query]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    return list(csv.reader(done.stdout.splitlines()))[1:]
+
+
+def write(table, rows):
+    """Write the columns that matter; the others are null."""
+    table.write(pd.DataFrame(rows).reindex(columns=table.schema.names).astype(object))
+
+
+@pytest.fixture
+def tables(workspace):
+    files = [("a", "library/dress/1.jpg"), ("b", "library/dress_kids/2.jpg"), ("c", "library/007/3.jpg")]
+    write(FINGERPRINTS, [{"path": path, "image_id": image_id} for image_id, path in files])
+    Path("data/classes.yaml").write_text("merge:\n  dress: [dress, dress_kids]\norigin:\n  unknown: ['007']\n")
+    write(IMAGES, [{"path": path, "image_id": image_id, "sub_class": path.split("/")[1],
+                    "class_name": "dress"} for image_id, path in files])  # fmt: skip
+    write(DUPLICATES, [
+        {"image_a": "a", "image_b": "c", "kind": "near", "distance": 3, "label_conflict": True},
+        {"image_a": "a", "image_b": "b", "kind": "near", "distance": 1, "label_conflict": False},
+    ])  # fmt: skip
+    write(ROWS, [{"image_id": image_id, "split": "test", "truth": "dress", "predicted": predicted}
+                 for image_id, predicted in (("a", "dress"), ("b", "hat"))])  # fmt: skip
+    found = (("x", True, False), ("y", False, False), ("z", False, True))
+    write(IDENTIFIED, [{"image_id": name, "path": name, "class_1": "007", "high": high, "low": low, "wanted": True}
+                       for name, high, low in found])  # fmt: skip
+    counts = pd.DataFrame([{"class_name": "007", "included": True, "real": 12}]).reindex(columns=COUNT_COLUMNS)
+    counts.to_csv(CLASS_COUNTS, index=False)
+    Path("data/decisions/ann.csv").write_text(
+        "image_id,decision,value,on,why\n"
+        'a,keep,,2026-11-02T09:15:00.250Z,"good, sharp"\n\nimage_id,decision,value,on,why\n'
+        "b,relabel,007,2026-11-03T00:00:00.000Z,\n"
+    )
+    Path("data/decisions/bob.csv").write_text("image_id,decision,value,on,why\n")
+
+
+def test_the_questions_of_the_readme_are_answered(tables):
+    assert ask("from counts").returncode == 0
+    assert [answer(question) for question in QUESTIONS] == [
+        [["dress", "dress_kids", "1", "1.0"], ["dress", "dress", "1", "0.0"]],
+        [["near", "3", "library/dress/1.jpg", "library/007/3.jpg"]],
+        [["007", "12", "1", "2"]],
+    ]
+
+
+def test_decisions_and_classes_are_tables_too(tables):
+    ask("from counts")
+    query = 'select person, image_id, value, month("on"), why from decisions order by "on"'
+    assert answer(query) == [["ann", "a", "", "11", "good, sharp"], ["ann", "b", "007", "11", ""]]
+    assert answer("from merges order by sub_class") == [
+        ["007", "", "unknown"], ["dress", "dress", "real"], ["dress_kids", "dress", "real"]
+    ]  # fmt: skip
+
+
+def test_what_is_not_there_is_passed_over_with_a_line(tables):
+    done = ask("select 42 as answer")
+    assert "42" in done.stdout
+    assert re.search("not there yet, .*: .*benchmarks.*review.*splits", done.stderr)
+
+
+def test_an_empty_workspace_has_no_view_but_confused(workspace):
+    done = ask("select view_name from duckdb_views() where not internal")
+    assert "confused" in done.stdout
+    assert ", ".join(sorted({*TABLES, *REPORTS, "decisions", "merges"} - {"confused"})) in done.stderr
+
+
+def test_a_query_that_cannot_be_answered_fails(tables):
+    done = ask("select nothing")
+    assert done.returncode == 1
+    assert "nothing" in done.stderr
+
+
+def test_without_a_query_questions_are_read_from_the_terminal(tables):
+    command = [sys.executable, "-m", "curation.sql"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, input="select 6 * 7;", capture_output=True, encoding="utf-8", env=environment)
+    assert "42" in done.stdout
+    assert "sql: confused, counts, decisions, duplicates, " in done.stderr
