@@ -1,6 +1,7 @@
 """Work over many pictures: the machine's processes, or a Dask cluster when DASK_SCHEDULER_ADDRESS names one."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -42,7 +43,7 @@ def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         return
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     work = partial(_chunk, function)
-    with _executor() as (executor, num_workers):
+    with _executor(function) as (executor, num_workers):
         pending: deque[Future[list[Result]]] = deque()
         for chunk in chunks:
             pending.append(executor.submit(work, chunk))
@@ -57,7 +58,7 @@ def _chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Re
 
 
 @contextmanager
-def _executor() -> Iterator[tuple[Executor, int]]:
+def _executor(function: Callable[..., object]) -> Iterator[tuple[Executor, int]]:
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if address:
         from distributed import Client  # the extra `cluster`
@@ -66,5 +67,16 @@ def _executor() -> Iterator[tuple[Executor, int]]:
             yield client.get_executor(), max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     else:
         # Not fork: a forked process inherits locks that another thread may hold.
-        with ProcessPoolExecutor(num_cores(), mp_context=get_context("forkserver")) as executor:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(_modules(function))
+        with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
             yield executor, num_cores()
+
+
+def _modules(function: Callable[..., object]) -> list[str]:
+    """Name the modules to import once for all workers, where each would import them by itself."""
+    while isinstance(function, partial):
+        function = function.func
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    names = {function.__module__, main.name if main else "__main__"}
+    return sorted(names - {"__main__"})
