@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-SHARED = Path(__file__).resolve().parents[2] / "shared/data/clothing.tar"
 ENLARGED = 4
+# Of the photos of clothes as they are.
 QUALITY = 90
 
 
@@ -47,14 +47,14 @@ def enlarge(image: Image.Image, others: Sequence[Image.Image]) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(large) + detail, 0, 255).astype(np.uint8))
 
 
-def make(number: int, sources: Sequence[Path], folder: Path, large: bool) -> Path:
+def make(number: int, sources: Sequence[Path], folder: Path, large: int | None) -> Path:
     """Write the photo of a number; the first len(sources) of 320 px are the untouched files.
 
     Args:
         number: of the photo, which is also the seed of its edits.
         sources: photos of 320 px.
         folder: to write to: 500 folders of classes.
-        large: 1,280 px instead of 320.
+        large: quality of a JPEG of 1,280 px; None for one of 320.
     """
     path = folder / f"{number % 500:03d}" / f"{number:06d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,11 @@ def make(number: int, sources: Sequence[Path], folder: Path, large: bool) -> Pat
     image = edit(source, rng) if number >= len(sources) else Image.open(source).convert("RGB")
     if large:
         image = enlarge(image, [Image.open(other).convert("RGB") for other in rng.sample(list(sources), 4)])
-    image.save(path, quality=QUALITY if large else 85)
+    image.save(path, quality=large or QUALITY)
     return path
 
 
-def make_library(folder: Path, num: int, sources: Sequence[Path], large: bool) -> list[Path]:
+def make_library(folder: Path, num: int, sources: Sequence[Path], large: int | None) -> list[Path]:
     """Write `num` photos below a folder, or take those that stand there.
 
     Returns:
