@@ -7,7 +7,7 @@ Reads: data/predictions/, data/confused.csv (truth, predicted, weight), data/ima
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/threshold_report.csv, data/scores/per_class.csv,
     data/scores/confused_pairs.csv, data/scores/benchmarks.csv, data/scores/plot_threshold.csv,
     data/scores/plot_confused.csv (columns: stages/tables/scores.py), data/scores/review.parquet (rank, reason,
-    image_id, path, split, truth, predicted, confidence, base_predicted, base_confidence)
+    image_id, path, split, truth, predicted, confidence, base_predicted, base_confidence, faults)
 Params: score, gate
 """
 
@@ -120,7 +120,8 @@ def main() -> None:
     metrics = summaries(sets, rankings, threshold)
     rulings = gate.judge_all(limits.rules, limits.not_worse_than_base, sets, base_sets, threshold)
     reports = lay_out(sets, base_sets, rulings, confused, threshold)
-    worst = worst_first(rows, reasons(model, base, threshold), images)
+    suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
+    worst = worst_first(rows, reasons(model, base, threshold, suspected), images)
 
     for path, frame in reports.items():
         write_csv(path, frame)
