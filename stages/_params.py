@@ -34,6 +34,17 @@ class Fingerprint(_Section):
     max_pixels: Annotated[int, Field(ge=1)]
 
 
+class Quality(_Section):
+    """Beyond what a picture is suspected to be bad."""
+
+    min_sharpness: Annotated[float, Field(ge=0)]
+    min_highlights: Fraction
+    min_contrast: Fraction
+    blank_contrast: Fraction
+    min_side: Annotated[int, Field(ge=0)]
+    max_aspect: Annotated[float, Field(ge=1)]
+
+
 class Dedup(_Section):
     """When two pictures show the same."""
 
@@ -169,6 +180,7 @@ class Params(_Section):
 
     picture: Picture
     fingerprint: Fingerprint
+    quality: Quality
     dedup: Dedup
     split: Split
     shard: Shard

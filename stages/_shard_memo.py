@@ -141,11 +141,12 @@ def dvc_objects() -> Path | None:
     """Find where DVC's cache holds files by MD5: `ab/cdef...` below this folder; None outside of a DVC repository."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     try:
         with Repo() as repo:
             return Path(repo.cache.local.path)
-    except NotDvcRepoError:
+    except (NotDvcRepoError, SCMError):  # the latter where `.dvc` holds our memos and nothing else
         return None
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -58,7 +59,7 @@ def _ordered(function: Callable[[Item], Result], items: Sequence[Item], chunk: i
         return
     chunks = (items[start : start + chunk] for start in range(0, len(items), chunk))
     work = partial(_chunk, function)
-    with _executor() as (executor, num_workers):
+    with _executor(function) as (executor, num_workers):
         pending: deque[Future[list[Result]]] = deque()
         for part in chunks:
             pending.append(executor.submit(work, part))
@@ -73,14 +74,16 @@ def _chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Re
 
 
 @contextmanager
-def _executor() -> Iterator[tuple[Executor, int]]:
+def _executor(function: Callable[..., object]) -> Iterator[tuple[Executor, int]]:
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if address:
         with _client(address) as client:
             yield client.get_executor(), sum(client.nthreads().values())
     else:
         # Not fork: a forked process inherits locks that another thread may hold.
-        with ProcessPoolExecutor(num_cores(), mp_context=get_context("forkserver")) as executor:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(_modules(function))
+        with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
             yield executor, num_cores()
 
 
@@ -134,3 +137,12 @@ def _surroundings(token: str) -> dict[str, object]:
         "it has another Pillow": PIL.__version__,
         "it has another NumPy": np.__version__,
     }
+
+
+def _modules(function: Callable[..., object]) -> list[str]:
+    """Name the modules to import once for all workers, where each would import them by itself."""
+    while isinstance(function, partial):
+        function = function.func
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    names = {function.__module__, main.name if main else "__main__"}
+    return sorted(names - {"__main__"})

@@ -1,8 +1,8 @@
 """Digest, hash and judge every file of the library, the benchmarks and the unlabelled pictures.
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/
-Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness, contrast,
-    pixels, error)
+Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
+    highlights, contrast, pixels, error)
 Params: fingerprint
 """
 
@@ -10,17 +10,17 @@ import hashlib
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from stages import _params
 from stages._command import run
 from stages._errors import InputError
+from stages._memo import Memo, Reading, Stamp, Wanted, stamp_of, version
 from stages._workers import over
 from stages.images.decode import UnreadableError, decode
-from stages.images.fingerprint import SIDE, perceptual_hash, pixel_digest, quality
+from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
 from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
@@ -29,66 +29,102 @@ DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
 
 
-def list_files(folder: Path) -> list[str]:
-    """List every file below a folder.
+def list_files(folder: str) -> Iterator[tuple[str, Stamp | None]]:
+    """List every file below a folder of data/.
 
     Args:
-        folder: relative or absolute; an absent one holds no files.
+        folder: relative to data/; an absent one holds no files. A link to a folder is taken for a file.
 
-    Returns:
-        Paths relative to the folder's parent, with forward slashes, sorted by their bytes.
+    Yields:
+        Paths relative to data/, with forward slashes, in no particular order; and what tells that the file is the same.
     """
-    found = (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names)  # noqa: PTH118
-    return sorted((os.path.relpath(path, folder.parent) for path in found), key=os.fsencode)
+    if not (DATA / folder).is_dir():
+        return
+    with os.scandir(DATA / folder) as entries:
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from list_files(path)
+                continue
+            try:
+                yield path, stamp_of(entry.stat())
+            except OSError:  # a broken link: reading it says so
+                yield path, None
 
 
-def fingerprint(path: str, max_pixels: int) -> dict[str, object]:
+def read(wanted: Wanted, max_pixels: int) -> Reading:
     """Read one file, once.
 
     Args:
-        path: relative to data/.
+        wanted: the file, and the MD5s whose rows are known.
         max_pixels: a picture with more is not decoded.
 
     Returns:
-        The file's row; what cannot be read has an `error`, and no more than its digest and size.
+        Its MD5, and its row unless that is known.
     """
+    path = wanted.path
     try:
         path.encode()
     except UnicodeEncodeError:
         readable = os.fsencode(path).decode(errors="backslashreplace")
-        return {"path": readable, "image_id": None, "bytes": None, "error": "the file's name is not UTF-8: rename it"}
+        return Reading(None, None, {"path": readable, "error": "the file's name is not UTF-8: rename it"})
     try:
-        data = (DATA / path).read_bytes()
+        with (DATA / path).open("rb", buffering=0) as file:
+            before = stamp_of(os.fstat(file.fileno()))
+            data = file.read()
+            stamp = before if stamp_of(os.fstat(file.fileno())) == before else None
     except OSError as error:
-        return {"path": path, "image_id": None, "bytes": None, "error": error.strerror}
-    row = {"path": path, "image_id": hashlib.md5(data, usedforsecurity=False).hexdigest(), "bytes": len(data)}
+        return Reading(None, None, {"path": path, "error": error.strerror})
+    image_id = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if image_id in wanted.known:
+        return Reading(image_id, stamp, None)
+    row = {"path": path, "image_id": image_id, "bytes": len(data)}
+    return Reading(image_id, stamp, row | fingerprint(data, max_pixels))
+
+
+def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
+    """Take the fingerprint of a file's bytes.
+
+    Args:
+        data: the whole file.
+        max_pixels: a picture with more is not decoded.
+
+    Returns:
+        Columns of the table; `error` alone for what cannot be read.
+    """
     try:
         image, format_name, width, height = decode(data, max_pixels, SIDE)
     except UnreadableError as error:
-        return row | {"error": str(error)}
-    measured = {"width": width, "height": height, "format": format_name, **quality(image)}
-    digest = pixel_digest(image, width, height)
-    return row | measured | {"phash": perceptual_hash(image), "pixels": digest, "error": None}
+        return {"error": str(error)}
+    grey = grey_of(image)
+    return {
+        "width": width,
+        "height": height,
+        "format": format_name,
+        "phash": perceptual_hash(grey),
+        **quality(grey),
+        "pixels": pixel_digest(image, width, height),
+    }
 
 
 def main() -> None:
     """Run the stage."""
     params = _params.read(_params.Fingerprint)
-    files = [path for folder in FOLDERS for path in list_files(DATA / folder)]
-    if not any(path.startswith("library/") for path in files):
+    files = sorted((file for folder in FOLDERS for file in list_files(folder)), key=lambda file: os.fsencode(file[0]))
+    if not any(path.startswith("library/") for path, _ in files):
         raise InputError(
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
+    memo = Memo("fingerprints", version(params.model_dump()), FINGERPRINTS.schema)
 
-    rows = list(over(partial(fingerprint, max_pixels=params.max_pixels), files, "files"))
+    rows = memo.rows(files, lambda wanted: over(partial(read, max_pixels=params.max_pixels), wanted, "files"))
 
-    frame = pd.DataFrame(rows).reindex(columns=FINGERPRINTS.schema.names)
-    FINGERPRINTS.write(frame.astype({"phash": "UInt64", "bytes": "Int64", "width": "Int64", "height": "Int64"}))
-    unreadable = frame[frame["error"].notna()]
-    for row in unreadable.head(20).itertuples():
-        log.warning("fingerprint: data/%s cannot be read: %s", row.path, row.error)
-    counts = Counter(path.split("/")[0] for path in files)
+    FINGERPRINTS.write_arrow(rows)
+    unreadable = rows.filter(rows["error"].is_valid()).sort_by("path")
+    for path, error in zip(unreadable["path"].to_pylist()[:20], unreadable["error"].to_pylist(), strict=False):
+        log.warning("fingerprint: data/%s cannot be read: %s", path, error)
+    counts = Counter(path.split("/")[0] for path, _ in files)
     log.info(
         "fingerprint: %s; %d cannot be read",
         ", ".join(f"{counts[folder]:,} files in data/{folder}" for folder in FOLDERS),

@@ -1,8 +1,10 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
-Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, dropped, phash),
+Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, dropped, phash,
+        faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed)
+Params: quality
 """
 
 import logging
@@ -14,8 +16,10 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from stages import _params
 from stages._command import run
 from stages._outputs import whole
+from stages.images.faults import find_faults
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair, Verdicts
 from stages.labels.labelling import label, list_sub_classes
@@ -146,6 +150,7 @@ def list_disputes(verdicts: Verdicts) -> pd.DataFrame:
 
 def main() -> None:
     """Run the stage."""
+    limits = _params.read(_params.Quality)
     fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
@@ -154,7 +159,7 @@ def main() -> None:
     labelled = label(fingerprints, class_table, verdicts)
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
-    images = labelled.assign(dropped=drop(labelled, pairs))
+    images = labelled.assign(dropped=drop(labelled, pairs), faults=find_faults(labelled, limits))
 
     IMAGES.write(images)
     with whole(disputes.PATH) as partial:

@@ -14,7 +14,7 @@ Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration
     data/scores/calibration.csv, data/scores/plot_threshold.csv, data/scores/plot_reliability.csv,
     data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
     data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
-    base_confidence)
+    base_confidence, faults)
 Params: score, gate
 """
 
@@ -169,7 +169,8 @@ def main() -> None:
     metrics = summaries(values["new"])
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
-    worst = worst_first(with_confidences(rows, new, base), reasons(new, base, threshold), images)
+    suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
+    worst = worst_first(with_confidences(rows, new, base), reasons(new, base, threshold, suspected), images)
 
     for path, frame in reports.items():
         write_csv(path, frame)

@@ -134,7 +134,8 @@ def count_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.DataFrame
     sides = sides.reindex(columns=["train", "validation", "test", "unused"], fill_value=0)
     training = library[library["split"] == "train"]
     by_origin = pd.crosstab(training["class_name"], "train_" + training["origin"])
-    counts = pd.concat([origins, sides, by_origin], axis=1).reindex(origins.index).sort_index()
+    suspected = library[library["faults"].notna()].groupby("class_name").size().rename("suspected_bad")
+    counts = pd.concat([origins, sides, by_origin, suspected], axis=1).reindex(origins.index).sort_index()
     counts = counts.reindex(columns=[name for name in COUNT_COLUMNS if name in counts or name.startswith("train_")])
     counts = counts.fillna(0).astype(int)
     included = counts["train"] > 0

@@ -1,12 +1,20 @@
 import hashlib
 import os
+import shutil
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pictures import draw, save
 
-from stages import fingerprint
+from stages import _memo, fingerprint
 from stages._errors import InputError
 from stages.tables.fingerprints import FINGERPRINTS
+
+
+def md5(data):
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def test_every_file_is_a_row_whatever_it_holds(workspace):
@@ -48,3 +56,129 @@ def test_an_empty_library_stops_the_stage_and_says_what_to_do(workspace):
     save(workspace / "data/unlabelled/1.png", 1)
     with pytest.raises(InputError, match=r"data/library holds no files\. Put a folder of pictures per sub-class there"):
         fingerprint.main()
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """What was decoded since, as `data` in order."""
+    seen = []
+    plain = fingerprint.fingerprint
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda data, limit: (seen.append(data), plain(data, limit))[1])
+    return seen
+
+
+def table():
+    fingerprint.main()
+    return Path(FINGERPRINTS.path).read_bytes()
+
+
+def age(folder, seconds=100):
+    """Let a folder's files be older than the memo's doubt: only their time of modification can be set."""
+    for path in folder.rglob("*.*"):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - seconds))
+
+
+@pytest.fixture
+def library(workspace, monkeypatch):
+    monkeypatch.setattr(_memo, "_RACY_NS", -(10**12))  # a test cannot wait until its files are old
+    for number in range(5):
+        save(workspace / f"data/library/boot/{number}.png", number)
+    (workspace / "data/library/boot/cut.jpg").write_bytes(b"\xff\xd8\xff")
+    return workspace / "data/library"
+
+
+def test_nothing_is_opened_twice_while_its_path_and_stamp_are_the_same(library, decoded, monkeypatch):
+    first = table()
+    assert len(decoded) == 6
+    monkeypatch.setattr(fingerprint, "read", pytest.fail)
+    assert table() == first
+
+
+def test_what_was_touched_moved_or_copied_is_read_and_not_decoded(library, decoded):
+    table()
+    decoded.clear()
+    age(library)
+    (library / "boot/0.png").rename(library / "boot/moved.png")
+    (library / "shoe").mkdir()
+    shutil.copy(library / "boot/1.png", library / "shoe/copy.png")
+    remembered = table()
+    assert decoded == []
+    shutil.rmtree(".dvc")
+    assert table() == remembered
+
+
+def test_a_change_that_leaves_size_and_time_of_modification_is_seen(library):
+    table()
+    path = library / "boot/cut.jpg"
+    before = path.stat()
+    path.write_bytes(b"\xff\xd8\xfe")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    table()
+    assert FINGERPRINTS.read().set_index("path").loc["library/boot/cut.jpg", "image_id"] == md5(b"\xff\xd8\xfe")
+
+
+def test_the_times_of_a_file_that_was_just_changed_are_not_trusted(library, monkeypatch):
+    monkeypatch.setattr(_memo, "_RACY_NS", 2 * 10**9)
+    table()
+    read = []
+    plain = fingerprint.read
+    monkeypatch.setattr(fingerprint, "read", lambda wanted, **rest: (read.append(wanted), plain(wanted, **rest))[1])
+    table()
+    assert len(read) == 6
+
+
+def test_another_version_of_the_code_or_another_limit_knows_nothing(library, decoded, monkeypatch):
+    table()
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("max_pixels: 100000000", "max_pixels: 99"))
+    table()
+    assert len(decoded) == 12
+    monkeypatch.setattr("PIL.__version__", "99")
+    table()
+    assert len(decoded) == 18
+
+
+def test_the_memos_of_few_versions_are_kept(library, monkeypatch):
+    for number in range(6):
+        monkeypatch.setattr("PIL.__version__", str(number))
+        table()
+    assert len(list(Path(".dvc/tmp/retrain/memo/fingerprints").iterdir())) == _memo.NUM_KEPT
+
+
+def test_a_memo_that_cannot_be_written_is_said_and_costs_nothing_else(library, monkeypatch, caplog):
+    first = table()
+    Path("file").touch()
+    monkeypatch.setenv("RETRAIN_MEMO", "file")
+    assert table() == first
+    assert "The memo cannot be kept in file/fingerprints" in caplog.text
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.integers(0, 3), st.integers(0, 3)),
+            st.tuples(st.sampled_from(["delete", "age", "lose", "damage"]), st.integers(0, 3), st.integers(0, 10**6)),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_happens_to_files_and_memo_the_table_is_that_of_a_first_run(library, steps):
+    names = [library / f"boot/{number}.png" for number in range(4)]
+    for step, number, value in steps:
+        if step == "write":
+            save(names[number], value)
+        elif step == "delete":
+            names[number].unlink(missing_ok=True)
+        elif step == "age":
+            age(library, value)
+        for memo in Path(".dvc/tmp/retrain/memo/fingerprints").glob("*"):
+            if step == "lose":
+                memo.unlink()
+            elif step == "damage":
+                data = bytearray(memo.read_bytes())
+                data[value % len(data)] ^= 1 << number
+                memo.write_bytes(data)
+        remembered = table()
+    remembered = table()
+    shutil.rmtree(".dvc")
+    assert table() == remembered

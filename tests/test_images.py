@@ -1,12 +1,14 @@
 import imagehash
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw
 from PIL import Image, ImageFilter
 
 from stages.images.codec import decode_prepared, encode
-from stages.images.fingerprint import perceptual_hash, pixel_digest, quality
+from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
+from stages.images.fingerprint import _shrunk_cosines as cosines
 from stages.images.letterbox import fitted, letterbox
 from stages.images.pairs import near_pairs
 
@@ -37,22 +39,48 @@ def test_a_prepared_picture_comes_back_bit_for_bit(seed, codec):
     assert encode(pixels, codec) == data
 
 
-def test_the_hash_is_imagehash_s():
-    for seed in range(10):
-        assert perceptual_hash(draw(seed)) == int(str(imagehash.phash(draw(seed))), 16)
+def bits_between(image):
+    return (perceptual_hash(grey_of(image)) ^ int(str(imagehash.phash(image)), 16)).bit_count()
+
+
+def test_the_hash_is_imagehash_s_but_for_coefficients_about_the_median():
+    sizes = [(40, 30), (320, 240), (97, 500), (31, 33), (1280, 960)]
+    distances = [bits_between(draw(seed, size)) for seed in range(20) for size in sizes]
+    assert max(distances) <= 4
+    assert np.mean(np.array(distances) <= 2) >= 0.95
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 255))
+def test_a_plain_field_has_one_hash_whatever_its_size_and_its_grey(width, height, grey):
+    assert perceptual_hash(Image.new("L", (width, height), grey)) == (1 << 63 if grey else 0)
+
+
+def test_the_products_of_the_hash_are_whole_numbers_that_float64_holds():
+    longest = 2 * 1024
+    white = np.full((2 * SIDE, longest), 255, dtype=object)
+    rows, columns = (abs(cosines(length).astype(int)).astype(object) for length in white.shape)
+    assert (rows.sum(axis=1).max() * 255) * columns.sum(axis=1).max() * 2 < 2**53
+    assert np.array_equal(cosines(321), np.rint(cosines(321)))
 
 
 def test_the_pixel_digest_tells_sizes_apart():
     assert pixel_digest(Image.new("RGB", (2, 8)), 2, 8) != pixel_digest(Image.new("RGB", (8, 2)), 8, 2)
 
 
+def measured(image):
+    return quality(grey_of(image))
+
+
 def test_quality_falls_where_the_picture_is_worse():
-    image = draw(3, (400, 300))
-    good, blurred = quality(image), quality(image.filter(ImageFilter.GaussianBlur(8)))
-    dark, flat = quality(image.point(lambda value: value // 4)), quality(Image.new("RGB", (40, 40), (90, 90, 90)))
-    assert blurred["sharpness"] < good["sharpness"]
+    image = Image.effect_mandelbrot((400, 300), (-2, -1.5, 1, 1.5), 50).convert("RGB")
+    good, blurred = measured(image), measured(image.filter(ImageFilter.GaussianBlur(4)))
+    dark, flat = measured(image.point(lambda value: value // 4)), measured(Image.new("RGB", (40, 40), (90, 90, 90)))
+    assert blurred["sharpness"] < good["sharpness"] / 2
     assert dark["brightness"] < good["brightness"]
-    assert flat["contrast"] == flat["sharpness"] == 0
+    assert dark["highlights"] < good["highlights"]
+    assert dark["sharpness"] == pytest.approx(good["sharpness"], rel=0.05)
+    assert flat["contrast"] == 0
+    assert flat["sharpness"] is None
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=600), st.integers(0, 16))

@@ -126,6 +126,17 @@ def test_main_drops_what_must_not_be_used_twice(planted, caplog):
     assert "1 dropped: unreadable" in caplog.text
 
 
+def test_nothing_is_dropped_for_its_faults(planted):
+    draw(9).point(lambda value: value // 9).save(planted / "data/library/a/dark.png")
+    fingerprint.main()
+    dedup.main()
+    assert "library/a/dark.png" in used(planted)
+    faults = IMAGES.read().set_index("path")["faults"]
+    assert "dark" in faults["library/a/dark.png"].split(", ")
+    assert "dark" not in str(faults["library/a/2.png"])
+    assert pd.isna(faults["library/a/broken.jpg"])
+
+
 def test_decisions_are_obeyed_and_disputes_are_listed(planted, caplog):
     caplog.set_level("INFO")
     ids = FINGERPRINTS.read().set_index("path")["image_id"]

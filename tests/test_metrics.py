@@ -353,14 +353,15 @@ def reviewed() -> tuple[Answers, Answers]:
 
 def test_each_picture_has_the_first_reason_that_holds(reviewed):
     new, base = reviewed
-    expected = [*REASONS, None, "wrong_and_confident", None]
-    assert [(*REASONS, None)[number] for number in reasons(new, base, 95)] == expected
-    assert [(*REASONS, None)[number] for number in reasons(new, None, 95)] == ["wrong", *expected[1:]]
+    bad = np.arange(8) > 5
+    expected = [*REASONS[:5], None, "wrong_and_confident", "suspected_bad_picture"]
+    assert [(*REASONS, None)[number] for number in reasons(new, base, 95, bad)] == expected
+    assert [(*REASONS, None)[number] for number in reasons(new, None, 95, bad)] == ["wrong", *expected[1:]]
 
 
 def test_an_answer_that_the_base_did_not_show_out_of_scope_was_right():
     shown, hidden = answers_of([None], ["a"], [99]), answers_of([None], ["a"], [20])
-    assert REASONS[reasons(shown, hidden, 95)[0]] == "base_right_new_wrong"
+    assert REASONS[reasons(shown, hidden, 95, np.array([False]))[0]] == "base_right_new_wrong"
 
 
 def test_the_worst_stand_first_and_training_pictures_after_others():
@@ -377,6 +378,7 @@ def test_the_worst_stand_first_and_training_pictures_after_others():
             "set": ["library", "library", "difficult", *["library"] * 3, "difficult", "library"],
             "path": ["library/1", "library/2", "difficult/1", "library/b", "library/c", "library/d", "x", "library/f"],
             "dropped": ["copy", None, *[None] * 6],
+            "faults": ["dark", *[None] * 6, "blurred"],
         }
     )
     wrong, unsure, fine = (REASONS.index("wrong"), REASONS.index("right_but_unsure"), len(REASONS))
@@ -384,3 +386,4 @@ def test_the_worst_stand_first_and_training_pictures_after_others():
     assert listed["image_id"].tolist() == ["b", "a", "c", "d", "e"]
     assert listed["rank"].tolist() == [1, 2, 3, 4, 5]
     assert listed["path"].tolist() == ["library/b", "library/2", "library/c", "library/d", "x"]
+    assert listed["faults"].isna().all()

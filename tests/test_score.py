@@ -127,6 +127,23 @@ def test_the_review_lists_pictures_worst_first_with_their_paths(world):
     assert (review["path"] == "x/" + review["image_id"]).all()
 
 
+def test_a_picture_suspected_by_its_quality_is_in_the_review_and_last_if_nothing_else_is_wrong(world):
+    score.main()
+    before = REVIEW.read()
+    images = IMAGES.read()
+    fine, wrong = (~images["image_id"].isin(before["image_id"])).idxmax(), before["image_id"].iloc[0]
+    images.loc[fine, "faults"] = "blurred"
+    images.loc[images["image_id"] == wrong, "faults"] = "dark, tiny"
+    IMAGES.write(images)
+    score.main()
+    review = REVIEW.read()
+    assert len(review) == len(before) + 1
+    assert review.iloc[0][["image_id", "faults"]].tolist() == [wrong, "dark, tiny"]
+    assert review.iloc[-1][["image_id", "reason", "faults"]].tolist() == [
+        images.loc[fine, "image_id"], "suspected_bad_picture", "blurred",
+    ]  # fmt: skip
+
+
 def test_without_a_base_the_gate_says_so(world):
     forget_base()
     score.main()

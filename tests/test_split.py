@@ -18,7 +18,8 @@ def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
     ids = [f"{number * 2654435761 % 2**64:032x}" for number in range(start, start + len(origins))]
     return pd.DataFrame(
         {"image_id": ids, "path": ids, "sub_class": class_name, "class_name": class_name, "origin": origins,
-         "set": "library", "group": ids, "dropped": None, "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64")}
+         "set": "library", "group": ids, "dropped": None, "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"),
+         "faults": None}
     )  # fmt: skip
 
 
@@ -136,11 +137,13 @@ def write(*frames):
 
 def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):
     caplog.set_level("INFO")
-    write(images(130, 0, 0, "many"), images(20, 50, 3, "staged", 500), images(39, 0, 0, "few", 700),
+    many = images(130, 0, 0, "many")
+    many.loc[:2, "faults"] = "blurred, dark"
+    write(many, images(20, 50, 3, "staged", 500), images(39, 0, 0, "few", 700),
           benchmark(images(4, 0, 0, "few", 900)))  # fmt: skip
     split.main()
     counts = pd.read_csv("data/class_counts.csv", keep_default_na=False).set_index("class_name")
-    assert counts.loc["many"].tolist() == [True, "", 130, 0, 0, 113, 12, 5, 0, 113, 0, 0]
+    assert counts.loc["many"].tolist() == [True, "", 130, 0, 0, 113, 12, 5, 0, 113, 0, 0, 3]
     assert counts.loc["staged", ["staged", "train_staged", "train_synthetic", "unused"]].tolist() == [50, 40, 0, 13]
     assert counts.loc["few", "why_out"] == "39 usable pictures, split.minimum is 40"
     assert SPLITS.read()["split"].value_counts().to_dict() == {"train": 167, "validation": 18, "test": 5, "hard": 4}

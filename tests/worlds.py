@@ -59,6 +59,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
             group=frame["image_id"],
             dropped=None,
             phash=pd.array(range(len(frame)), dtype="UInt64"),
+            faults=None,
         )
     )
     write_shards(contents, pictures_in_shard)

@@ -14,16 +14,18 @@ REASONS = (
     "wrong",
     "class_not_in_model",  # wrong, and nothing else was possible
     "right_but_unsure",  # below the threshold
+    "suspected_bad_picture",  # by its quality: blurred, dark, ...; nothing else is wrong
 )
 
 
-def reasons(model: Answers, base: Answers | None, threshold: float) -> NDArray[np.int64]:
+def reasons(model: Answers, base: Answers | None, threshold: float, suspected: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Tell why each picture should be looked at.
 
     Args:
         model: the new model's answers.
         base: the base's to the same pictures, or None.
         threshold: confidence from which an answer is shown, 0 to 100.
+        suspected: of shape (pictures,): whether the picture has a fault.
 
     Returns:
         Of shape (pictures,), int64: the place in REASONS of the first that holds; their number where none does.
@@ -32,7 +34,7 @@ def reasons(model: Answers, base: Answers | None, threshold: float) -> NDArray[n
     lost = wrong & base.as_it_should(threshold) if base is not None else np.zeros(len(model), dtype=bool)
     above = model.shown(threshold)
     unsure = model.right & ~above
-    holds = [lost, wrong & above, wrong & model.known, wrong, unsure]
+    holds = [lost, wrong & above, wrong & model.known, wrong, unsure, suspected]
     return np.select(holds, range(len(REASONS)), default=len(REASONS))
 
 
@@ -45,7 +47,8 @@ def worst_first(rows: pd.DataFrame, reason: NDArray[np.int64], paths: pd.DataFra
     Args:
         rows: columns of `data/predictions/rows.parquet`.
         reason: what `reasons` returned, in the order of the rows.
-        paths: columns `image_id`, `path`, `set` (`library` or the benchmark), `dropped`, of `data/images.parquet`.
+        paths: columns `image_id`, `path`, `set` (`library` or the benchmark), `dropped`, `faults`, of
+            `data/images.parquet`.
 
     Returns:
         A row a picture with the columns of data/scores/review.parquet, `rank` from 1.
@@ -64,4 +67,4 @@ def worst_first(rows: pd.DataFrame, reason: NDArray[np.int64], paths: pd.DataFra
 def _one_path(paths: pd.DataFrame) -> pd.DataFrame:
     """Give each picture of each set one path: of its copies the one that was kept."""
     ordered = paths.assign(kept=paths["dropped"].isna()).sort_values(["kept", "path"], ascending=[False, True])
-    return ordered.drop_duplicates(["image_id", "set"])[["image_id", "set", "path"]]
+    return ordered.drop_duplicates(["image_id", "set"])[["image_id", "set", "path", "faults"]]

@@ -1,16 +1,18 @@
 """A table of the pipeline: one Parquet file with known columns, a key and a defined order of rows."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import pandas as pd
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages._errors import InputError
 from stages._outputs import whole
 
-# Integers stay integers where a value is missing: a float64 cannot hold a 64-bit hash.
-_DTYPES = {pa.uint64(): pd.UInt64Dtype(), pa.int64(): pd.Int64Dtype()}
+if TYPE_CHECKING:  # a third of a second, which `fingerprint` saves where nearly nothing is new
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Table:
         Raises:
             InputError: the file is absent, or lacks a column.
         """
+        import pandas as pd
+
+        # Integers stay integers where a value is missing: a float64 cannot hold a 64-bit hash.
+        dtypes = {pa.uint64(): pd.UInt64Dtype(), pa.int64(): pd.Int64Dtype()}
         path = path or self.path
         try:
             table = pq.read_table(path)
@@ -54,7 +60,7 @@ class Table:
                 f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}. "
                 f"`dvc repro {self.stage}` writes it anew."
             )
-        frame: pd.DataFrame = table.select(self.schema.names).to_pandas(types_mapper=_DTYPES.get)
+        frame: pd.DataFrame = table.select(self.schema.names).to_pandas(types_mapper=dtypes.get)
         return frame
 
     def write(self, frame: pd.DataFrame, path: str | None = None) -> None:
@@ -71,6 +77,23 @@ class Table:
             rows = frame[frame.duplicated(list(self.key), keep=False)].head(4)
             raise ValueError(f"{self.path}: rows share the key {self.key}:\n{rows}")
         rows = frame.sort_values(list(self.order), kind="stable", na_position="first")
-        table = pa.Table.from_pandas(rows, schema=self.schema, preserve_index=False)
+        self._write(pa.Table.from_pandas(rows, schema=self.schema, preserve_index=False), path)
+
+    def write_arrow(self, table: pa.Table) -> None:
+        """Sort the rows of an Arrow table and write them, as `write` does those of a frame.
+
+        Args:
+            table: has at least the columns of the schema; others are left out.
+
+        Raises:
+            ValueError: two rows share a key, which is a bug of the stage.
+        """
+        if len(table.group_by(list(self.key)).aggregate([])) < len(table):
+            raise ValueError(f"{self.path}: rows share the key {self.key}")
+        order = [(name, "ascending", "at_start") for name in self.order]
+        self._write(table.select(self.schema.names).sort_by(order), None)
+
+    def _write(self, table: pa.Table, path: str | None) -> None:
         with whole(path or self.path) as partial:
-            pq.write_table(table.replace_schema_metadata(None), partial, compression="zstd")
+            # One chunk: how the rows came together does not show in the file.
+            pq.write_table(table.replace_schema_metadata(None).combine_chunks(), partial, compression="zstd")

@@ -15,9 +15,10 @@ FINGERPRINTS = Table(
             "height": pa.int64(),
             "format": pa.string(),
             "phash": pa.uint64(),
-            "sharpness": pa.float64(),
-            "brightness": pa.float64(),
-            "contrast": pa.float64(),
+            "sharpness": pa.float64(),  # low for a blurred picture, null for a plain one
+            "brightness": pa.float64(),  # mean grey, 0 to 1
+            "highlights": pa.float64(),  # grey that the lightest twentieth reach, 0 to 1; low for a dark picture
+            "contrast": pa.float64(),  # range of the middle 96 % of the greys, 0 to 1
             "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
             "error": pa.string(),  # why it cannot be read, else null
         }

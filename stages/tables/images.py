@@ -17,6 +17,7 @@ IMAGES = Table(
             "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
             "dropped": pa.string(),  # null, or why
             "phash": pa.uint64(),
+            "faults": pa.string(),  # null, or what is suspected of its quality; see stages/images/faults.py
         }
     ),
     key=("path",),

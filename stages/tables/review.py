@@ -18,6 +18,7 @@ REVIEW = Table(
             "confidence": pa.float64(),  # 0 to 100
             "base_predicted": pa.string(),  # null without a base
             "base_confidence": pa.float64(),
+            "faults": pa.string(),  # null, or what is suspected of the picture; see stages/images/faults.py
         }
     ),
     key=("image_id", "split"),

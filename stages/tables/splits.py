@@ -32,4 +32,5 @@ COUNT_COLUMNS = (
     "train_real",  # training pictures by origin
     "train_staged",
     "train_synthetic",
+    "suspected_bad",  # of the pictures counted by origin, those with a fault
 )
