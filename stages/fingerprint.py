@@ -2,7 +2,7 @@
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness, contrast,
-    pixels, error)
+    pixels, thumbnail, error)
 Params: fingerprint
 """
 
@@ -21,6 +21,7 @@ from stages._errors import InputError
 from stages._workers import over
 from stages.images.decode import UnreadableError, decode
 from stages.images.fingerprint import SIDE, perceptual_hash, pixel_digest, quality
+from stages.images.thumbnail import thumbnail
 from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def fingerprint(path: str, max_pixels: int) -> dict[str, object]:
         return row | {"error": str(error)}
     measured = {"width": width, "height": height, "format": format_name, **quality(image)}
     digest = pixel_digest(image, width, height)
-    return row | measured | {"phash": perceptual_hash(image), "pixels": digest, "error": None}
+    looks = {"phash": perceptual_hash(image), "pixels": digest, "thumbnail": thumbnail(image)}
+    return row | measured | looks | {"error": None}
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from PIL import Image, ImageFilter
 from stages.images.codec import decode_prepared, encode
 from stages.images.fingerprint import perceptual_hash, pixel_digest, quality
 from stages.images.letterbox import fitted, letterbox
-from stages.images.pairs import near_pairs
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))
@@ -53,15 +52,3 @@ def test_quality_falls_where_the_picture_is_worse():
     assert blurred["sharpness"] < good["sharpness"]
     assert dark["brightness"] < good["brightness"]
     assert flat["contrast"] == flat["sharpness"] == 0
-
-
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=600), st.integers(0, 16))
-def test_near_pairs_are_those_of_comparing_all_with_all(values, radius):
-    hashes = np.array(values, dtype=np.uint64)
-    expected = [
-        (i, j, (a ^ b).bit_count())
-        for i, a in enumerate(values)
-        for j, b in enumerate(values)
-        if i < j and (a ^ b).bit_count() <= radius
-    ]
-    assert list(zip(*(part.tolist() for part in near_pairs(hashes, radius)), strict=True)) == expected

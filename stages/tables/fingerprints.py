@@ -19,6 +19,7 @@ FINGERPRINTS = Table(
             "brightness": pa.float64(),
             "contrast": pa.float64(),
             "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
+            "thumbnail": pa.binary(384),  # what it looks like in small, as `stages/images/thumbnail.py` lays it out
             "error": pa.string(),  # why it cannot be read, else null
         }
     ),
