@@ -48,7 +48,10 @@ class Quality(_Section):
 class Dedup(_Section):
     """When two pictures show the same."""
 
-    distance: Annotated[int, Field(ge=0, le=16)]
+    distance: Annotated[int, Field(ge=0, le=20)]
+    similarity: Annotated[float, Field(gt=0, le=2)]
+    colour: Fraction
+    distance_alone: Annotated[int, Field(ge=0, le=20)]
 
 
 class Split(_Section):

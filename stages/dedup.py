@@ -1,20 +1,27 @@
 """Find the pairs of pictures that show the same, and say which of the two to keep.
 
+Pictures whose perceptual hashes resemble each other, mirrored and turned ones too, are candidates; thumbnails decide.
 Pairs that a person called distinct are left out; pairs that a person called duplicates are in, however far apart.
 
 Reads: data/fingerprints.parquet, data/classes.yaml, data/decisions/
-Writes: data/duplicates.parquet (image_a, image_b, kind, distance, keep, label_conflict)
+Writes: data/duplicates.parquet (image_a, image_b, kind, distance, similarity, turn, keep, label_conflict)
 Params: dedup
 """
 
 import logging
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages import _params
 from stages._command import run
+from stages._workers import over_threads
+from stages.images.alike import prepare, similarity
 from stages.images.pairs import near_pairs
+from stages.images.thumbnail import NUM_BYTES
+from stages.images.turns import BACK, TURNS, turn_hashes
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
@@ -23,41 +30,110 @@ from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
 
+# Comparisons of hashes in one piece of work: a twentieth of a second, and candidates for a few megabytes.
+_PIECE = 1 << 28
+_SIDES = ("image_a", "image_b")
+
+
+class Comparison:
+    """Pictures made ready to be compared in every turn.
+
+    Args:
+        pictures: columns `phash`, `pixels`, `thumbnail`.
+        params: how alike near-duplicates are.
+    """
+
+    def __init__(self, pictures: pd.DataFrame, params: _params.Dedup) -> None:
+        self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
+        # A pair is searched as its first picture stands, the second turned; turned back, the first is.
+        self.forms = np.stack([turn_hashes(self.hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)
+        self.planes = prepare(np.frombuffer(b"".join(pictures["thumbnail"]), np.uint8).reshape(-1, NUM_BYTES))
+        self.pixels = pd.factorize(pictures["pixels"])[0]
+        self.params = params
+
+    def search(self, start: int) -> pd.DataFrame:
+        """Find the pairs whose first picture is one of a piece.
+
+        Args:
+            start: the piece's first picture.
+
+        Returns:
+            The columns of `judge`, each pair once, sorted.
+        """
+        found = near_pairs(
+            self.forms, self.hashes, self.params.distance, start, min(start + self.step, len(self.hashes))
+        )
+        pairs = self.judge(found.first, found.second, found.form)
+        return pairs[pairs["identical"] | (pairs["similarity"] >= self.params.similarity)]
+
+    def judge(self, first: NDArray[np.int64], second: NDArray[np.int64], turn: NDArray[np.int64]) -> pd.DataFrame:
+        """Compare pairs in given turns, and keep the best of each pair.
+
+        Returns:
+            Columns `first`, `second`, `turn`, `distance`, `similarity`, `identical`, sorted by the first two.
+        """
+        pairs = pd.DataFrame(
+            {
+                "first": first,
+                "second": second,
+                "turn": turn,
+                "distance": np.bitwise_count(self.forms[first, turn] ^ self.hashes[second]).astype(np.int64),
+                "similarity": similarity(self.planes, first, second, turn, self.params.colour),
+                "identical": self.pixels[first] == self.pixels[second],
+            }
+        )
+        return pairs.sort_values(
+            ["first", "second", "similarity", "turn"], ascending=[True, True, False, True]
+        ).drop_duplicates(["first", "second"])
+
+    @property
+    def step(self) -> int:
+        """Pictures in a piece."""
+        return max(1, _PIECE // max(1, self.forms.size))
+
 
 def find_pairs(
-    pictures: pd.DataFrame, distance: int, duplicate: frozenset[Pair], distinct: frozenset[Pair]
+    pictures: pd.DataFrame, params: _params.Dedup, duplicate: frozenset[Pair], distinct: frozenset[Pair]
 ) -> pd.DataFrame:
     """Find the pairs among pictures.
 
     Args:
-        pictures: columns `image_id` (unique, ascending), `phash`, `pixels`.
-        distance: bits in which the hashes of near-duplicates may differ.
+        pictures: columns `image_id` (unique, ascending), `phash`, `pixels`, `thumbnail`.
+        params: how alike near-duplicates are.
         duplicate: pairs to add, the smaller image_id first; pairs with a picture that is not there are passed over.
         distinct: pairs to leave out.
 
     Returns:
-        Columns `image_a` < `image_b`, `kind`, `distance`, sorted by image_a and image_b.
+        Columns `image_a` < `image_b`, `kind`, `distance`, `similarity`, `turn`, sorted by image_a and image_b.
     """
-    hashes = pictures["phash"].to_numpy(dtype=np.uint64)
-    first, second, distances = near_pairs(hashes, distance)
-    place = {image_id: row for row, image_id in enumerate(pictures["image_id"])}
-    found = dict(zip(zip(first.tolist(), second.tolist(), strict=True), distances.tolist(), strict=True))
-    for a, b in duplicate:
-        if a in place and b in place:
-            found[place[a], place[b]] = int(np.bitwise_count(hashes[place[a]] ^ hashes[place[b]]))
-    for a, b in distinct:
-        found.pop((place.get(a, -1), place.get(b, -1)), None)
-    rows = np.array([[a, b, bits] for (a, b), bits in sorted(found.items())], dtype=np.int64).reshape(-1, 3)
-    image_ids, pixels = pictures["image_id"].to_numpy(), pictures["pixels"].to_numpy()
-    same = pixels[rows[:, 0]] == pixels[rows[:, 1]]
+    image_ids = pd.Index(pictures["image_id"])
+    comparison = Comparison(pictures, params)
+    pieces = range(0, len(pictures), comparison.step)
+    found = list(over_threads(comparison.search, pieces, "pieces of the pair search"))
+    said = _rows(image_ids, duplicate)
+    every_turn = np.tile(np.arange(len(TURNS)), len(said))
+    first, second = np.repeat(said, len(TURNS), axis=0).T
+    added = comparison.judge(first, second, every_turn)
+    pairs = pd.concat([*found, added]).drop_duplicates(["first", "second"]).sort_values(["first", "second"])
+    left_out = pd.MultiIndex.from_arrays(list(_rows(image_ids, distinct).T))
+    pairs = pairs[~pd.MultiIndex.from_frame(pairs[["first", "second"]]).isin(left_out)]
     return pd.DataFrame(
         {
-            "image_a": image_ids[rows[:, 0]],
-            "image_b": image_ids[rows[:, 1]],
-            "kind": np.where(same, "identical", "near"),
-            "distance": rows[:, 2],
+            "image_a": image_ids[pairs["first"]],
+            "image_b": image_ids[pairs["second"]],
+            "kind": np.where(pairs["identical"], "identical", "near"),
+            "distance": pairs["distance"].to_numpy(),
+            "similarity": pairs["similarity"].to_numpy(),
+            "turn": np.array(TURNS, dtype=object)[pairs["turn"]],
         }
     )
+
+
+def _rows(image_ids: pd.Index, pairs: Iterable[Pair]) -> NDArray[np.int64]:
+    """Rows of those pairs of which both pictures are there, shape (pairs, 2), sorted."""
+    names = np.array(sorted(pairs), dtype=object).reshape(-1, 2)
+    rows = image_ids.get_indexer(pd.Index(names.ravel())).reshape(-1, 2).astype(np.int64)
+    return rows[(rows >= 0).all(axis=1)]
 
 
 def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
@@ -74,11 +150,11 @@ def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
         `pairs` with the columns `keep` and `label_conflict`.
     """
     ordered = labelled.assign(in_library=labelled["set"] == "library").sort_values(["in_library", "rank"])
-    place = {image_id: row for row, image_id in enumerate(ordered["image_id"].drop_duplicates())}
-    rank_a, rank_b = (pairs[side].map(place).fillna(len(place)) for side in ("image_a", "image_b"))
-    known = labelled.dropna(subset="class_name")
+    place = pd.Index(ordered["image_id"].drop_duplicates())
+    rank_a, rank_b = (pd.Series(place.get_indexer(pairs[side])).replace(-1, len(place)) for side in _SIDES)
+    known = labelled[labelled["image_id"].isin(np.unique(pairs[list(_SIDES)]))].dropna(subset="class_name")
     class_names = known.groupby("image_id")["class_name"].agg(lambda names: "\n".join(sorted(set(names))))
-    class_a, class_b = (pairs[side].map(class_names) for side in ("image_a", "image_b"))
+    class_a, class_b = (pairs[side].map(class_names) for side in _SIDES)
     return pairs.assign(
         keep=pairs["image_a"].where(rank_a <= rank_b, pairs["image_b"]),
         label_conflict=class_a.notna() & class_b.notna() & (class_a != class_b),
@@ -95,7 +171,7 @@ def main() -> None:
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
-    pairs = find_pairs(readable, params.distance, verdicts.duplicate, verdicts.distinct)
+    pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct)
     judged = judge_pairs(pairs, labelled)
 
     DUPLICATES.write(judged)

@@ -2,7 +2,7 @@
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
-    highlights, contrast, pixels, error)
+    highlights, contrast, pixels, thumbnail, error)
 Params: fingerprint
 """
 
@@ -21,6 +21,7 @@ from stages._memo import Memo, Reading, Stamp, Wanted, stamp_of, version
 from stages._workers import over
 from stages.images.decode import UnreadableError, decode
 from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
+from stages.images.thumbnail import thumbnail
 from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
         "phash": perceptual_hash(grey),
         **quality(grey),
         "pixels": pixel_digest(image, width, height),
+        "thumbnail": thumbnail(image),
     }
 
 

@@ -1,7 +1,7 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
-Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, dropped, phash,
+Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, group_size, dropped, phash,
         faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed)
 Params: quality
@@ -159,6 +159,7 @@ def main() -> None:
     labelled = label(fingerprints, class_table, verdicts)
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
+    labelled["group_size"] = labelled["group"].map(labelled.groupby("group")["image_id"].nunique())
     images = labelled.assign(dropped=drop(labelled, pairs), faults=find_faults(labelled, limits))
 
     IMAGES.write(images)
@@ -176,6 +177,8 @@ def _log(images: pd.DataFrame, verdicts: Verdicts) -> None:
         log.warning("merge: data/%s: %s; relabel or remove one in data/decisions", path, CONFLICT)
     for said in verdicts.disputed[:20]:
         log.warning("merge: people differ about %s: %s says %s %s", said.image_id, said.person, *said.answer)
+    for row in _largest_groups(images).itertuples():
+        log.info("merge: %d pictures hang together, directly or over others, among them data/%s", *row[1:])
     log.info(
         "merge: %d of %d files are used, in %d classes; decisions stand about %d pictures, %d of them not there now; "
         "%d decisions are disputed",
@@ -186,6 +189,12 @@ def _log(images: pd.DataFrame, verdicts: Verdicts) -> None:
         len(verdicts.image_ids - set(images["image_id"])),
         len(verdicts.disputed),
     )
+
+
+def _largest_groups(images: pd.DataFrame) -> pd.DataFrame:
+    """The largest groups of more than two pictures, at most five: columns `group_size` and the first `path`."""
+    groups = images[images["group_size"] > 2].drop_duplicates("group")
+    return groups.sort_values("group_size", ascending=False, kind="stable").head(5)[["group_size", "path"]]
 
 
 if __name__ == "__main__":

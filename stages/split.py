@@ -23,6 +23,8 @@ from stages._base import class_names, has_base
 from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole
+from stages.images.pairs import near_pairs
+from stages.images.turns import TURNS, turn_hashes
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.tables.images import IMAGES
@@ -38,12 +40,13 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     """Find the groups that the base or an ancestor of it was trained on.
 
     A picture of the lineage stands for its whole group of then and of now; one whose file is gone is recognised in the
-    pictures that resemble it.
+    pictures that resemble it, mirrored and turned ones too. Only its hash is left to judge by: rather one picture too
+    many that does not judge than one that the model knows.
 
     Args:
         images: columns `image_id`, `group`, `phash` of every file, dropped ones too.
         lineage: columns `image_id`, `members`, `phash`.
-        distance: bits in which hashes of near-duplicates may differ.
+        distance: bits in which the hashes may differ.
 
     Returns:
         Values of `images["group"]`.
@@ -51,12 +54,12 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     trained = {*lineage["image_id"], *(member for members in lineage["members"] for member in members)}
     groups = set(images.loc[images["image_id"].isin(trained), "group"])
     gone = lineage.loc[~lineage["image_id"].isin(images["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
-    hashed = images.dropna(subset="phash")
-    hashes = hashed["phash"].to_numpy(dtype=np.uint64)
-    near = np.zeros(len(hashes), dtype=bool)
-    for phash in gone:
-        near |= np.bitwise_count(hashes ^ phash) <= distance
-    return groups | set(hashed.loc[near, "group"])
+    hashed = images.dropna(subset="phash").drop_duplicates("image_id")
+    # Those that are gone come first, and are compared with all that come after them.
+    hashes = np.concatenate([gone, hashed["phash"].to_numpy(dtype=np.uint64)])
+    forms = np.stack([turn_hashes(gone, turn) for turn in range(len(TURNS))], axis=1)
+    near = near_pairs(forms, hashes, distance).second
+    return groups | set(hashed["group"].iloc[near[near >= len(gone)] - len(gone)])
 
 
 def split_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.Series:
@@ -189,7 +192,7 @@ def main() -> None:
     # Only `score` obeys it; a misspelt class must not train for a night first.
     read_confused(CONFUSED, {*images["class_name"].dropna(), *class_names()})
 
-    trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance)
+    trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance_alone)
     pictures = split(images, trained, params)
     counts = count_classes(pictures, params)
     check(pictures, counts, params.minimum)

@@ -1,57 +1,96 @@
 import pandas as pd
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import draw, save
+from PIL import Image
 
-from stages import dedup, fingerprint
+from stages import _params, dedup, fingerprint
+from stages.images.thumbnail import thumbnail
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 
 
-def pictures(**hashes):
-    rows = [(name * 32, phash, pixels) for name, (phash, pixels) in sorted(hashes.items())]
-    return pd.DataFrame(rows, columns=["image_id", "phash", "pixels"])
+def pictures(**looks):
+    """Pictures by name: hash, digest of the pixels, and what the thumbnail shows."""
+    rows = [(name * 32, phash, pixels, thumbnail(draw(seed))) for name, (phash, pixels, seed) in sorted(looks.items())]
+    return pd.DataFrame(rows, columns=["image_id", "phash", "pixels", "thumbnail"])
 
 
-A, B, C = ("a" * 32, "b" * 32, "c" * 32)
-SOME = pictures(a=(0b0, "p"), b=(0b11, "p"), c=(0b1111111, "q"))
+A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
+# Three of one look, and one whose hash is near and whose look is another.
+SOME = pictures(a=(0b0, "p", 1), b=(0b11, "p", 1), c=(0b1111111, "q", 1), d=(0b1, "r", 2))
 NOTHING = frozenset()
 
 
+def params(distance):
+    return _params.Dedup(distance=distance, similarity=0.9, colour=0.0, distance_alone=0)
+
+
 def as_rows(frame):
-    return list(frame.itertuples(index=False, name=None))
+    return list(frame[["image_a", "image_b", "kind", "distance"]].itertuples(index=False, name=None))
 
 
 def test_pairs_within_the_distance_are_found_and_told_apart():
-    found = dedup.find_pairs(SOME, 2, NOTHING, NOTHING)
+    found = dedup.find_pairs(SOME, params(2), NOTHING, NOTHING)
     assert as_rows(found) == [(A, B, "identical", 2)]
-    assert as_rows(dedup.find_pairs(SOME, 5, NOTHING, NOTHING))[1:] == [(B, C, "near", 5)]
+    assert as_rows(dedup.find_pairs(SOME, params(5), NOTHING, NOTHING))[1:] == [(B, C, "near", 5)]
 
 
-def test_people_s_word_counts_more_than_the_distance():
-    assert as_rows(dedup.find_pairs(SOME, 2, frozenset({(A, C)}), frozenset({(A, B)}))) == [(A, C, "near", 7)]
+def test_a_near_hash_is_not_enough_and_a_low_similarity_is_none():
+    everything = dedup.find_pairs(SOME, params(2).model_copy(update={"similarity": 0.01}), NOTHING, NOTHING)
+    assert (everything["similarity"] >= 0.01).all()
+    assert D not in set(dedup.find_pairs(SOME, params(20), NOTHING, NOTHING)[["image_a", "image_b"]].stack())
+
+
+def test_people_s_word_counts_more_than_the_looks():
+    said = dedup.find_pairs(SOME, params(2), frozenset({(A, C), (A, D)}), frozenset({(A, B)}))
+    assert as_rows(said) == [(A, C, "near", 7), (A, D, "near", said["distance"][1])]
+    assert said["similarity"][0] > 0.99 > 0.9 > said["similarity"][1]
 
 
 def test_decisions_about_pictures_that_are_gone_change_nothing():
-    gone = frozenset({(A, "d" * 32)})
-    assert as_rows(dedup.find_pairs(SOME, 0, gone, gone)) == []
+    gone = frozenset({(A, "e" * 32)})
+    assert as_rows(dedup.find_pairs(SOME, params(0), gone, gone)) == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_no_pictures_and_one_have_no_pairs(number):
+    assert dedup.find_pairs(SOME.head(number), params(14), NOTHING, NOTHING).empty
 
 
 HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)
 
 
+@settings(deadline=None)
 @given(HASHES, st.data())
 def test_a_pair_called_distinct_never_comes_back_however_pictures_come_and_go(hashes, data):
     frame = pd.DataFrame({"image_id": [f"{value:032x}" for value in sorted(hashes)], "phash": sorted(hashes)})
-    frame["pixels"] = frame["image_id"]
-    pairs = set(zip(*dedup.find_pairs(frame, 8, NOTHING, NOTHING)[["image_a", "image_b"]].values.T, strict=True))
+    frame = frame.assign(pixels=frame["image_id"], thumbnail=thumbnail(draw(1)))
+    pairs = set(
+        zip(*dedup.find_pairs(frame, params(8), NOTHING, NOTHING)[["image_a", "image_b"]].values.T, strict=True)
+    )
     distinct = frozenset(data.draw(st.sets(st.sampled_from(sorted(pairs)))))
     rest = frame[data.draw(st.lists(st.booleans(), min_size=len(frame), max_size=len(frame)))]
-    left = dedup.find_pairs(rest, 8, NOTHING, distinct)
+    left = dedup.find_pairs(rest, params(8), NOTHING, distinct)
     here = set(rest["image_id"])
     assert set(zip(left["image_a"], left["image_b"], strict=True)) == {
         pair for pair in pairs - distinct if here.issuperset(pair)
     }
+
+
+@pytest.mark.parametrize("transpose", Image.Transpose)
+def test_a_turned_picture_is_found_and_the_turn_that_brings_it_back_is_named(workspace, transpose):
+    for seed in range(4):
+        save(workspace / f"data/library/a/{seed}.png", seed, (64, 64))
+    draw(3, (64, 64)).transpose(transpose).save(workspace / "data/library/a/turned.png")
+    fingerprint.main()
+    dedup.main()
+    (pair,) = DUPLICATES.read().itertuples()
+    paths = FINGERPRINTS.read().set_index("image_id")["path"]
+    images = [Image.open(workspace / "data" / paths[image_id]) for image_id in (pair.image_a, pair.image_b)]
+    assert images[1].transpose(Image.Transpose[pair.turn.upper()]).tobytes() == images[0].tobytes()
+    assert pair.similarity > 0.99
 
 
 def labelled(*rows):

@@ -10,7 +10,6 @@ from stages.images.codec import decode_prepared, encode
 from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
 from stages.images.fingerprint import _shrunk_cosines as cosines
 from stages.images.letterbox import fitted, letterbox
-from stages.images.pairs import near_pairs
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))
@@ -81,15 +80,3 @@ def test_quality_falls_where_the_picture_is_worse():
     assert dark["sharpness"] == pytest.approx(good["sharpness"], rel=0.05)
     assert flat["contrast"] == 0
     assert flat["sharpness"] is None
-
-
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=600), st.integers(0, 16))
-def test_near_pairs_are_those_of_comparing_all_with_all(values, radius):
-    hashes = np.array(values, dtype=np.uint64)
-    expected = [
-        (i, j, (a ^ b).bit_count())
-        for i, a in enumerate(values)
-        for j, b in enumerate(values)
-        if i < j and (a ^ b).bit_count() <= radius
-    ]
-    assert list(zip(*(part.tolist() for part in near_pairs(hashes, radius)), strict=True)) == expected

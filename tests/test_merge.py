@@ -1,6 +1,8 @@
+from itertools import pairwise
+
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import draw, save
 
@@ -12,6 +14,7 @@ from stages.tables.images import IMAGES
 IDS = [f"{number:032x}" for number in range(12)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))))
 def test_a_group_has_one_name_and_holds_what_pairs_connect(pairs):
     groups = merge.group_pictures(IDS, pairs)
@@ -52,6 +55,7 @@ def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
     assert reasons(rows, chain) == [None, f"near-duplicate of {A}", None, f"near-duplicate of {C}"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1])))
 def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
     rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in IDS))
@@ -61,6 +65,33 @@ def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
         beside = {b for pair in pairs for a, b in (pair, pair[::-1]) if a == image_id}
         assert (image_id in kept) == (not any(other < image_id for other in beside & kept))
         assert image_id not in kept or not beside & kept
+
+
+@settings(deadline=None)
+@given(st.permutations(IDS), st.sets(st.sampled_from(IDS)))
+def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those_far_apart_whoever_comes_first(
+    chain, gone
+):
+    """Whatever the order, and whichever pictures come and go."""
+    here = [image_id for image_id in chain if image_id not in gone]
+    rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in sorted(here)))
+    links = [(min(pair), max(pair)) for pair in pairwise(chain) if not gone & set(pair)]
+    kept = set(rows["image_id"][merge.drop(rows, pairs_of(*((*pair, "near") for pair in links))).isna()])
+    assert len(kept) >= len(here) / 3
+    for place, image_id in enumerate(chain):
+        if image_id in here:  # itself or a neighbour is kept: nothing is dropped for one that it does not resemble
+            assert kept & {*chain[max(0, place - 1) : place + 2]} & set(here)
+
+
+@settings(deadline=None)
+@given(st.sets(st.sampled_from(IDS)), st.sets(st.sampled_from(IDS)), st.data())
+def test_what_a_person_keeps_stays_however_pictures_come_and_go(kept, here, data):
+    rows = files(*((image_id, "library", "x", "real", image_id in kept, image_id) for image_id in sorted(here)))
+    pairs = data.draw(
+        st.sets(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1]))
+    )
+    dropped = merge.drop(rows, pairs_of(*((*pair, "near") for pair in pairs)))
+    assert dropped[rows["kept"]].isna().all()
 
 
 def test_near_pictures_of_two_classes_are_both_used():

@@ -6,6 +6,7 @@ from worlds import write_base
 
 from stages import _params, split
 from stages._errors import BaseError, InputError, InstructionError
+from stages.images.turns import turn_hashes
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
@@ -18,8 +19,8 @@ def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
     ids = [f"{number * 2654435761 % 2**64:032x}" for number in range(start, start + len(origins))]
     return pd.DataFrame(
         {"image_id": ids, "path": ids, "sub_class": class_name, "class_name": class_name, "origin": origins,
-         "set": "library", "group": ids, "dropped": None, "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"),
-         "faults": None}
+         "set": "library", "group": ids, "group_size": 1, "dropped": None,
+         "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"), "faults": None}
     )  # fmt: skip
 
 
@@ -120,6 +121,13 @@ def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_resembles_it
     near = int(frame["phash"][3]) ^ 0b101
     assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 2) == {frame["image_id"][3]}
     assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 1) == set()
+
+
+def test_a_trained_picture_whose_file_is_gone_is_recognised_mirrored_and_turned_too():
+    frame = images(40)
+    for turn in range(8):
+        gone = int(turn_hashes(frame["phash"].to_numpy(dtype="uint64")[7:8], turn)[0]) ^ 0b1
+        assert frame["image_id"][7] in split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], gone)), 1)
 
 
 def benchmark(frame, name="hard"):

@@ -57,6 +57,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
             origin="real",
             set="library",
             group=frame["image_id"],
+            group_size=1,
             dropped=None,
             phash=pd.array(range(len(frame)), dtype="UInt64"),
             faults=None,

@@ -15,6 +15,7 @@ IMAGES = Table(
             "origin": pa.string(),  # real, staged, synthetic, unknown
             "set": pa.string(),  # library, or the benchmark
             "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
+            "group_size": pa.int64(),  # pictures in its group, itself included
             "dropped": pa.string(),  # null, or why
             "phash": pa.uint64(),
             "faults": pa.string(),  # null, or what is suspected of its quality; see stages/images/faults.py
