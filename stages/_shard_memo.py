@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +22,6 @@ import pyarrow as pa
 
 from stages._errors import InputError
 from stages._shards import ShardReader
-from stages._workers import num_cores
 from stages.tables._table import Table
 
 log = logging.getLogger(__name__)
@@ -40,33 +38,42 @@ _MEMO = Table(
             "shard": pa.string(),  # MD5 of the tar
             "offset": pa.int64(),
             "size": pa.int64(),
+            "age": pa.int64(),  # 0: packed by the last run, which DVC may not have committed; 1: by one before
         }
     ),
-    key=("image_id",),
-    order=("shard", "offset"),
+    key=("image_id", "shard"),
+    order=("age", "shard", "offset"),
     stage="shard",
 )
 
 
 class ShardMemo:
-    """What an earlier run with the same recipe packed, if DVC's cache still holds it undamaged; open it with `with`.
+    """What earlier runs with the same recipe packed, as far as a plan asks for it and DVC's cache still holds it.
+
+    Open it with `with`.
 
     Args:
         recipe: a digest of all that determines the bytes of a shard beside its pictures.
+        plan: file names of shards and their members, in order.
         objects: DVC's cache of files by MD5 (`dvc_objects`), or None.
         folder: of the memos; by default what RETRAIN_SHARD_MEMO names, else `.dvc/tmp/retrain/shards`.
+
+    Attributes:
+        missing: image_ids that must be prepared, in the order of the plan.
     """
 
-    def __init__(self, recipe: str, objects: Path | None, folder: Path | None = None) -> None:
+    def __init__(
+        self, recipe: str, plan: Sequence[tuple[str, list[str]]], objects: Path | None, folder: Path | None = None
+    ) -> None:
         self._folder = folder or Path(os.environ.get("RETRAIN_SHARD_MEMO", DEFAULT_FOLDER))
         self._path = self._folder / f"{recipe}.parquet"
         self._objects = objects
-        self._index = self._undamaged(self._remembered())
-        rows = self._index.groupby("shard", sort=False)["image_id"]
-        self._shards = {tuple(members): str(shard) for shard, members in rows}
-        names = self._index["shard"].map(_object_name)
-        self._reader = ShardReader(objects or "", self._index.assign(shard=names))
-        self._copied: dict[str, str] = {}
+        self._whole: dict[str, bool] = {}
+        self._rows = self._remembered()
+        self._copies = self._find_shards(plan)
+        rest = [image_id for shard, members in plan if shard not in self._copies for image_id in members]
+        self._reader = self._find_pictures(rest)
+        self.missing = [image_id for image_id in rest if image_id not in self._reader]
 
     def __enter__(self) -> Self:
         self._reader.__enter__()
@@ -84,22 +91,20 @@ class ShardMemo:
         """Read a prepared picture as it is encoded."""
         return self._reader.encoded(image_id)
 
-    def copy(self, members: Sequence[str], path: Path) -> pd.DataFrame | None:
-        """Copy the shard that holds just these pictures in this order, sharing its blocks where the file system can.
+    def copy(self, path: Path) -> pd.DataFrame | None:
+        """Copy a shard of the plan whole, sharing its blocks where the file system can.
 
         Args:
-            members: image_ids.
             path: of the copy; its name is the shard's.
 
         Returns:
-            Columns `image_id`, `offset`, `size` in the order of the members; None where there is no such shard.
+            Columns `image_id`, `offset`, `size` in the order of the members; None where no such shard is at hand.
         """
-        md5 = self._shards.get(tuple(members))
-        if md5 is None or self._objects is None:
+        md5 = self._copies.get(path.name)
+        if md5 is None:
             return None
-        _copy(self._objects / _object_name(md5), path)
-        self._copied[path.name] = md5
-        return self._index[self._index["shard"] == md5].drop(columns="shard").reset_index(drop=True)
+        _copy(self._object(md5), path)
+        return self._rows.loc[self._rows["shard"] == md5, ["image_id", "offset", "size"]]
 
     def keep(self, folder: Path, index: pd.DataFrame) -> None:
         """Remember shards for the next run, and forget all but the newest few memos.
@@ -110,31 +115,47 @@ class ShardMemo:
         """
         if self._objects is None:
             return
-        digests = {shard: self._copied.get(shard) or _md5(folder / shard) for shard in index["shard"].unique()}
+        digests = {shard: self._copies.get(shard) or _md5(folder / shard) for shard in index["shard"].unique()}
+        now = index.assign(shard=index["shard"].map(digests), age=0)
+        before = self._rows[~self._rows["shard"].isin(now["shard"])]
+        before = before[before["age"] == before["age"].min()].assign(age=1)
         try:
-            _MEMO.write(index.assign(shard=index["shard"].map(digests)), str(self._path))
+            _MEMO.write(pd.concat([now, before]), str(self._path))
             for old in sorted(self._folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime)[:-NUM_KEPT]:
                 old.unlink()
         except OSError as error:
             log.warning("The next run will prepare every picture again: the memo %s: %s", self._path, error.strerror)
 
     def _remembered(self) -> pd.DataFrame:
+        """Read the rows of shards that are in the cache, damaged or not."""
+        rows = pd.DataFrame({name: [] for name in _MEMO.schema.names})
         if self._objects is not None and self._path.is_file():
             try:
-                return _MEMO.read(str(self._path))
+                rows = _MEMO.read(str(self._path))
             except (InputError, pa.ArrowInvalid) as error:
                 log.warning("The memo %s is damaged (%s): the pictures are prepared again.", self._path, error)
-        return pd.DataFrame({name: [] for name in _MEMO.schema.names})
+        return rows[rows["shard"].isin([md5 for md5 in rows["shard"].unique() if self._object(md5).is_file()])]
 
-    def _undamaged(self, index: pd.DataFrame) -> pd.DataFrame:
-        digests = sorted(set(index["shard"]))
-        with ThreadPoolExecutor(num_cores()) as threads:  # digesting gives way to other threads
-            whole = threads.map(self._is_whole, digests)
-            return index[index["shard"].isin([md5 for md5, found in zip(digests, whole, strict=True) if found])]
+    def _find_shards(self, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
+        """Map the shards of the plan of which there is the same already to its MD5."""
+        members_of = self._rows.groupby("shard")["image_id"]
+        known = {tuple(members): str(md5) for md5, members in members_of}
+        found = ((shard, known.get(tuple(members))) for shard, members in plan)
+        return {shard: md5 for shard, md5 in found if md5 is not None and self._is_whole(md5)}
+
+    def _find_pictures(self, image_ids: Sequence[str]) -> ShardReader:
+        """Open pictures that stand in a shard of the cache."""
+        rows = self._rows[self._rows["image_id"].isin(image_ids)].drop_duplicates("image_id")
+        rows = rows[rows["shard"].isin([md5 for md5 in rows["shard"].unique() if self._is_whole(md5)])]
+        return ShardReader(self._objects or "", rows.assign(shard=rows["shard"].map(_object_name)))
 
     def _is_whole(self, md5: str) -> bool:
-        path = Path(self._objects or "", _object_name(md5))
-        return path.is_file() and _md5(path) == md5
+        if md5 not in self._whole:
+            self._whole[md5] = _md5(self._object(md5)) == md5
+        return self._whole[md5]
+
+    def _object(self, md5: str) -> Path:
+        return Path(self._objects or "", _object_name(md5))
 
 
 def dvc_objects() -> Path | None:

@@ -137,7 +137,7 @@ def write_shards(folder: Path, plan: Plan, memo: ShardMemo, prepared: Iterator[b
     """
     parts = []
     for shard, members in plan:
-        part = memo.copy(members, folder / shard)
+        part = memo.copy(folder / shard)
         if part is None:
             contents = (memo.read(image_id) if image_id in memo else next(prepared) for image_id in members)
             places = write_shard(folder / shard, zip((f"{name}.{suffix}" for name in members), contents, strict=True))
@@ -160,10 +160,10 @@ def main() -> None:
 
     plan = plan_shards(paths.index, base_index, params.images, compact)
     work = partial(prepare, size=picture.size, codec=params.codec, max_pixels=max_pixels)
-    with ShardMemo(recipe(picture.size, params.codec), dvc_objects()) as memo, whole(FOLDER) as folder:
+    with ShardMemo(recipe(picture.size, params.codec), plan, dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
-        new = [paths[image_id] for _, members in plan for image_id in members if image_id not in memo]
-        index = write_shards(folder, plan, memo, over(work, new, "pictures"), params.codec)
+        prepared = over(work, paths[memo.missing].tolist(), "pictures")
+        index = write_shards(folder, plan, memo, prepared, params.codec)
         INDEX.write(index, str(folder / "index.parquet"))
         memo.keep(folder, index)
 
@@ -173,7 +173,7 @@ def main() -> None:
         len(plan),
         index["size"].sum() / 1e6,
         0 if base_index is None else len(index.merge(base_index, on=["image_id", "shard"])),
-        len(new),
+        len(memo.missing),
     )
 
 

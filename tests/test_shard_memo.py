@@ -78,6 +78,15 @@ def test_a_shard_that_lost_a_picture_is_made_of_what_it_held(packed, library):
     assert digests() == pack_cold()
 
 
+def test_a_run_that_dvc_did_not_commit_does_not_cost_what_was_committed_before(packed, library):
+    save(library / "data/library/b/9.png", 9)
+    fingerprint.main()
+    shard.main()
+    shard.main()
+    assert packed == 2 * ["library/b/9.png"]
+    assert digests() == pack_cold()
+
+
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
 def test_a_damaged_shard_of_the_cache_is_not_used(packed, damage):
     place = sorted(path for path in OBJECTS.rglob("*") if path.is_file())[0]
@@ -131,7 +140,7 @@ def test_only_the_newest_memos_are_kept(tmp_path):
     index = pd.DataFrame({"image_id": ["a"], "shard": ["0.tar"], "offset": [512], "size": [1]})
     (tmp_path / "0.tar").write_bytes(b"a tar")
     for number in range(NUM_KEPT + 2):
-        ShardMemo(str(number), tmp_path, tmp_path / "memos").keep(tmp_path, index)
+        ShardMemo(str(number), [], tmp_path, tmp_path / "memos").keep(tmp_path, index)
     assert len(list((tmp_path / "memos").iterdir())) == NUM_KEPT
     assert (tmp_path / f"memos/{NUM_KEPT + 1}.parquet").is_file()
 
