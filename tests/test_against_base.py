@@ -23,7 +23,6 @@ def answers_of(truth, predicted, confidence, num_classes=3):
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-@settings(deadline=None)
 def test_mcnemar_is_the_exact_binomial_test_of_the_pictures_that_differ(wins, losses):
     expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     assert float(mcnemar(np.array(wins), np.array(losses))) == pytest.approx(expected)

@@ -79,7 +79,7 @@ def test_a_plain_picture_resembles_nothing(grey):
 THUMBNAILS = st.lists(st.binary(min_size=NUM_BYTES, max_size=NUM_BYTES), min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(THUMBNAILS, st.floats(0, 1))
 def test_any_bytes_have_a_similarity_in_its_range_whatever_is_judged_beside_them(thumbnails, colour):
     planes = prepare(np.stack([np.frombuffer(data, np.uint8) for data in thumbnails]))

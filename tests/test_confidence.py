@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn import metrics as sklearn_metrics
@@ -33,7 +33,6 @@ def softmax(logits):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_aurc_is_the_mean_risk_over_the_thresholds_that_pictures_set(seed):
     confidence, right = draw(seed)
     risks = [np.mean(~right[confidence >= threshold]) for threshold in confidence]
@@ -41,7 +40,6 @@ def test_aurc_is_the_mean_risk_over_the_thresholds_that_pictures_set(seed):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_augrc_is_the_area_under_the_generalized_risk_by_trapezoids(seed):
     confidence, right = draw(seed)
     thresholds = np.unique(confidence)[::-1]
@@ -61,7 +59,6 @@ def test_the_order_is_all_that_the_areas_see():
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_separation_is_scikit_learns_roc_auc(seed):
     confidence, right = draw(seed)
     expected = sklearn_metrics.roc_auc_score(right, confidence)
@@ -69,7 +66,6 @@ def test_separation_is_scikit_learns_roc_auc(seed):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_the_false_positive_rate_is_that_of_scikit_learns_first_point_at_95(seed):
     confidence, right = draw(seed)
     false_rate, true_rate, _ = sklearn_metrics.roc_curve(right, confidence, drop_intermediate=False)
@@ -84,7 +80,6 @@ def test_of_twenty_nineteen_are_95_percent():
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_the_reliability_diagram_is_scikit_learns(seed):
     confidence, right = draw(seed)
     accuracy, mean = calibration_curve(right, confidence / 100, n_bins=NUM_BINS)
@@ -128,7 +123,6 @@ def test_no_other_temperature_has_less_log_loss():
 
 
 @given(seeds, st.floats(0.3, 5))
-@settings(deadline=None)
 def test_scaling_scores_is_dividing_logits(seed, temperature):
     logits = np.random.default_rng(seed).normal(0, 4, (20, 7))
     np.testing.assert_allclose(scale(softmax(logits), temperature), softmax(logits / temperature), atol=2e-6)

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw, save
 from PIL import Image
@@ -62,7 +62,6 @@ def test_no_pictures_and_one_have_no_pairs(number):
 HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)
 
 
-@settings(deadline=None)
 @given(HASHES, st.data())
 def test_a_pair_called_distinct_never_comes_back_however_pictures_come_and_go(hashes, data):
     frame = pd.DataFrame({"image_id": [f"{value:032x}" for value in sorted(hashes)], "phash": sorted(hashes)})

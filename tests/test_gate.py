@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages._params import Gate, NotWorse, Rule
@@ -34,7 +34,6 @@ def limit(metric="top_1_accuracy", margin=0.02, allow=False):
 
 
 @given(st.floats(0.0, 1.0), st.sampled_from(["top_1_accuracy", "true_positive_fraction", "coverage", "min_confidence"]))
-@settings(deadline=None)
 def test_a_figure_at_its_bound_passes_and_one_beyond_fails(bound, metric):
     values = figures(FORTY, 95) | {metric: bound}
     assert judge(values, rule(metric, bound, allow=True), 10).passed

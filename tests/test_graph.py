@@ -120,7 +120,7 @@ def test_a_damaged_exif_tag_leaves_the_picture_as_it_is(prepare, cut):
     assert_equal(prepare(data), by_pillow(encoded(COLOUR, "JPEG")))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(width=st.integers(1, 150), height=st.integers(1, 150), size=st.integers(16, 64))
 def test_pictures_of_any_shape_are_letterboxed_alike(width, height, size):
     picture = draw(width, (width, height))

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw, save
 
@@ -14,7 +14,6 @@ from stages.tables.images import IMAGES
 IDS = [f"{number:032x}" for number in range(12)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))))
 def test_a_group_has_one_name_and_holds_what_pairs_connect(pairs):
     groups = merge.group_pictures(IDS, pairs)
@@ -55,7 +54,6 @@ def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
     assert reasons(rows, chain) == [None, f"near-duplicate of {A}", None, f"near-duplicate of {C}"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1])))
 def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
     rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in IDS))
@@ -67,7 +65,6 @@ def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
         assert image_id not in kept or not beside & kept
 
 
-@settings(deadline=None)
 @given(st.permutations(IDS), st.sets(st.sampled_from(IDS)))
 def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those_far_apart_whoever_comes_first(
     chain, gone
@@ -83,7 +80,6 @@ def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those
             assert kept & {*chain[max(0, place - 1) : place + 2]} & set(here)
 
 
-@settings(deadline=None)
 @given(st.sets(st.sampled_from(IDS)), st.sets(st.sampled_from(IDS)), st.data())
 def test_what_a_person_keeps_stays_however_pictures_come_and_go(kept, here, data):
     rows = files(*((image_id, "library", "x", "real", image_id in kept, image_id) for image_id in sorted(here)))

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn import metrics as sklearn_metrics
@@ -57,7 +57,6 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_log_loss_is_scikit_learns(seed):
     scores, truth = draw(seed)
     with warnings.catch_warnings():
@@ -67,7 +66,6 @@ def test_log_loss_is_scikit_learns(seed):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_weighted_log_loss_is_its_formula_term_by_term(seed):
     scores, truth = draw(seed, num_pictures=12)
     weight = np.ones((4, 4))
@@ -104,7 +102,6 @@ def test_losses_do_not_depend_on_blocks(monkeypatch):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_top_k_accuracy_is_scikit_learns_where_scores_differ(seed):
     rng = np.random.default_rng(seed)
     scores, truth = rng.random((40, 7)).astype(np.float32), rng.integers(0, 7, 40)
@@ -123,7 +120,6 @@ def test_top_k_means_nothing_among_k_classes():
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_macro_f1_and_matthews_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
@@ -134,7 +130,6 @@ def test_macro_f1_and_matthews_are_scikit_learns(seed):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
@@ -147,7 +142,6 @@ def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_the_brier_score_is_scikit_learns(seed):
     scores, truth = draw(seed)
     with warnings.catch_warnings():
@@ -172,7 +166,6 @@ def test_matthews_means_nothing_with_one_class():
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_ranking_is_scikit_learns_ties_included(seed):
     scores, truth = draw(seed)
     own = np.eye(4)[truth]

@@ -1,7 +1,7 @@
 import imagehash
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw
 from PIL import Image
@@ -32,14 +32,12 @@ def as_rows(pairs):
     return list(zip(*(part.tolist() for part in pairs), strict=True))
 
 
-@settings(deadline=None)
 @given(HASHES, st.integers(0, 64))
 def test_near_pairs_are_those_of_comparing_all_with_all(values, radius):
     hashes = as_array(values[:100] if radius > 20 else values)
     assert as_rows(near_pairs(hashes[:, None], hashes, radius)) == brute_force(hashes[:, None], hashes, radius)
 
 
-@settings(deadline=None)
 @given(HASHES.map(lambda values: values[:100]), st.integers(0, 40), st.data())
 def test_with_several_forms_too_and_piece_by_piece(values, radius, data):
     hashes = as_array(values)
@@ -58,7 +56,6 @@ def test_a_turn_is_the_one_that_pillow_calls_so(turn):
     assert np.array_equal(turn_planes(turn_planes(cells, turn), BACK[turn]), cells)
 
 
-@settings(deadline=None)
 @given(HASHES, st.integers(0, 7))
 def test_turning_hashes_keeps_their_distances_and_can_be_undone(values, turn):
     hashes = as_array(values)
