@@ -48,18 +48,25 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, c
     yield from progress(_ordered(function, items, chunk), total=len(items), what=what)
 
 
-def over_threads(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
-    """Apply `function` to every item on all cores and yield the results in the order of the items.
+def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
+    """Apply `function`, which holds large arrays that all items share, and yield the results in the order of the items.
 
-    For compiled work on arrays that all items share: it lets go of Python's lock, and nothing is copied.
+    The work is done by threads, so that nothing is copied; on a cluster, each worker is given the arrays once.
 
     Args:
-        function: may be called by several threads at once.
-        items: what it is called with.
+        function: a method or a `functools.partial` that holds the arrays; compiled code in it lets go of Python's lock.
+        items: what it is called with: few, and each seconds of work.
         what: the items in plural, for the progress bar.
+
+    Raises:
+        InputError: the cluster cannot be used.
     """
-    with ThreadPoolExecutor(num_cores()) as executor:
-        yield from progress(executor.map(function, items), total=len(items), what=what)
+    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+    if address and len(items) > 1:
+        yield from progress(_on_cluster(address, function, items), total=len(items), what=what)
+    else:
+        with ThreadPoolExecutor(num_cores()) as executor:
+            yield from progress(executor.map(function, items), total=len(items), what=what)
 
 
 def num_cores() -> int:
@@ -99,6 +106,22 @@ def _executor(function: Callable[..., object]) -> Iterator[tuple[Executor, int]]
         context.set_forkserver_preload(_modules(function))
         with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
             yield executor, num_cores()
+
+
+def _on_cluster(address: str, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    with _client(address) as client:
+        # A task's result, not scattered data: when the worker that has it dies, the scheduler makes it anew.
+        shared = client.submit(_same, function, pure=False)
+        for future in [client.submit(_call, shared, item, pure=False) for item in items]:
+            yield future.result()
+
+
+def _same(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    return function
+
+
+def _call(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
 
 
 def _client(address: str) -> "Client":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stages import _params
 from stages._command import run
-from stages._workers import over_threads
+from stages._workers import over_shared
 from stages.images.alike import prepare, similarity
 from stages.images.pairs import near_pairs
 from stages.images.thumbnail import NUM_BYTES
@@ -109,7 +109,7 @@ def find_pairs(
     image_ids = pd.Index(pictures["image_id"])
     comparison = Comparison(pictures, params)
     pieces = range(0, len(pictures), comparison.step)
-    found = list(over_threads(comparison.search, pieces, "pieces of the pair search"))
+    found = list(over_shared(comparison.search, pieces, "pieces of the pair search"))
     said = _rows(image_ids, duplicate)
     every_turn = np.tile(np.arange(len(TURNS)), len(said))
     first, second = np.repeat(said, len(TURNS), axis=0).T

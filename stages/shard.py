@@ -144,6 +144,8 @@ def write_shards(folder: Path, plan: Plan, memo: ShardMemo, prepared: Iterator[b
             offsets, sizes = zip(*places, strict=True)
             part = pd.DataFrame({"image_id": members, "offset": offsets, "size": sizes})
         parts.append(part.assign(shard=shard))
+    if next(prepared, None) is not None:  # also lets the workers end
+        raise ValueError("more pictures were prepared than the plan has")
     return pd.concat(parts, ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from conftest import ROOT
 from pictures import save
 from test_shard import digests
 
-from stages import _workers, fingerprint, shard
+from stages import _workers, dedup, fingerprint, shard
 from stages._errors import InputError
 from stages.shard import prepare
 
@@ -77,6 +77,7 @@ def wait_until(holds):
 def library(workspace):
     for seed in range(NUM_PICTURES):
         save(workspace / f"data/library/a/{seed}.png", seed, (40, 20 + seed % 7))
+    save(workspace / "data/library/b/near.png", 3, (80, 46))
     (workspace / "data/library/a/broken.png").write_bytes(b"no")
     return workspace
 
@@ -93,27 +94,53 @@ def die_once(path, **options):
     return prepare(path, **options)
 
 
+class Labelled:
+    """A function that holds what all items share; the first worker that is given 7 is killed at it."""
+
+    def __init__(self, label):
+        self.label = label
+
+    def call(self, item):
+        if item == 7 and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"{self.label} {item}"
+
+
 def results():
-    return digests() | {"fingerprints": Path("data/fingerprints.parquet").read_bytes()}
+    tables = ("data/fingerprints.parquet", "data/duplicates.parquet")
+    return digests() | {path: Path(path).read_bytes() for path in tables}
 
 
 def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed_in_the_middle(library, monkeypatch):
+    monkeypatch.setattr(dedup, "_PIECE", 1)  # a piece a picture
     fingerprint.main()
+    dedup.main()
     shard.main()
     alone = results()
     shutil.rmtree("data/shards")
     Path("data/fingerprints.parquet").unlink()
+    Path("data/duplicates.parquet").unlink()
     shutil.rmtree(".dvc", ignore_errors=True)
     with cluster(library, [library, library]) as address:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
         # As `dvc repro` runs it: its functions stand in `__main__`, of which the workers have another.
         subprocess.run([sys.executable, "-m", "stages.fingerprint"], check=True, env=os.environ | PATHS)
+        dedup.main()
         monkeypatch.setattr(shard, "prepare", die_once)
         shard.main()
         assert Path("killed").exists()
         assert num_workers(address) == 1
     assert results() == alone
     assert not list(library.glob("*.partial"))
+
+
+def test_what_items_share_survives_the_worker_that_had_it(workspace, monkeypatch):
+    with cluster(workspace, [workspace, workspace]) as address:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+        found = list(_workers.over_shared(Labelled("item").call, range(20), "items"))
+        assert num_workers(address) == 1
+    assert found == [f"item {number}" for number in range(20)]
 
 
 def test_a_worker_in_another_folder_is_refused(workspace, tmp_path_factory, monkeypatch):
