@@ -80,7 +80,7 @@ def _ordered(function: Callable[[Item], Result], items: Sequence[Item], chunk: i
         return
     chunks = (items[start : start + chunk] for start in range(0, len(items), chunk))
     work = partial(_chunk, function)
-    with _executor(function) as (executor, num_workers):
+    with _executor() as (executor, num_workers):
         pending: deque[Future[list[Result]]] = deque()
         for part in chunks:
             pending.append(executor.submit(work, part))
@@ -95,7 +95,7 @@ def _chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Re
 
 
 @contextmanager
-def _executor(function: Callable[..., object]) -> Iterator[tuple[Executor, int]]:
+def _executor() -> Iterator[tuple[Executor, int]]:
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if address:
         with _client(address) as client:
@@ -103,7 +103,9 @@ def _executor(function: Callable[..., object]) -> Iterator[tuple[Executor, int]]
     else:
         # Not fork: a forked process inherits locks that another thread may hold.
         context = get_context("forkserver")
-        context.set_forkserver_preload(_modules(function))
+        context.set_forkserver_preload(_modules())
+        # A worker a core: threads of their own for small products of matrices make each twenty times as slow.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
             yield executor, num_cores()
 
@@ -176,10 +178,7 @@ def _surroundings(token: str) -> dict[str, object]:
     }
 
 
-def _modules(function: Callable[..., object]) -> list[str]:
-    """Name the modules to import once for all workers, where each would import them by itself."""
-    while isinstance(function, partial):
-        function = function.func
+def _modules() -> list[str]:
+    """Name our modules that are loaded, to import them once for all workers; the stage itself each runs anew."""
     main = getattr(sys.modules["__main__"], "__spec__", None)
-    names = {function.__module__, main.name if main else "__main__"}
-    return sorted(names - {"__main__"})
+    return [name for name in sorted(sys.modules) if name.startswith("stages.") and (not main or name != main.name)]

@@ -50,7 +50,7 @@ def test_a_bug_of_ours_is_not_hidden():
             "image_id,decision,value,on,why\nx,keep,,now,\n",
             "data/decisions/ana.csv, line 2: ",
         ),
-        ("params.yaml", "dedup: {distance: 40}\n", "dedup.distance: input should be less than or equal to 16, got 40"),
+        ("params.yaml", "dedup: {distance: 40}\n", "dedup.distance: input should be less than or equal to 20, got 40"),
     ],
 )
 def test_a_broken_instruction_stops_the_command_before_any_work(workspace, file, text, words):

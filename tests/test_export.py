@@ -22,7 +22,14 @@ from stages.tables.scores import FOLDER as SCORES
 
 SIZE = 32
 CLASS_NAMES = ["Schwarzer Tee", "café", "mug", "plate"]
-REPORTS = ("benchmarks.csv", "confused_pairs.csv", "per_class.csv", "threshold_report.csv")
+REPORTS = (
+    "against_base.csv",
+    "benchmarks.csv",
+    "confused_pairs.csv",
+    "figures.csv",
+    "per_class.csv",
+    "threshold_report.csv",
+)
 # Softmax scores by the same numbers and another graph; and by pictures that differ by up to two levels of 255.
 SAME_PIXELS, SAME_PICTURES = 1e-5, 5e-3
 

@@ -29,7 +29,8 @@ def fingerprints(paths, broken=()):
     rows = [
         {"path": path, "image_id": digest(path), "error": "cut short" if path in broken else None} for path in paths
     ]
-    return pd.DataFrame(rows, columns=["path", "image_id", "error"]).reindex(columns=FINGERPRINTS.schema.names)
+    frame = pd.DataFrame(rows, columns=["path", "image_id", "error"])
+    return frame.reindex(columns=FINGERPRINTS.schema.names).astype({"thumbnail": object})
 
 
 def images(rows):

@@ -95,7 +95,7 @@ def tables(written):
     """What the data half of the pipeline, without shards, makes of the sample under its own parameters."""
     shutil.copy(ROOT / "params.yaml", written.parent)
     params = yaml.safe_load((written.parent / "params.yaml").read_text())
-    params |= {"dedup": {"distance": 4}, "split": CUT_OFF.model_dump()}
+    params |= {"split": CUT_OFF.model_dump()}
     (written.parent / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(written.parent)

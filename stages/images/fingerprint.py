@@ -133,4 +133,4 @@ def _sharpness(pixels: NDArray[np.int16]) -> float | None:
 
 def _sum_of_squares(values: NDArray[np.int16]) -> float:
     flat = values.ravel().astype(np.float64)
-    return float(flat @ flat)
+    return float(np.einsum("i,i->", flat, flat))  # not by BLAS, whose threads cost more than such a sum
