@@ -123,7 +123,7 @@ def pack_cold() -> tuple[float, dict[str, str]]:
     """Pack on a machine without any memo; returns seconds and digests."""
     shutil.rmtree("data/shards", ignore_errors=True)
     with TemporaryDirectory() as nothing:
-        return stage("shard", RETRAIN_SHARD_MEMO=nothing), digests()
+        return stage("shard", RETRAIN_MEMO=nothing), digests()
 
 
 def loop(size: int) -> float:
