@@ -52,6 +52,7 @@ def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.
             "phash": pd.array(rng.integers(0, 2**63, num_rows).astype(np.uint64), dtype="UInt64"),
             "pixels": image_ids,
             "error": None,
+            "faults": None,
         }
     )
     close = np.flatnonzero(rng.random(num_rows - 1) < 0.05)
@@ -104,7 +105,7 @@ def main() -> None:
     kept = timed("split: groups that were trained on", lambda: split.trained_groups(images, lineage, 4))
     pictures = timed("split: split", lambda: split.split(images, kept, PARAMS))
     counts = timed("split: count", lambda: split.count_classes(pictures, PARAMS))
-    timed("split: check", lambda: split.check(pictures, counts))
+    timed("split: check", lambda: split.check(pictures, counts, PARAMS.minimum))
     gone = lineage.assign(image_id=lineage["image_id"].str[::-1]).iloc[::10]
     timed(f"split: groups, {len(gone)} of the lineage's files gone", lambda: split.trained_groups(images, gone, 4))
     print(f"{arguments.rows} rows, {arguments.classes} classes\n\n| what | seconds |\n| --- | ---: |")

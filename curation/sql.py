@@ -55,6 +55,9 @@ REPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "per_class": (scores.PER_CLASS, ("set", "class_name", "missed_as", "wrong_guesses_of")),
     "benchmarks": (scores.BENCHMARKS, ("benchmark", "requirement")),
     "threshold_report": (scores.THRESHOLD_REPORT, ("set",)),
+    "figures": (scores.FIGURES, ("model", "set")),
+    "calibration": (scores.CALIBRATION_REPORT, ("set",)),
+    "against_base": (scores.AGAINST_BASE, ("set", "class_name")),
 }
 
 

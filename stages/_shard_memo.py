@@ -19,31 +19,25 @@ from typing import Self
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from stages._errors import InputError
+from stages._outputs import whole
 from stages._shards import ShardReader
-from stages.tables._table import Table
 
 log = logging.getLogger(__name__)
 
-# Beside DVC's own temporary files: ignored by git, on the local disk.
-DEFAULT_FOLDER = ".dvc/tmp/retrain/shards"
+# Beside DVC's own temporary files: ignored by git, on the local disk; the memo of files has the folder beside it.
+DEFAULT_FOLDER = ".dvc/tmp/retrain/memo"
 # Going back and forth between a few sizes or branches of the code stays cheap; a table is some megabytes.
 NUM_KEPT = 4
-_MEMO = Table(
-    path="",
-    schema=pa.schema(
-        {
-            "image_id": pa.string(),
-            "shard": pa.string(),  # MD5 of the tar
-            "offset": pa.int64(),
-            "size": pa.int64(),
-            "age": pa.int64(),  # 0: packed by the last run, which DVC may not have committed; 1: by one before
-        }
-    ),
-    key=("image_id", "shard"),
-    order=("age", "shard", "offset"),
-    stage="shard",
+_SCHEMA = pa.schema(
+    {
+        "image_id": pa.string(),
+        "shard": pa.string(),  # MD5 of the tar
+        "offset": pa.int64(),
+        "size": pa.int64(),
+        "age": pa.int64(),  # 0: packed by the last run, which DVC may not have committed; 1: by one before
+    }
 )
 
 
@@ -56,7 +50,7 @@ class ShardMemo:
         recipe: a digest of all that determines the bytes of a shard beside its pictures.
         plan: file names of shards and their members, in order.
         objects: DVC's cache of files by MD5 (`dvc_objects`), or None.
-        folder: of the memos; by default what RETRAIN_SHARD_MEMO names, else `.dvc/tmp/retrain/shards`.
+        folder: of all memos; by default what RETRAIN_MEMO names, else `.dvc/tmp/retrain/memo`.
 
     Attributes:
         missing: image_ids that must be prepared, in the order of the plan.
@@ -65,8 +59,8 @@ class ShardMemo:
     def __init__(
         self, recipe: str, plan: Sequence[tuple[str, list[str]]], objects: Path | None, folder: Path | None = None
     ) -> None:
-        self._folder = folder or Path(os.environ.get("RETRAIN_SHARD_MEMO", DEFAULT_FOLDER))
-        self._path = self._folder / f"{recipe}.parquet"
+        self._folder = (folder or Path(os.environ.get("RETRAIN_MEMO", DEFAULT_FOLDER))) / "shards"
+        self._recipe = recipe
         self._objects = objects
         self._whole: dict[str, bool] = {}
         self._rows = self._remembered()
@@ -120,21 +114,39 @@ class ShardMemo:
         before = self._rows[~self._rows["shard"].isin(now["shard"])]
         before = before[before["age"] == before["age"].min()].assign(age=1)
         try:
-            _MEMO.write(pd.concat([now, before]), str(self._path))
-            for old in sorted(self._folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime)[:-NUM_KEPT]:
-                old.unlink()
+            self._write(pd.concat([now, before]))
         except OSError as error:
-            log.warning("The next run will prepare every picture again: the memo %s: %s", self._path, error.strerror)
+            log.warning("The next run will prepare every picture again: the memo in %s: %s", self._folder, error)
 
     def _remembered(self) -> pd.DataFrame:
         """Read the rows of shards that are in the cache, damaged or not."""
-        rows = pd.DataFrame({name: [] for name in _MEMO.schema.names})
-        if self._objects is not None and self._path.is_file():
-            try:
-                rows = _MEMO.read(str(self._path))
-            except (InputError, pa.ArrowInvalid) as error:
-                log.warning("The memo %s is damaged (%s): the pictures are prepared again.", self._path, error)
-        return rows[rows["shard"].isin([md5 for md5 in rows["shard"].unique() if self._object(md5).is_file()])]
+        rows = _SCHEMA.empty_table()
+        if self._objects is not None:
+            for path in self._folder.glob(f"{self._recipe}-*.parquet"):
+                data = path.read_bytes()
+                if path.name == self._name(data):
+                    rows = pq.read_table(pa.BufferReader(data))
+                else:
+                    log.warning("The memo %s is damaged: the pictures are prepared again.", path)
+        frame: pd.DataFrame = rows.to_pandas()
+        return frame[frame["shard"].isin([md5 for md5 in frame["shard"].unique() if self._object(md5).is_file()])]
+
+    def _write(self, rows: pd.DataFrame) -> None:
+        """Write the memo, its digest in its name; remove the one before, and those of recipes long past."""
+        rows = rows.sort_values(["age", "shard", "offset"])
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False), sink, compression="zstd")
+        data = sink.getvalue().to_pybytes()
+        path = self._folder / self._name(data)
+        with whole(path) as partial:
+            partial.write_bytes(data)
+        memos = sorted(self._folder.glob("*.parquet"), key=lambda memo: memo.stat().st_mtime_ns, reverse=True)
+        for memo in memos:
+            if memo != path and (memo.name.startswith(self._recipe) or memo in memos[NUM_KEPT:]):
+                memo.unlink()
+
+    def _name(self, data: bytes) -> str:
+        return f"{self._recipe}-{hashlib.sha256(data).hexdigest()}.parquet"
 
     def _find_shards(self, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
         """Map the shards of the plan of which there is the same already to its MD5."""

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from conftest import ROOT
 
 from curation.sql import REPORTS, TABLES, VIEWS
+from stages.tables._table import Table
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
@@ -62,6 +64,16 @@ def tables(workspace):
         "b,relabel,007,2026-11-03T00:00:00.000Z,\n"
     )
     Path("data/decisions/bob.csv").write_text("image_id,decision,value,on,why\n")
+
+
+def test_every_table_and_report_is_a_view():
+    modules = [import_module(f"stages.tables.{path.stem}") for path in (ROOT / "stages/tables").glob("[a-z]*.py")]
+    values = [value for module in modules for value in vars(module).values()]
+    tables = {table.path for table in values if isinstance(table, Table)}
+    reports = {path for path in values if isinstance(path, str) and re.fullmatch(r"data/\S+\.csv", path)}
+    assert tables == {table.path for table in TABLES.values()}
+    # What a plot draws stands in a report too.
+    assert {path for path in reports if "/plot_" not in path} <= {path for path, _ in REPORTS.values()}
 
 
 def test_the_questions_of_the_readme_are_answered(tables):
