@@ -29,6 +29,7 @@ _ONE = 256  # a cell's width in the fixed-point numbers of a placement
 _MOST_ITERATIONS = 8
 # Pictures that do not resemble each other at all as they lie are not laid over each other.
 _LEAST_AT_FIRST = 0.35
+_BLOCK = 1024  # thumbnails that are made ready at a time, so that memory stays bounded
 
 
 class Planes(NamedTuple):
@@ -53,20 +54,25 @@ def prepare(thumbnails: NDArray[np.uint8]) -> Planes:
     Args:
         thumbnails: shape (n, NUM_BYTES), uint8.
     """
+    blocks = [_prepare(thumbnails[start : start + _BLOCK]) for start in range(0, max(1, len(thumbnails)), _BLOCK)]
+    return Planes(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def _prepare(thumbnails: NDArray[np.uint8]) -> Planes:
     count = len(thumbnails)
     cells = SIDE * SIDE
-    greys = thumbnails[:, :cells].astype(np.int32)
-    centred = greys * cells - greys.sum(1, keepdims=True, dtype=np.int32)
-    squares = (centred.astype(np.int64) ** 2).sum(1, keepdims=True)
-    scale = _DEVIATION / np.sqrt(np.maximum(squares // cells, 1))
+    greys = thumbnails[:, :cells].astype(np.int64)
+    centred = greys * cells - greys.sum(1, keepdims=True)
+    variance = (centred * centred).sum(1, keepdims=True) // cells
     limit = _DEVIATION * _MOST_DEVIATIONS
+    brightness = np.clip(np.rint(centred * (_DEVIATION / np.sqrt(np.maximum(variance, 1)))), -limit, limit)
     square = greys.reshape(count, SIDE, SIDE)
     across, down = np.zeros_like(square), np.zeros_like(square)
     across[:, :, 1:-1] = square[:, :, 2:] - square[:, :, :-2]
     down[:, 1:-1] = square[:, 2:] - square[:, :-2]
-    compression = _EDGE_SCALE / (np.sqrt(across**2 + down**2) + _EDGE_COMPRESSION)
+    compression = _EDGE_SCALE / (np.sqrt(across * across + down * down) + _EDGE_COMPRESSION)
     return Planes(
-        np.clip(np.rint(centred * scale), -limit, limit).astype(np.int16),
+        brightness.astype(np.int16),
         np.rint(across * compression).astype(np.int8).reshape(count, cells),
         np.rint(down * compression).astype(np.int8).reshape(count, cells),
         thumbnails[:, cells:NUM_BYTES].reshape(count, 2, CHROMA_SIDE * CHROMA_SIDE),
