@@ -98,12 +98,12 @@ class _Replicas(Devices):
 
         averages = [variable for variable in network.non_trainable_variables if "float" in variable.dtype]
 
-        def assign() -> None:
-            replica = tf.distribute.get_replica_context()
-            for variable in averages:
-                variable.assign(replica.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value))
+        @tf.function  # type: ignore[untyped-decorator]
+        def held() -> Any:
+            return self._strategy.run(lambda: [tf.identity(variable.value) for variable in averages])
 
-        tf.function(lambda: self._strategy.run(assign))()
+        for variable, each in zip(averages, held(), strict=True):
+            variable.assign(self._strategy.reduce("MEAN", each, axis=None))
 
     def agree(self, number: int) -> bool:
         import tensorflow as tf

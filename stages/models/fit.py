@@ -106,7 +106,7 @@ def fit(
         TrainingError: the loss is not a number, or workers found different checkpoints.
     """
     with devices.scope():
-        trainer = _Trainer(network, recipe, len(training.image_ids), checkpoints, devices)
+        trainer = Trainer(network, recipe, len(training.image_ids), checkpoints, devices)
     trainer.resume()
     yield from trainer.history
     while len(trainer.history) < recipe.epochs:
@@ -114,8 +114,15 @@ def fit(
     network.set_weights(trainer.best)
 
 
-class _Trainer:
+class Trainer:
     """What changes from step to step, all of which a checkpoint holds.
+
+    Args:
+        network: from `networks.build`; its weights are changed.
+        recipe: how to fit.
+        num_pictures: to train with.
+        checkpoints: of the run.
+        devices: that train together; this is made in their scope.
 
     Attributes:
         best: weights of the epoch with the lowest validation loss so far.
