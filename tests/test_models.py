@@ -51,6 +51,10 @@ def test_inception_v4_is_the_papers_layer_for_layer():
     }
     assert {layer.name: layer.output.shape[1:] for layer in body.layers if layer.name in shapes} == shapes
     assert [layer.name for layer in body.layers if layer.name in shapes] == list(shapes)
+    # Figure 3's first three, which have no name.
+    convolutions = [layer for layer in body.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.output.shape[1:] for layer in convolutions[:3]] == [(149, 149, 32), (147, 147, 32), (147, 147, 64)]
+    assert len(convolutions) == 149
     assert sum(math.prod(weight.shape) for weight in network.trainable_weights) == 42_679_816
     assert network.output["scores"].shape == (None, 1000)
 
@@ -131,9 +135,7 @@ def test_what_turning_and_shrinking_uncover_is_black_as_the_letterbox():
     turned, zoomed = varied(white, rotation=20.0), varied(white, zoom=0.3)
     # Turned by enough, a corner lies a whole pixel outside of what was there.
     assert np.mean(turned[:, 0, 0] == 0) > 0.5
-    edges = zoomed[:, [0, -1]].reshape(16, -1)
-    assert set(edges.min(axis=1)) == {0, 255}
-    assert np.all(edges.min(axis=1) == edges.max(axis=1))
+    assert {0, 255} <= set(zoomed[:, 0, 0, 0].round(3))
     # Black, white and the pixel between them: no smear of the border, no reflection.
     assert all(np.mean((found > 0) & (found < 254)) < 0.1 for found in (turned, zoomed))
 
