@@ -48,18 +48,19 @@ class Checkpoints:
             arrays: plain arrays by name.
             state: what JSON can hold.
         """
-        partial = self._folder / f"{number:06d}.partial"
+        path = self._folder / f"{number:09d}"
+        partial = path.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        with (partial / _ARRAYS).open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            os.fsync(file.fileno())
-        with (partial / _STATE).open("w", encoding="utf-8") as file:
-            json.dump({"sha256": _digest(partial / _ARRAYS, state), "state": state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.rmtree(self._folder / f"{number:06d}", ignore_errors=True)
-        partial.rename(self._folder / f"{number:06d}")
+        try:
+            _write(partial, arrays, state)
+        except OSError:
+            # A full disk is not left fuller than it was.
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+        _sync_folder(self._folder)
         for old in self._newest_first()[NUM_KEPT:]:
             shutil.rmtree(old)
         self._drop_abandoned_runs()
@@ -78,7 +79,9 @@ class Checkpoints:
                 with np.load(path / _ARRAYS, allow_pickle=False) as arrays:
                     return dict(arrays), state["state"]
             except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-                log.warning("The checkpoint %s is damaged (%s); the one before it is taken.", path, error)
+                log.warning(
+                    "The checkpoint %s is damaged (%s): the one before it is taken, if there is one.", path, error
+                )
         return None
 
     def remove(self) -> None:
@@ -92,6 +95,25 @@ class Checkpoints:
         runs = sorted(self._runs.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
         for run in runs[NUM_RUNS_KEPT:]:
             shutil.rmtree(run, ignore_errors=True)
+
+
+def _write(folder: Path, arrays: Mapping[str, NDArray[Any]], state: object) -> None:
+    with (folder / _ARRAYS).open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        os.fsync(file.fileno())
+    with (folder / _STATE).open("w", encoding="utf-8") as file:
+        json.dump({"sha256": _digest(folder / _ARRAYS, state), "state": state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last through a power cut, before what it replaces is dropped."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _digest(arrays: Path, state: object) -> str:

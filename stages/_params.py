@@ -91,13 +91,19 @@ class Train(_Section):
     network: Annotated[str, Field(min_length=1)]
     weights: str | None
     head: Literal["carry", "new"]
+    shrink: Fraction
+    perturb: Fraction
     epochs: Annotated[int, Field(ge=1)]
     epochs_from_scratch: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
     learning_rate_from_scratch: Annotated[float, Field(gt=0)]
+    warm_up: Fraction
+    warm_up_from_scratch: Fraction
     batch_size: Annotated[int, Field(ge=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    precision: Literal["float32", "bfloat16", "float16"]
+    devices: Annotated[int, Field(ge=1)]
     augmentation: Augmentation
 
 

@@ -6,6 +6,7 @@ and ends with the same bytes. The sample takes about a minute on two cores and r
 
 Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model)
 Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, phash,
+    carried.csv: class_name, how, base_classes, what each row of the output layer began with;
     history.csv: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate); progress in dvclive/, which git ignores
 Params: picture, train
 """
@@ -13,7 +14,7 @@ Params: picture, train
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -29,6 +30,8 @@ from stages._outputs import whole
 from stages._shards import ShardReader
 from stages.models import determinism, files, networks, warm_start
 from stages.models.batches import require
+from stages.models.devices import together
+from stages.models.exhaustion import exhaustion_explained
 from stages.models.fit import LabelledPictures, Recipe, fit
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
@@ -39,6 +42,7 @@ from stages.tables.splits import SPLITS
 log = logging.getLogger(__name__)
 
 HISTORY = "history.csv"
+CARRIED = ["class_name", "how", "base_classes"]
 
 
 def labelled(
@@ -109,6 +113,7 @@ def recipe(params: _params.Train, warm: bool) -> Recipe:
     return Recipe(
         epochs=params.epochs if warm else params.epochs_from_scratch,
         learning_rate=params.learning_rate if warm else params.learning_rate_from_scratch,
+        warm_up=params.warm_up if warm else params.warm_up_from_scratch,
         batch_size=params.batch_size,
         label_smoothing=params.label_smoothing,
         seed=params.seed,
@@ -116,16 +121,30 @@ def recipe(params: _params.Train, warm: bool) -> Recipe:
     )
 
 
-def start(params: _params.Train, size: int, class_names: Sequence[str], base: files.TrainedModel | None) -> keras.Model:
-    """Build the network with the weights that training starts from: the base's, a file's, or drawn at random."""
+def start(
+    params: _params.Train, size: int, held: Mapping[str, Sequence[str]], base: files.TrainedModel | None
+) -> tuple[keras.Model, list[warm_start.CarriedRow]]:
+    """Build the network with the weights that training starts from: the base's, a file's, or drawn at random.
+
+    Args:
+        params: of the section `train`.
+        size: side of the pictures in pixels.
+        held: the sub-classes of each class, in the order of the scores.
+        base: None without a base.
+
+    Returns:
+        The network, and what each row of its output layer begins with.
+    """
     determinism.enable(params.seed)
-    network = networks.build(params.network, size, len(class_names))
+    network = networks.build(params.network, size, len(held))
+    known = {} if base is None else base.description.sub_classes
+    rows = warm_start.carried_rows(held, known, params.head)
     if base is not None:
-        carried = warm_start.carry_over(network, base.network, class_names, base.class_names, params.head)
-        log.info("warm start from the base: %d of %d classes carried over", carried, len(class_names))
+        warm_start.carry_over(network, base, rows, params.shrink, params.perturb)
+        log.info("warm start from the base: %s", warm_start.describe(rows))
     elif params.weights is not None:
         warm_start.load_weights(network, Path(params.weights))
-    return network
+    return network, rows
 
 
 def run_digest(
@@ -153,6 +172,9 @@ def run_digest(
 def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
     """Log each epoch as it ends, for `dvclive/` and for the terminal.
 
+    Args:
+        rows: of the history, from `fit`.
+
     Returns:
         Columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, a row an epoch.
     """
@@ -167,26 +189,57 @@ def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
     return pd.DataFrame(history)
 
 
+def write(
+    network: keras.Model,
+    held: Mapping[str, Sequence[str]],
+    trained: pd.DataFrame,
+    history: pd.DataFrame,
+    rows: Sequence[warm_start.CarriedRow],
+) -> None:
+    """Write the model's folder, whole or not at all.
+
+    Args:
+        network: trained.
+        held: the sub-classes of each class, in the order of the scores.
+        trained: from `lineage`.
+        history: from `reported`.
+        rows: what each row of the output layer began with.
+    """
+    carried = pd.DataFrame([(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows], columns=CARRIED)
+    with whole(files.MODEL) as partial:
+        partial.mkdir()
+        files.save(partial, network, list(held), held)
+        LINEAGE.write(trained, str(partial / Path(LINEAGE.path).name))
+        carried.to_csv(partial / "carried.csv", index=False, lineterminator="\n")
+        history.to_csv(partial / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
+
+
 def main() -> None:
     """Run the stage."""
     size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
-    splits, images, index = SPLITS.read(), IMAGES.read(), INDEX.read()
-    base = warm_start.load_base(params.network, size)
-    ancestors = None if base is None else LINEAGE.read(BASE_LINEAGE)
-    class_names = sorted(set(splits.loc[splits["split"] == "train", "class_name"]))
+    with (
+        exhaustion_explained(params.batch_size, params.precision),
+        together(params.devices, params.batch_size, params.precision, params.seed) as devices,
+    ):
+        splits, images, index = SPLITS.read(), IMAGES.read(), INDEX.read()
+        base = warm_start.load_base(params.network, size)
+        ancestors = None if base is None else LINEAGE.read(BASE_LINEAGE)
+        class_names = sorted(set(splits.loc[splits["split"] == "train", "class_name"]))
+        held = sub_classes(images, class_names)
 
-    with ShardReader(SHARDS, index) as reader:
-        training, validation = (labelled(splits, name, class_names, reader, size) for name in ("train", "validation"))
-        network = start(params, size, class_names, base)
-        checkpoints = Checkpoints(run_digest(params, network, index, training, validation))
-        history = reported(fit(network, training, validation, recipe(params, base is not None), checkpoints))
+        with ShardReader(SHARDS, index) as reader:
+            training, validation = (
+                labelled(splits, name, class_names, reader, size) for name in ("train", "validation")
+            )
+            with devices.scope():
+                network, rows = start(params, size, held, base)
+            checkpoints = Checkpoints(run_digest(params, network, index, training, validation))
+            epochs = fit(network, training, validation, recipe(params, base is not None), checkpoints, devices)
+            history = reported(epochs) if devices.is_chief else pd.DataFrame(epochs)
 
-    with whole(files.MODEL) as partial:
-        partial.mkdir()
-        files.save(partial, network, class_names, sub_classes(images, class_names))
-        LINEAGE.write(lineage(images, training.image_ids, ancestors), str(partial / Path(LINEAGE.path).name))
-        history.to_csv(partial / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
-    checkpoints.remove()
+        if devices.is_chief:
+            write(network, held, lineage(images, training.image_ids, ancestors), history, rows)
+            checkpoints.remove()
     best = history.sort_values("val_loss", kind="stable").iloc[0]
     log.info("%s: epoch %d of %d, validation loss %.4f", files.MODEL, best["epoch"], len(history), best["val_loss"])
 

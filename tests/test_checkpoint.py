@@ -34,7 +34,7 @@ def test_the_newest_is_read_and_two_are_kept(checkpoints, tmp_path):
     for number in (1, 2, 9, 10):
         save(checkpoints, number)
     assert checkpoints.latest()[1][0]["epoch"] == 10
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["000009", "000010"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["000000009", "000000010"]
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json"])
@@ -44,7 +44,7 @@ def test_a_damaged_newest_one_gives_way_to_the_one_before_and_the_log_says_so(
 ):
     save(checkpoints, 1)
     save(checkpoints, 2)
-    path = tmp_path / "run/000002" / name
+    path = tmp_path / "run/000000002" / name
     data = path.read_bytes()
     middle = len(data) // 2
     contents = {
@@ -55,12 +55,12 @@ def test_a_damaged_newest_one_gives_way_to_the_one_before_and_the_log_says_so(
     path.unlink() if damage == "gone" else path.write_bytes(contents[damage])
     with caplog.at_level(logging.WARNING):
         assert checkpoints.latest()[1][0]["epoch"] == 1
-    assert "000002 is damaged" in caplog.text
+    assert "000000002 is damaged" in caplog.text
 
 
 def test_one_that_was_being_written_does_not_count(checkpoints, tmp_path):
     save(checkpoints, 1)
-    (tmp_path / "run/000002.partial").mkdir()
+    (tmp_path / "run/000000002.partial").mkdir()
     assert checkpoints.latest()[1][0]["epoch"] == 1
     save(checkpoints, 2)
     assert checkpoints.latest()[1][0]["epoch"] == 2
@@ -98,7 +98,7 @@ def test_they_stand_where_the_environment_says_else_among_dvcs_temporary_files(t
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RETRAIN_CHECKPOINTS", raising=False)
     save(Checkpoints("run"), 1)
-    assert (tmp_path / DEFAULT_FOLDER / "run/000001/arrays.npz").is_file()
+    assert (tmp_path / DEFAULT_FOLDER / "run/000000001/arrays.npz").is_file()
     monkeypatch.setenv("RETRAIN_CHECKPOINTS", str(tmp_path / "elsewhere"))
     save(Checkpoints("run"), 1)
-    assert (tmp_path / "elsewhere/run/000001").is_dir()
+    assert (tmp_path / "elsewhere/run/000000001").is_dir()

@@ -12,6 +12,7 @@ from stages._errors import BaseError, InputError, ParameterError
 from stages.models import determinism, files, inception_v4, networks, warm_start
 from stages.models.augmentation import augmentation
 from stages.models.batches import batches, require
+from stages.models.devices import together
 from stages.models.fit import epoch_order
 from stages.models.predict import predict
 
@@ -50,6 +51,10 @@ def test_inception_v4_is_the_papers_layer_for_layer():
     }
     assert {layer.name: layer.output.shape[1:] for layer in body.layers if layer.name in shapes} == shapes
     assert [layer.name for layer in body.layers if layer.name in shapes] == list(shapes)
+    # Figure 3's first three, which have no name.
+    convolutions = [layer for layer in body.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.output.shape[1:] for layer in convolutions[:3]] == [(149, 149, 32), (147, 147, 32), (147, 147, 64)]
+    assert len(convolutions) == 149
     assert sum(math.prod(weight.shape) for weight in network.trainable_weights) == 42_679_816
     assert network.output["scores"].shape == (None, 1000)
 
@@ -96,13 +101,51 @@ def test_a_seed_gives_the_same_first_weights_and_another_others():
     assert not all(np.array_equal(a, b) for a, b in zip(drawn(1), drawn(2), strict=True))
 
 
-def test_augmentation_varies_in_training_only_and_keeps_the_border_black():
-    pictures = np.zeros((4, 24, 24, 3), np.float32)
-    pictures[:, 8:16, 6:14] = 200
-    for layer in augmentation(mirror=True, rotation=10, zoom=0.1, seed=3):
-        assert not np.array_equal(keras.ops.convert_to_numpy(layer(pictures, training=True)), pictures)
-        assert np.array_equal(keras.ops.convert_to_numpy(layer(pictures, training=False)), pictures)
-        assert np.all(keras.ops.convert_to_numpy(layer(pictures, training=True))[:, [0, -1]] == 0)
+def varied(pictures, training=True, **chosen):
+    plain = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "seed": 3}
+    for layer in augmentation(**plain | chosen):
+        pictures = layer(pictures, training=training)
+    return keras.ops.convert_to_numpy(pictures)
+
+
+KINDS = [{"mirror": True}, {"rotation": 10.0}, {"zoom": 0.2}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_augmentation_varies_in_training_only_each_picture_by_itself_and_by_its_seed(kind):
+    pictures = np.repeat(np.random.default_rng(0).uniform(0, 255, (1, 24, 24, 3)).astype(np.float32), 8, axis=0)
+    assert np.array_equal(varied(pictures, training=False, **kind), pictures)
+    once = varied(pictures, **kind)
+    assert len({each.tobytes() for each in once}) > 1
+    assert np.array_equal(once, varied(pictures, **kind))
+    assert not np.array_equal(once, varied(pictures, **kind, seed=4))
+
+
+def test_a_mirrored_picture_is_turned_left_to_right_and_half_of_them_are():
+    pictures = np.random.default_rng(0).uniform(0, 255, (200, 6, 6, 3)).astype(np.float32)
+    found = varied(pictures, mirror=True)
+    turned = [np.array_equal(one, other[:, ::-1]) for one, other in zip(found, pictures, strict=True)]
+    same = [np.array_equal(one, other) for one, other in zip(found, pictures, strict=True)]
+    assert all(np.logical_xor(turned, same))
+    assert 80 < sum(turned) < 120
+
+
+def test_what_turning_and_shrinking_uncover_is_black_as_the_letterbox():
+    white = np.full((16, 32, 32, 3), 255, np.float32)
+    turned, zoomed = varied(white, rotation=20.0), varied(white, zoom=0.3)
+    # Turned by enough, a corner lies a whole pixel outside of what was there.
+    assert np.mean(turned[:, 0, 0] == 0) > 0.5
+    assert {0, 255} <= set(zoomed[:, 0, 0, 0].round(3))
+    # Black, white and the pixel between them: no smear of the border, no reflection.
+    assert all(np.mean((found > 0) & (found < 254)) < 0.1 for found in (turned, zoomed))
+
+
+def test_augmentation_is_as_exact_when_the_network_calculates_in_half_precision():
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
+    both = {"mirror": True, "rotation": 10.0, "zoom": 0.1}
+    exact = varied(pictures, **both)
+    with together(1, 4, "bfloat16", 3):
+        assert np.array_equal(varied(pictures, **both), exact)
 
 
 def test_augmentation_of_nothing_is_no_layer():
@@ -241,28 +284,92 @@ def kernels(network):
     return kernel, bias
 
 
-def test_a_warm_start_carries_the_rows_of_classes_that_remain_by_name(small):
-    base = networks.build("small", 16, 3)
-    base.get_layer("scores").set_weights([kernels(base)[0], np.array([1, 2, 3], np.float32)])
-    network = networks.build("small", 16, 3)
+def base_of(network, sub_classes):
+    """A model that is not on the disk; the rows of its output layer have the biases 1, 2, 3."""
+    network.get_layer("scores").set_weights([kernels(network)[0], np.arange(1, 4, dtype=np.float32)])
+    description = files.Description(
+        format=1, network="small", size=16, weights_sha256="0" * 64, sub_classes=sub_classes
+    )
+    return files.TrainedModel(network, description, list(sub_classes))
+
+
+BASE = {"dress": ["dress", "dress_kids"], "hat": ["hat"], "top": ["top"]}
+WAYS = {
+    # class, its sub-classes now: how its row begins, from which of the base's
+    "unchanged": ({"dress": ["dress", "dress_kids"]}, {"dress": ("kept", ("dress",))}),
+    "a sub-class more": ({"hat": ["cap", "hat"]}, {"hat": ("kept", ("hat",))}),
+    "a folder renamed": ({"hat": ["hats"]}, {"hat": ("kept", ("hat",))}),
+    "renamed": ({"headgear": ["hat"]}, {"headgear": ("renamed", ("hat",))}),
+    "merged": ({"clothes": ["dress", "top"]}, {"clothes": ("merged", ("dress", "top"))}),
+    "merged under a name": ({"top": ["hat", "top"]}, {"top": ("merged", ("hat", "top"))}),
+    "split": (
+        {"dress": ["dress"], "kids": ["dress_kids"]},
+        {"dress": ("split", ("dress",)), "kids": ("split", ("dress",))},
+    ),
+    "new": ({"shoes": ["shoes"]}, {"shoes": ("new", ())}),
+    "names changed places": (
+        {"hat": ["top"], "top": ["hat"]},
+        {"hat": ("renamed", ("top",)), "top": ("renamed", ("hat",))},
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_row_begins_with_the_base_s_classes_that_held_its_sub_classes(way):
+    held, expected = WAYS[way]
+    rows = warm_start.carried_rows(held, BASE, "carry")
+    assert {row.class_name: (row.how, row.base_classes) for row in rows} == expected
+    assert [row.class_name for row in rows] == list(held)
+    assert {row.how for row in warm_start.carried_rows(held, BASE, "new")} == {"new"}
+
+
+def test_what_was_carried_over_is_said_in_one_sentence_a_way():
+    held = {"dress": ["dress"], "headgear": ["hat"], "kids": ["dress_kids"], "shoes": ["shoes"], "top": ["top"]}
+    assert warm_start.describe(warm_start.carried_rows(held, BASE, "carry")) == (
+        "1 of 5 classes kept; headgear renamed from hat; dress split from dress; kids split from dress; new: shoes"
+    )
+    merged = warm_start.carried_rows({"all": ["hat", "top"]}, BASE, "carry")
+    assert warm_start.describe(merged) == "0 of 1 classes kept; all merged from hat + top"
+
+
+def test_a_warm_start_carries_every_weight_and_the_rows_that_are_said():
+    base = base_of(networks.build("small", 16, 3), BASE)
+    held = {"clothes": ["hat", "top"], "dress": ["dress"], "kids": ["dress_kids"], "shoes": ["shoes"]}
+    network = networks.build("small", 16, 4)
     drawn = kernels(network)[0].copy()
-    carried = warm_start.carry_over(network, base, ["b", "c", "new"], ["a", "b", "c"], "carry")
+    warm_start.carry_over(network, base, warm_start.carried_rows(held, BASE, "carry"))
     kernel, bias = kernels(network)
-    assert carried == 2
-    assert np.array_equal(kernel[:, :2], kernels(base)[0][:, 1:])
-    assert np.array_equal(kernel[:, 2], drawn[:, 2])
-    assert bias.tolist() == [2, 3, 0]
-    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base))
+    old = kernels(base.network)[0]
+    assert np.array_equal(kernel, np.stack([old[:, 1:].mean(axis=1), old[:, 0], old[:, 0], drawn[:, 3]], axis=1))
+    assert bias.tolist() == [2.5, 1, 1, 0]
+    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base.network))
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_a_warm_start_with_a_new_head_keeps_everything_else():
-    base, network = networks.build("small", 16, 2), networks.build("small", 16, 2)
+    base, network = base_of(networks.build("small", 16, 3), BASE), networks.build("small", 16, 3)
     drawn = kernels(network)[0].copy()
-    assert warm_start.carry_over(network, base, ["a", "b"], ["a", "b"], "new") == 0
+    held = {name: list(of) for name, of in BASE.items()}
+    warm_start.carry_over(network, base, warm_start.carried_rows(held, BASE, "new"))
     assert np.array_equal(kernels(network)[0], drawn)
-    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base))
+    assert kernels(network)[1].tolist() == [0, 0, 0]
+    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base.network))
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_shrink_and_perturb_mixes_trainable_weights_with_drawn_ones_and_leaves_running_averages():
+    base, network = base_of(networks.build("small", 16, 3), BASE), networks.build("small", 16, 3)
+    for variable in base.network.non_trainable_variables:
+        if "moving" in variable.name:
+            variable.assign(keras.ops.ones_like(variable) * 5)
+    drawn = [weight.numpy() for weight in network.trainable_variables]
+    warm_start.carry_over(network, base, warm_start.carried_rows(BASE, BASE, "carry"), shrink=0.5, perturb=0.25)
+    old = [weight.numpy() for weight in base.network.trainable_variables]
+    for now, before, new in zip(network.trainable_variables, old, drawn, strict=True):
+        assert np.allclose(now.numpy(), 0.5 * before + 0.25 * new, atol=1e-7)
+    moving = [variable.numpy() for variable in network.non_trainable_variables if "moving" in variable.name]
+    assert len(moving) == 14
+    assert all(np.all(values == 5) for values in moving)
 
 
 def test_a_base_of_another_network_or_size_is_refused(folder):

@@ -1,33 +1,35 @@
+import errno
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 from worlds import digests, write_base, write_model, write_world
 
-from stages import train
+from stages import _params, train
 from stages._checkpoint import Checkpoints
 from stages._errors import BaseError, InputError, TrainingError
-from stages.models import files
+from stages._shards import ShardReader
+from stages.models import files, warm_start
+from stages.models.devices import Devices
+from stages.models.exhaustion import exhaustion_explained
+from stages.models.fit import Trainer
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
+from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
 
-FILES = ["classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
+FILES = ["carried.csv", "classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
-
-
-def process() -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen([sys.executable, "-m", "stages.train"], env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def make_base() -> None:
@@ -58,29 +60,146 @@ def test_one_epoch_of_eight_pictures(workspace):
     assert logged["val_loss"].tolist() == pytest.approx(history()["val_loss"], abs=1e-4)
 
 
-def test_a_killed_run_that_is_run_again_ends_with_the_bytes_of_one_that_was_not(workspace, caplog):
-    write_world(epochs_from_scratch=25, augmentation={"mirror": True, "rotation": 10.0, "zoom": 0.1})
-    killed = process()
-    while not (found := list(Path(".dvc/tmp/retrain/checkpoints").glob("*/00000[1-9]"))) and killed.poll() is None:
-        time.sleep(0.002)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert found
-    assert not Path("data/model").exists()
+# Kills its own process, as the machine would, at the N-th time that a function is reached.
+KILL = """
+import os, signal, sys
+import h5py, keras, numpy
+from stages import _checkpoint, train
+from stages._command import run
+from stages.models import files, fit
 
-    resumed = process()
-    _, log = resumed.communicate()
-    assert resumed.returncode == 0, log
-    assert "goes on after epoch" in log
-    after_the_kill = digests("data/model")
-    assert len(history()) == 25
-    assert not list(Path(".dvc/tmp/retrain/checkpoints").iterdir())
-    assert len(pd.read_csv("dvclive/plots/metrics/loss.tsv", sep="\t")) == 25
+fit.CHECKPOINT_SECONDS = -1  # a checkpoint after each step
+moment, times = sys.argv[1], int(sys.argv[2])
+place = {
+    "in an epoch": (keras.Model, "train_on_batch"),
+    "writing a checkpoint": (numpy, "savez"),
+    "before an old checkpoint is dropped": (_checkpoint, "_sync_folder"),
+    "writing the model": (files, "write_json"),
+}[moment]
+original = getattr(*place)
 
+def count(*arguments, **named):
+    global times
+    times -= 1
+    if not times:
+        if moment == "writing a checkpoint":
+            arguments[0].write(b"PK half of it")
+            arguments[0].flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **named)
+
+setattr(*place, count)
+run(train.main)
+"""
+# Each killed run, and where it had gone on from.
+MOMENTS = [
+    ("in an epoch", 6, None),
+    ("writing a checkpoint", 4, "after epoch 1, step 2"),
+    ("before an old checkpoint is dropped", 1, "after epoch 2, step 1"),
+    ("writing the model", 1, "after epoch 2, step 2"),
+]
+
+
+def kill(moment: str, times: int) -> str:
+    """Run the stage until it kills itself; return what it logged."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", KILL, moment, str(times)]
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stderr
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(workspace, caplog):
+    # 24 pictures in batches of 8: three steps an epoch.
+    write_world(train=12, epochs_from_scratch=3, augmentation={"mirror": True, "rotation": 10.0, "zoom": 0.1})
+    for moment, times, goes_on in MOMENTS:
+        log = kill(moment, times)
+        assert (f"goes on {goes_on}" if goes_on else "") in log
+        assert goes_on or "goes on" not in log
+        assert not Path("data/model").exists()
     with caplog.at_level(logging.INFO):
         train.main()
+    assert "goes on after epoch 3, step 0" in caplog.text
+    after_the_kills = digests("data/model")
+    assert len(history()) == 3
+    assert not list(Path(".dvc/tmp/retrain/checkpoints").iterdir())
+    assert len(pd.read_csv("dvclive/plots/metrics/loss.tsv", sep="\t")) == 3
+
+    caplog.clear()
+    train.main()
     assert "goes on after epoch" not in caplog.text
-    assert digests("data/model") == after_the_kill
+    assert digests("data/model") == after_the_kills
+
+
+@pytest.fixture
+def tiny_disk():
+    """Make a folder a file system of its own with a megabyte; as a user who may not, tests end here."""
+    mounted = []
+
+    def mount(folder: str) -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"only root can mount a full disk: {done.stderr.strip()}")
+        mounted.append(Path(folder).resolve())
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("folder", ["data", ".dvc/tmp/retrain/checkpoints"])
+def test_a_full_disk_stops_with_what_to_change_and_without_a_model(workspace, tiny_disk, folder):
+    Path("data/base").rmdir()
+    tiny_disk(folder)
+    write_world(epochs_from_scratch=1)
+    with pytest.raises(TrainingError, match=r"The disk is full \(.*No space left.*No model was written.*RETRAIN_CHECK"):
+        train.main()
+    assert not Path("data/model").exists()
+    assert not Path("data/model.partial").exists()
+    assert not list(Path(".dvc/tmp/retrain/checkpoints").glob("*/*.partial"))
+
+
+def test_no_space_left_is_explained_whoever_says_it():
+    with (
+        pytest.raises(TrainingError, match=r"The disk is full \(\[Errno 122\] quota\)"),
+        exhaustion_explained(32, "float32"),
+    ):
+        raise OSError(errno.EDQUOT, "quota")
+    with pytest.raises(FileNotFoundError), exhaustion_explained(32, "float32"):
+        raise FileNotFoundError(errno.ENOENT, "absent")
+    with pytest.raises(RuntimeError, match="a bug"), exhaustion_explained(32, "float32"):
+        raise RuntimeError("a bug")
+
+
+class JaxRuntimeError(RuntimeError):
+    """As JAX names it."""
+
+
+def raised(error: Exception) -> None:
+    raise error
+
+
+MEMORY = {
+    "numpy": lambda: np.empty(1 << 60, np.uint8),
+    "tensorflow": lambda: (_ for _ in ()).throw(
+        tf.errors.ResourceExhaustedError(None, None, "OOM: tensor [9,9]\nat x")
+    ),
+    "jax": lambda: (_ for _ in ()).throw(JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying")),
+}
+
+
+@pytest.mark.parametrize("whose", MEMORY)
+def test_a_full_memory_stops_with_what_to_change_and_leaves_the_model_that_stands(workspace, monkeypatch, whose):
+    monkeypatch.setattr(keras.Model, "train_on_batch", lambda *_, **__: MEMORY[whose]())
+    write_world(epochs_from_scratch=1)
+    Path("data/model").mkdir()
+    Path("data/model/classes.json").write_text("earlier")
+    with pytest.raises(TrainingError, match=r"Memory is full \(.*Lower train.batch_size .*it is 8\), set train"):
+        train.main()
+    assert [path.name for path in Path("data/model").iterdir()] == ["classes.json"]
 
 
 def test_the_same_inputs_give_the_same_bytes_however_shards_hold_the_pictures(workspace):
@@ -109,6 +228,33 @@ def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on
     assert np.allclose(before[:, 1], after[:, 0], atol=1e-4)
 
 
+def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace, caplog):
+    write_world(classes=("amber", "blue", "green"), train=12, epochs_from_scratch=4)
+    train.main()
+    of_base = history()["val_loss"].min()
+    make_base()
+    size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
+    splits, held = SPLITS.read(), {name: [name] for name in ("amber", "blue", "green")}
+    with caplog.at_level(logging.INFO), ShardReader(FOLDER, INDEX.read()) as reader:
+        parts = [train.labelled(splits, name, list(held), reader, size) for name in ("train", "validation")]
+        network, _ = train.start(params, size, held, warm_start.load_base("small", size))
+        trainer = Trainer(network, train.recipe(params, warm=True), 36, Checkpoints("run"), Devices())
+        begins_at, _ = trainer.validate(parts[1])
+    assert begins_at == pytest.approx(of_base, rel=1e-5)
+    assert "warm start from the base: 3 of 3 classes kept" in caplog.text
+
+
+def test_what_was_carried_over_is_written_beside_the_model(workspace):
+    write_world(classes=("amber", "blue"), epochs_from_scratch=1)
+    train.main()
+    assert pd.read_csv("data/model/carried.csv")["how"].tolist() == ["new", "new"]
+    make_base()
+    write_world(classes=("blue", "green"), epochs=1)
+    train.main()
+    rows = pd.read_csv("data/model/carried.csv", keep_default_na=False).to_numpy().tolist()
+    assert rows == [["blue", "kept", "blue"], ["green", "new", ""]]
+
+
 def test_the_best_epoch_by_validation_loss_is_kept(workspace, monkeypatch):
     seen = {}
 
@@ -122,14 +268,15 @@ def test_the_best_epoch_by_validation_loss_is_kept(workspace, monkeypatch):
     best = history().set_index("epoch")["val_loss"].idxmin()
     kept = {values.tobytes() for values in files.load(Path("data/model")).network.get_weights()}
     assert best < 6
-    assert [number for number in seen if kept <= seen[number]] == [best]
+    steps = 2
+    assert [number for number in seen if kept <= seen[number]] == [best * steps]
 
 
 def test_a_loss_that_is_not_a_number_stops_and_leaves_the_model_that_stands(workspace):
     write_world(epochs_from_scratch=3, learning_rate_from_scratch=1e38)
     Path("data/model").mkdir()
     Path("data/model/classes.json").write_text("earlier")
-    with pytest.raises(TrainingError, match=r"In epoch \d the loss is .*Lower the learning rate in params.yaml"):
+    with pytest.raises(TrainingError, match=r"In epoch 1 the (validation )?loss is nan; .*Lower the learning rate"):
         train.main()
     assert [path.name for path in Path("data/model").iterdir()] == ["classes.json"]
 

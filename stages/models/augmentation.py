@@ -3,6 +3,9 @@
 import keras
 from keras import layers
 
+# In half precision the coordinates of a picture's pixels would be rounded to whole ones and worse.
+_PRECISION = "float32"
+
 
 def augmentation(mirror: bool, rotation: float, zoom: float, seed: int) -> list[keras.Layer]:
     """Make the layers that stand in front of a network while it trains; outside of training they change nothing.
@@ -16,13 +19,18 @@ def augmentation(mirror: bool, rotation: float, zoom: float, seed: int) -> list[
     Returns:
         Layers, in the order in which they are applied.
     """
+    black = {"fill_mode": "constant", "fill_value": 0.0, "dtype": _PRECISION}
     chosen: list[keras.Layer] = []
     if mirror:
-        chosen.append(layers.RandomFlip("horizontal", seed=seed))
+        chosen.append(layers.RandomFlip("horizontal", seed=seed, dtype=_PRECISION))
     if rotation:
         share = rotation / 360
-        chosen.append(layers.RandomRotation((-share, share), fill_mode="constant", fill_value=0.0, seed=seed + 1))
+        chosen.append(layers.RandomRotation((-share, share), seed=seed + 1, **black))
     if zoom:
         # Without a second factor the picture keeps its proportions.
-        chosen.append(layers.RandomZoom((-zoom, zoom), fill_mode="constant", fill_value=0.0, seed=seed + 2))
+        chosen.append(layers.RandomZoom((-zoom, zoom), seed=seed + 2, **black))
+    if keras.backend.backend() == "jax":
+        for layer in chosen:
+            # Keras denies it for TensorFlow's sake. Uncompiled, a step on JAX takes hundreds of times as long.
+            layer.supports_jit = True
     return chosen

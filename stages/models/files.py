@@ -1,6 +1,7 @@
 """A model's folder: numbers, what they are numbers of, and the label map. Nothing in it is code."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ MODEL = "data/model"
 WEIGHTS = "model.weights.h5"
 DESCRIPTION = "model.json"
 CLASSES = "classes.json"
+# What HDF5 needs beside an array's numbers, more rather than less.
+_DATASET_BYTES = 8192
 _CLASS_NAMES = TypeAdapter(Annotated[list[str], Field(min_length=1)])
 
 
@@ -154,6 +157,7 @@ def read_class_names(folder: Path, error: type[RetrainError] = InputError) -> li
 def _write_weights(network: keras.Model, path: Path) -> None:
     """Save the weights without the layers' names: Keras counts those up from model to model in one process."""
     named = path.with_name(f"named.{path.name}")
+    _require_space(path, 2 * sum(values.nbytes + _DATASET_BYTES for values in network.get_weights()))
     network.save_weights(named)
     with h5py.File(named) as source, h5py.File(path, "w") as target:
 
@@ -165,6 +169,13 @@ def _write_weights(network: keras.Model, path: Path) -> None:
 
         source.visititems(copy)
     named.unlink()
+
+
+def _require_space(path: Path, num_bytes: int) -> None:
+    """Raise an OSError where the disk is too full, before HDF5 meets it: that ends in a crash of the process."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, num_bytes)
+    path.unlink()
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,322 @@
+"""Measure what a warm start is worth: from scratch against warm, after new pictures and two new classes.
+
+    python -m bench.warm_start SHARED/data/clothing.tar [--seeds 3] [--size 48] [--output docs/warm_start]
+
+The clothing photos, children's sub-classes merged into the grown-ups', classes of 50 pictures and more. For each seed a
+fifth of every class is the test set, which no model is ever trained or chosen on, and a tenth of the rest validates.
+The base is trained from scratch without the classes `body` and `undershirt` and without a tenth of the other classes'
+training pictures. Then all pictures are there, and each arm trains on them:
+
+    scratch          drawn at random                                        epochs, learning rate from scratch
+    carry            from the base, rows of the output layer carried         fewer epochs, lower learning rate
+    new              from the base, output layer drawn anew                  the same
+    shrunk           as carry, weights times 0.4 plus 0.1 times drawn ones   the same
+    carry, long      as carry                                                the epochs and learning rate of scratch
+    shrunk, long     as shrunk                                               the same
+
+After each epoch the accuracy on the test set is taken; what decides which epoch is kept is the validation loss, as in
+the stage `train`, whose code all this is. Writes OUTPUT.csv (a row an epoch) and OUTPUT.svg, and prints the table.
+"""
+
+import argparse
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages._checkpoint import Checkpoints
+from stages.images.letterbox import letterbox
+from stages.models import determinism, files, networks, warm_start
+from stages.models.devices import Devices
+from stages.models.fit import Recipe, fit
+
+NEW_CLASSES = ("body", "undershirt")
+MINIMUM = 50
+NETWORK = "small"
+TEST_FRACTION, VALIDATION_FRACTION, ADDED_FRACTION = 0.2, 0.1, 0.1
+SCRATCH = {"epochs": 36, "learning_rate": 0.004}
+WARM = {"epochs": 12, "learning_rate": 0.0005}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train on all pictures: what it starts from and for how long."""
+
+    name: str
+    head: Literal["carry", "new"] | None
+    shrink: float
+    perturb: float
+    schedule: Mapping[str, Any]
+
+
+ARMS = (
+    Arm("scratch", None, 1.0, 0.0, SCRATCH),
+    Arm("carry", "carry", 1.0, 0.0, WARM),
+    Arm("new", "new", 1.0, 0.0, WARM),
+    Arm("shrunk", "carry", 0.4, 0.1, WARM),
+    Arm("carry, long", "carry", 1.0, 0.0, SCRATCH),
+    Arm("shrunk, long", "carry", 0.4, 0.1, SCRATCH),
+)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Stands for LabelledPictures: the same batches, of pictures in memory."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    num_classes: int
+
+    @property
+    def image_ids(self) -> Sequence[int]:
+        """As many as there are pictures."""
+        return range(len(self.labels))
+
+    def batches(self, order: NDArray[np.int64], batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield pictures, and targets with a 1 in each row, in the given order."""
+        one_hot = np.eye(self.num_classes, dtype=np.float32)
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            yield self.pixels[rows], one_hot[self.labels[rows]]
+
+
+def read(path: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    """Prepare every picture of a class of `MINIMUM` and more, in the order of their names in the tar."""
+    pixels, names = [], []
+    with tarfile.open(path) as tar:
+        for member in sorted((m for m in tar if m.isfile() and m.name.startswith("library/")), key=lambda m: m.name):
+            data = tar.extractfile(member)
+            assert data is not None
+            pixels.append(letterbox(Image.open(BytesIO(data.read())).convert("RGB"), size))
+            names.append(member.name.split("/")[1].removesuffix("_kids"))
+    class_names = np.array(names)
+    counts = pd.Series(names).value_counts()
+    kept = np.isin(class_names, counts[counts >= MINIMUM].index.to_numpy(str)) & (class_names != "other")
+    return np.stack(pixels)[kept], class_names[kept]
+
+
+def divide(class_names: NDArray[np.str_], seed: int) -> dict[str, NDArray[np.int64]]:
+    """Draw the rows of `test` and `validation`, of `train`, and of those of the base, in `base_...`."""
+    rng = np.random.default_rng(seed)
+    parts: dict[str, list[int]] = {
+        name: [] for name in ("test", "validation", "train", "base_train", "base_validation")
+    }
+    for class_name in sorted(set(class_names)):
+        rows = rng.permutation(np.flatnonzero(class_names == class_name))
+        test, rest = np.split(rows, [round(TEST_FRACTION * len(rows))])
+        validation, train = np.split(rest, [round(VALIDATION_FRACTION * len(rest))])
+        parts["test"] += test.tolist()
+        parts["validation"] += validation.tolist()
+        parts["train"] += train.tolist()
+        if class_name not in NEW_CLASSES:
+            parts["base_validation"] += validation.tolist()
+            parts["base_train"] += train[round(ADDED_FRACTION * len(train)) :].tolist()
+    return {name: np.array(sorted(rows)) for name, rows in parts.items()}
+
+
+def trained(
+    network: keras.Model, training: InMemory, validation: InMemory, schedule: Mapping[str, Any], seed: int
+) -> Iterator[dict[str, float]]:
+    """Train by the stage's own loop, adding to each epoch's row the seconds that its steps and validation took."""
+    augmentation = {"mirror": True, "rotation": 10.0, "zoom": 0.1}
+    recipe = Recipe(**schedule, warm_up=0.1, batch_size=32, label_smoothing=0.02, seed=seed, **augmentation)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = fit(network, training, validation, recipe, Checkpoints("run", Path(folder)), Devices())  # type: ignore[arg-type]
+        started = time.monotonic()
+        for row in rows:
+            yield row | {"seconds": time.monotonic() - started}
+            started = time.monotonic()
+
+
+def right(network: keras.Model, pictures: InMemory) -> NDArray[np.bool_]:
+    """Say of each picture whether the network's answer is right."""
+    starts = range(0, len(pictures.labels), 256)
+    scores = [network.predict_on_batch(pictures.pixels[start : start + 256])["scores"] for start in starts]
+    return np.asarray(np.concatenate(scores).argmax(axis=1) == pictures.labels)
+
+
+class Experiment:
+    """The pictures of one seed.
+
+    Args:
+        pixels: of all pictures.
+        class_names: of each.
+        seed: of the division and of every training.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], class_names: NDArray[np.str_], seed: int) -> None:
+        self.seed, self._pixels, self._class_names = seed, pixels, class_names
+        self.names = sorted(set(class_names.tolist()))
+        self.base_names = [name for name in self.names if name not in NEW_CLASSES]
+        self.parts = divide(class_names, seed)
+
+    def part(self, name: str, of: Sequence[str]) -> InMemory:
+        """Gather the pictures of one part, labelled by the number of their class among `of`."""
+        rows = self.parts[name]
+        return InMemory(self._pixels[rows], np.array([of.index(each) for each in self._class_names[rows]]), len(of))
+
+    def network(self, num_classes: int) -> keras.Model:
+        """Draw a network, always the same one of this seed."""
+        determinism.enable(self.seed)
+        return networks.build(NETWORK, self._pixels.shape[1], num_classes)
+
+    def base(self) -> files.TrainedModel:
+        """Train the base."""
+        network = self.network(len(self.base_names))
+        parts = (self.part(name, self.base_names) for name in ("base_train", "base_validation"))
+        rows = pd.DataFrame(trained(network, *parts, SCRATCH, self.seed))
+        print(
+            f"seed {self.seed}: base, {rows['val_accuracy'].max():.3f} right of its validation set at best", flush=True
+        )
+        description = files.Description(
+            format=1,
+            network=NETWORK,
+            size=self._pixels.shape[1],
+            weights_sha256="0" * 64,
+            sub_classes={name: [name] for name in self.base_names},
+        )
+        return files.TrainedModel(network, description, self.base_names)
+
+    def run(self, arm: Arm, base: files.TrainedModel) -> pd.DataFrame:
+        """Train one arm.
+
+        Returns:
+            A row an epoch; epoch 0 is before the first step.
+        """
+        network, test = self.network(len(self.names)), self.part("test", self.names)
+        if arm.head is not None:
+            held = {name: [name] for name in self.names}
+            rows = warm_start.carried_rows(held, base.description.sub_classes, arm.head)
+            warm_start.carry_over(network, base, rows, arm.shrink, arm.perturb)
+        is_new = np.isin(test.labels, [self.names.index(name) for name in NEW_CLASSES])
+
+        def judged(row: Mapping[str, float]) -> dict[str, Any]:
+            found = right(network, test)
+            figures = {
+                "test_accuracy": found.mean(),
+                "test_old": found[~is_new].mean(),
+                "test_new": found[is_new].mean(),
+            }
+            return {"seed": self.seed, "arm": arm.name, **row, **figures}
+
+        train, validation = (self.part(name, self.names) for name in ("train", "validation"))
+        history = [judged({"epoch": 0})]
+        history += [judged(row) for row in trained(network, train, validation, arm.schedule, self.seed)]
+        return pd.DataFrame(history)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm, means over the seeds.
+
+    The kept epoch is the one with the lowest validation loss. The scratch run's best is the highest accuracy that any
+    of its epochs has on the test set; an arm that never reaches it in a seed has no figure for that seed.
+    """
+    found = []
+    seconds = rows.loc[rows["epoch"] > 1, "seconds"].median()
+    best = rows[rows["arm"] == "scratch"].groupby("seed")["test_accuracy"].max()
+    for (arm, seed), each in rows.groupby(["arm", "seed"], sort=False):
+        kept = each.loc[each["val_loss"].idxmin()]
+        reached = each.loc[each["test_accuracy"] >= best[seed], "epoch"]
+        found.append(
+            {
+                "arm": arm,
+                "before the first step": each["test_accuracy"].iloc[0],
+                "kept epoch": kept["epoch"],
+                "test accuracy": kept["test_accuracy"],
+                "old classes": kept["test_old"],
+                "new classes": kept["test_new"],
+                "best epoch's": each["test_accuracy"].max(),
+                "reached scratch's best in": 0 if reached.empty else 1,
+                "after epochs": reached.min() if len(reached) else np.nan,
+                "after seconds": reached.min() * seconds if len(reached) else np.nan,
+            }
+        )
+    table = pd.DataFrame(found).groupby("arm", sort=False)
+    means = table.mean()
+    means["reached scratch's best in"] = table["reached scratch's best in"].sum()
+    means.insert(3, "from", table["test accuracy"].min())
+    means.insert(4, "to", table["test accuracy"].max())
+    return means.reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Lines of a Markdown table, fractions with three digits and counts with one at most."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    for row in table.itertuples(index=False):
+        cells = [value if isinstance(value, str) else f"{value:.3f}" if value < 1 else f"{value:.3g}" for value in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+COLOURS = ("#222222", "#1b6ca8", "#d1495b", "#2a9d5c", "#7fb2d9", "#8fcfab")
+PLOT = {"left": 60, "top": 20, "width": 620, "height": 340}
+
+
+def svg(rows: pd.DataFrame) -> str:
+    """Draw the mean accuracy on the test set by epoch, a line an arm, the range over the seeds shaded."""
+    left, top, width, height = PLOT["left"], PLOT["top"], PLOT["width"], PLOT["height"]
+    last, highest = rows["epoch"].max(), float(np.ceil(rows["test_accuracy"].max() * 10) / 10)
+
+    def place(epoch: float, value: float) -> str:
+        return f"{left + width * epoch / last:.1f},{top + height * (1 - value / highest):.1f}"
+
+    drawn = [f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>']
+    for tick in np.arange(0, highest + 0.01, 0.1):
+        y = top + height * (1 - tick / highest)
+        drawn.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e5e5"/>')
+        drawn.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.1f}</text>')
+    for tick in range(0, int(last) + 1, 10):
+        x = left + width * tick / last
+        drawn.append(f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{tick}</text>')
+    for number, (arm, each) in enumerate(rows.groupby("arm", sort=False)):
+        by_epoch = each.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max"])
+        band = [place(epoch, value) for epoch, value in by_epoch["max"].items()]
+        band += [place(epoch, value) for epoch, value in by_epoch["min"][::-1].items()]
+        line = " ".join(place(epoch, value) for epoch, value in by_epoch["mean"].items())
+        drawn.append(f'<polygon points="{" ".join(band)}" fill="{COLOURS[number]}" opacity="0.10"/>')
+        drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"/>')
+        y = top + height - 20 * (rows["arm"].nunique() - number)
+        drawn.append(f'<rect x="{left + width - 130}" y="{y - 4}" width="18" height="4" fill="{COLOURS[number]}"/>')
+        drawn.append(f'<text x="{left + width - 106}" y="{y + 2}">{arm}</text>')
+    drawn.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">epoch</text>')
+    drawn.append(f'<text x="{left}" y="{top - 6}">accuracy on the test set: mean and range over the seeds</text>')
+    style = 'font-family="sans-serif" font-size="12"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 20} {top + height + 50}" {style}>'
+    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *drawn, "</svg>"]) + "\n"
+
+
+def main() -> None:
+    """Run the measurement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, help="clothing.tar")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--output", type=Path, default=Path("docs/warm_start"))
+    chosen = parser.parse_args()
+    pixels, class_names = read(chosen.photos, chosen.size)
+    found = []
+    for seed in range(1, chosen.seeds + 1):
+        experiment = Experiment(pixels, class_names, seed)
+        print({name: len(rows) for name, rows in experiment.parts.items()}, flush=True)
+        base = experiment.base()
+        for arm in ARMS:
+            found.append(experiment.run(arm, base))
+            print(markdown(summary(pd.concat(found)).tail(1)) if arm.name == "scratch" else arm.name, flush=True)
+        rows = pd.concat(found)
+        rows.to_csv(chosen.output.with_suffix(".csv"), index=False, float_format="%.4g")
+    print(markdown(summary(rows)))
+    chosen.output.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
