@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from worlds import digests, write_base, write_model, write_world
 
 from stages import train
 from stages._checkpoint import Checkpoints
+from stages._decoded import DEFAULT_FOLDER
 from stages._errors import BaseError, InputError, TrainingError
-from stages.models import files
+from stages.models import batches, files
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
@@ -83,13 +85,18 @@ def test_a_killed_run_that_is_run_again_ends_with_the_bytes_of_one_that_was_not(
     assert digests("data/model") == after_the_kill
 
 
-def test_the_same_inputs_give_the_same_bytes_however_shards_hold_the_pictures(workspace):
+def test_the_same_pictures_train_the_same_model_whatever_holds_them_and_however_many_threads_decode(
+    workspace, monkeypatch
+):
     made = []
-    for pictures_in_shard in (7, 3):
-        write_world(epochs_from_scratch=1, pictures_in_shard=pictures_in_shard)
+    for pictures_in_shard, num_threads, decoded in ((7, 2, DEFAULT_FOLDER), (3, 5, ""), (100, 1, "elsewhere")):
+        shutil.rmtree("data/shards", ignore_errors=True)
+        write_world(train=20, epochs_from_scratch=3, pictures_in_shard=pictures_in_shard)
+        monkeypatch.setattr(batches, "num_cores", lambda number=num_threads: number)
+        monkeypatch.setenv("RETRAIN_DECODED", decoded)
         train.main()
         made.append(digests("data/model"))
-    assert made[0] == made[1]
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on(workspace):
