@@ -2,11 +2,11 @@
 
     python -m bench.loader PHOTOS [--number 900] [--size 299] [--codec webp] [--rounds 5]
 
-PHOTOS holds a folder of photographs a class. They are prepared and packed as the stage `shard` does, in shards of 300, in
-a temporary folder. Every way of reading then gives two epochs of batches in a seeded order, all of them in each round,
-so that whatever else the machine does falls on all alike; the table has medians over the rounds. `grain` is measured where
-it is installed. The ratios are to Pillow decoding the same bytes out of memory in as many processes as there are cores, its
-pixels thrown away.
+PHOTOS holds a folder of photographs a class. They are prepared and packed as the stage `shard` does, in shards of 300,
+in a temporary folder. Every way of reading then gives two epochs of batches in a seeded order, all of them in each
+round, so that whatever else the machine does falls on all alike; the table has medians over the rounds. `grain` is
+measured where it is installed. The ratios are to Pillow decoding the same bytes out of memory in as many processes as
+there are cores, its pixels thrown away.
 """
 
 import argparse
@@ -88,6 +88,7 @@ class Prepare:
         self.size, self.codec = size, codec
 
     def __call__(self, path: Path) -> bytes:
+        """Prepare and encode."""
         return encode(letterbox(decode(path.read_bytes(), MAX_PIXELS).image, self.size), self.codec)
 
 
@@ -269,8 +270,8 @@ def main() -> None:
             for name, way in measured.items():
                 rates[name].append(pictures_a_second(way, len(held.names) // BATCH_SIZE))
     print(
-        f"{len(held.names)} pictures of {arguments.size} px in {arguments.codec}, {held.index['size'].mean() / 1e3:.0f} "
-        f"kB each; {num_cores()} cores, {arguments.rounds} rounds; pictures a second and times decoding alone\n"
+        f"{len(held.names)} pictures of {arguments.size} px in {arguments.codec}, {held.index['size'].mean():,.0f} bytes "
+        f"each; {num_cores()} cores, {arguments.rounds} rounds; pictures a second and times decoding alone\n"
     )
     print("| reading | first epoch | | second epoch | |\n| --- | ---: | ---: | ---: | ---: |")
     medians = {name: np.median(found, axis=0) for name, found in rates.items()}

@@ -1,7 +1,7 @@
 """Decoded pictures of one run on the local disk: the second epoch and those after it need not decode again.
 
-The file has no name: it goes when the process ends, however it ends. So it cannot be stale or left behind, and a killed run
-decodes once more. Losing it costs time, never another result.
+The file has no name: it goes when the process ends, however it ends. So it cannot be stale or left behind, and a killed
+run decodes once more. Losing it costs time, never another result.
 """
 
 import logging
