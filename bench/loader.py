@@ -270,7 +270,7 @@ def main() -> None:
             for name, way in measured.items():
                 rates[name].append(pictures_a_second(way, len(held.names) // BATCH_SIZE))
     print(
-        f"{len(held.names)} pictures of {arguments.size} px in {arguments.codec}, {held.index['size'].mean():,.0f} bytes "
+        f"{len(held.names)} pictures of {arguments.size} px in {arguments.codec}, {held.index['size'].mean():,.0f} B "
         f"each; {num_cores()} cores, {arguments.rounds} rounds; pictures a second and times decoding alone\n"
     )
     print("| reading | first epoch | | second epoch | |\n| --- | ---: | ---: | ---: | ---: |")
