@@ -2,18 +2,15 @@
 
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages._errors import InputError
-from stages.images.codec import decode_prepared
 
 
 def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> list[tuple[int, int]]:
@@ -74,23 +71,7 @@ class ShardReader:
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._places
 
-    def read(self, image_id: str) -> NDArray[np.uint8]:
-        """Read one picture.
-
-        Returns:
-            Array of shape (size, size, 3), uint8.
-        """
-        return decode_prepared(self.encoded(image_id))
-
     def encoded(self, image_id: str) -> bytes:
         """Read one picture's bytes as they stand in the shard."""
         shard, offset, size = self._places[image_id]
         return os.pread(self._files[shard], size, offset)
-
-    def batch(self, image_ids: Sequence[str]) -> NDArray[np.uint8]:
-        """Read several pictures.
-
-        Returns:
-            Array of shape (pictures, size, size, 3), uint8, in the order of `image_ids`.
-        """
-        return np.stack([self.read(image_id) for image_id in image_ids])

@@ -25,11 +25,12 @@ from dvclive import Live
 from stages import _params
 from stages._checkpoint import Checkpoints
 from stages._command import run
+from stages._decoded import DecodedPictures
 from stages._errors import InputError
 from stages._outputs import whole
 from stages._shards import ShardReader
 from stages.models import determinism, files, networks, warm_start
-from stages.models.batches import require
+from stages.models.batches import Pictures, require
 from stages.models.devices import together
 from stages.models.exhaustion import exhaustion_explained
 from stages.models.fit import LabelledPictures, Recipe, fit
@@ -45,17 +46,14 @@ HISTORY = "history.csv"
 CARRIED = ["class_name", "how", "base_classes"]
 
 
-def labelled(
-    splits: pd.DataFrame, split: str, class_names: Sequence[str], reader: ShardReader, size: int
-) -> LabelledPictures:
+def labelled(splits: pd.DataFrame, split: str, class_names: Sequence[str], pictures: Pictures) -> LabelledPictures:
     """Gather the pictures of one split, sorted, so that nothing depends on how shards hold them.
 
     Args:
         splits: columns `image_id`, `class_name`, `split`.
         split: `train` or `validation`.
         class_names: in the order of the scores.
-        reader: of the shards.
-        size: side of the pictures that the network takes, in pixels.
+        pictures: of the size that the network takes.
 
     Raises:
         InputError: the split has no pictures, one is in no shard or of another size, or its class is not among
@@ -74,10 +72,10 @@ def labelled(
             "writes it anew."
         )
     image_ids = chosen["image_id"].tolist()
-    require(reader, image_ids, size)
+    require(pictures, image_ids)
     numbers = {name: number for number, name in enumerate(class_names)}
     labels = np.array([numbers[name] for name in chosen["class_name"]], np.int64)
-    return LabelledPictures(reader, image_ids, labels, len(class_names))
+    return LabelledPictures(pictures, image_ids, labels, len(class_names))
 
 
 def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFrame | None) -> pd.DataFrame:
@@ -226,11 +224,11 @@ def main() -> None:
         ancestors = None if base is None else LINEAGE.read(BASE_LINEAGE)
         class_names = sorted(set(splits.loc[splits["split"] == "train", "class_name"]))
         held = sub_classes(images, class_names)
+        read_each_epoch = splits.loc[splits["split"].isin(("train", "validation")), "image_id"].tolist()
 
-        with ShardReader(SHARDS, index) as reader:
-            training, validation = (
-                labelled(splits, name, class_names, reader, size) for name in ("train", "validation")
-            )
+        with ShardReader(SHARDS, index) as reader, DecodedPictures(read_each_epoch, 3 * size**2) as decoded:
+            pictures = Pictures(reader, size, decoded)
+            training, validation = (labelled(splits, name, class_names, pictures) for name in ("train", "validation"))
             with devices.scope():
                 network, rows = start(params, size, held, base)
             checkpoints = Checkpoints(run_digest(params, network, index, training, validation))

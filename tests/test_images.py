@@ -10,6 +10,7 @@ from stages.images.codec import decode_prepared, encode
 from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
 from stages.images.fingerprint import _shrunk_cosines as cosines
 from stages.images.letterbox import fitted, letterbox
+from stages.images.prepared import decode
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))
@@ -35,6 +36,7 @@ def test_a_prepared_picture_comes_back_bit_for_bit(seed, codec):
     pixels = letterbox(draw(seed), 24)
     data = encode(pixels, codec)
     assert np.array_equal(decode_prepared(data), pixels)
+    assert np.array_equal(decode(data), pixels)
     assert encode(pixels, codec) == data
 
 

@@ -7,27 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import Shards
 
 from stages._errors import BaseError, InputError, ParameterError
 from stages.models import determinism, files, inception_v4, networks, warm_start
 from stages.models.augmentation import augmentation
-from stages.models.batches import batches, require
 from stages.models.devices import together
 from stages.models.fit import epoch_order
 from stages.models.predict import predict
-
-
-class Pictures:
-    """Stands for a ShardReader: image_id "3" is the picture number 3."""
-
-    def __init__(self, pictures):
-        self.pictures = pictures
-
-    def __contains__(self, image_id):
-        return int(image_id) < len(self.pictures)
-
-    def read(self, image_id):
-        return self.pictures[int(image_id)]
 
 
 @pytest.fixture(scope="module")
@@ -166,27 +153,10 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert len(set(orders)) == 4
 
 
-def test_batches_come_in_the_order_asked_for():
-    reader = Pictures([np.full((2, 2, 3), number, np.uint8) for number in range(7)])
-    found = list(batches(reader, ["5", "0", "6", "1", "1"], 2))
-    assert [len(pictures) for pictures in found] == [2, 2, 1]
-    assert np.concatenate(found)[:, 0, 0, 0].tolist() == [5, 0, 6, 1, 1]
-
-
-def test_pictures_that_are_in_no_shard_or_of_another_size_are_refused():
-    reader = Pictures([np.zeros((2, 2, 3), np.uint8)])
-    require(reader, ["0"], 2)
-    require(reader, [], 2)
-    with pytest.raises(InputError, match="2 of 3 pictures are in no shard, the first is 1: `dvc repro shard`"):
-        require(reader, ["0", "1", "2"], 2)
-    with pytest.raises(InputError, match="are 2 pixels wide, the network takes 32"):
-        require(reader, ["0"], 32)
-
-
 def test_predictions_do_not_depend_on_the_batches(small):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
     names = ["3", "0", "1", "4", "2", "0"]
-    scores, embeddings = predict(small, Pictures(pictures), names, 4)
+    scores, embeddings = predict(small, Shards(pictures), names, 4)
     assert (scores.dtype, embeddings.dtype) == (np.float32, np.float16)
     assert (scores.shape, embeddings.shape) == ((6, 3), (6, 128))
     assert np.array_equal(scores[1], scores[5])
@@ -198,7 +168,7 @@ def test_scores_that_are_no_probabilities_are_refused():
     kernel, bias = broken.get_layer("scores").get_weights()
     broken.get_layer("scores").set_weights([kernel * np.nan, bias])
     with pytest.raises(InputError, match="small gives scores that do not sum to 1"):
-        predict(broken, Pictures(np.zeros((1, 16, 16, 3), np.uint8)), ["0"], 1)
+        predict(broken, Shards(np.zeros((1, 16, 16, 3), np.uint8)), ["0"], 1)
 
 
 SUB_CLASSES = {"a": ["a"], "b": ["b_new", "b"], "c": []}

@@ -17,6 +17,7 @@ from stages._errors import BaseError, InputError, ParameterError
 from stages._outputs import write_json
 from stages._shards import ShardReader, write_shard
 from stages.images.letterbox import letterbox
+from stages.images.prepared import decode
 from stages.tables.shards import INDEX
 
 IDS = st.sets(st.integers(0, 40).map(lambda number: f"{number:032x}"))
@@ -104,8 +105,7 @@ def test_main_packs_every_readable_picture_once_letterboxed(library):
     assert not list(library.glob("data/*.partial"))
     path = library / "data/library/a/5.png"
     with ShardReader("data/shards", index) as reader:
-        pixels = reader.read(hashlib.md5(path.read_bytes()).hexdigest())
-        assert reader.batch(index["image_id"][:2]).shape == (2, 32, 32, 3)
+        pixels = decode(reader.encoded(hashlib.md5(path.read_bytes()).hexdigest()))
     assert np.array_equal(pixels, letterbox(Image.open(path), 32))
 
 
@@ -128,7 +128,7 @@ def test_a_shard_is_a_webdataset_and_tar_lists_it(library):
     assert [sample["__key__"] for sample in samples] == index["image_id"][:3].tolist()
     with ShardReader("data/shards", index) as reader:
         for sample in samples:
-            assert np.array_equal(sample["webp"], reader.read(sample["__key__"]))
+            assert np.array_equal(sample["webp"], decode(reader.encoded(sample["__key__"])))
     listed = subprocess.run(["tar", "--list", "--file", "data/shards/00002.tar"], capture_output=True, text=True)
     assert listed.stdout.split() == [f"{image_id}.webp" for image_id in index["image_id"][6:]]
 

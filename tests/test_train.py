@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +18,10 @@ from worlds import digests, write_base, write_model, write_world
 
 from stages import _params, train
 from stages._checkpoint import Checkpoints
+from stages._decoded import DEFAULT_FOLDER
 from stages._errors import BaseError, InputError, TrainingError
 from stages._shards import ShardReader
-from stages.models import files, warm_start
+from stages.models import batches, files, warm_start
 from stages.models.devices import Devices
 from stages.models.exhaustion import exhaustion_explained
 from stages.models.fit import Trainer
@@ -202,13 +204,18 @@ def test_a_full_memory_stops_with_what_to_change_and_leaves_the_model_that_stand
     assert [path.name for path in Path("data/model").iterdir()] == ["classes.json"]
 
 
-def test_the_same_inputs_give_the_same_bytes_however_shards_hold_the_pictures(workspace):
+def test_the_same_pictures_train_the_same_model_whatever_holds_them_and_however_many_threads_decode(
+    workspace, monkeypatch
+):
     made = []
-    for pictures_in_shard in (7, 3):
-        write_world(epochs_from_scratch=1, pictures_in_shard=pictures_in_shard)
+    for pictures_in_shard, num_threads, decoded in ((7, 2, DEFAULT_FOLDER), (3, 5, ""), (100, 1, "elsewhere")):
+        shutil.rmtree("data/shards", ignore_errors=True)
+        write_world(train=20, epochs_from_scratch=3, pictures_in_shard=pictures_in_shard)
+        monkeypatch.setattr(batches, "num_cores", lambda number=num_threads: number)
+        monkeypatch.setenv("RETRAIN_DECODED", decoded)
         train.main()
         made.append(digests("data/model"))
-    assert made[0] == made[1]
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on(workspace):

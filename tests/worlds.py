@@ -20,6 +20,21 @@ PLAIN = {"mirror": False, "rotation": 0.0, "zoom": 0.0}
 COLOURS = {"amber": (250, 190, 20), "blue": (20, 40, 230), "green": (30, 200, 60)}
 
 
+class Shards:
+    """Stands for a ShardReader: image_id "3" is the picture number 3. Counts what is read."""
+
+    def __init__(self, pictures, codec="webp"):
+        self.held = [encode(pixels, codec) for pixels in pictures]
+        self.num_read = 0
+
+    def __contains__(self, image_id):
+        return int(image_id) < len(self.held)
+
+    def encoded(self, image_id):
+        self.num_read += 1
+        return self.held[int(image_id)]
+
+
 def picture(class_name: str, number: int, size: int = SIZE) -> np.ndarray:
     """A field of the class's colour with some noise: easy to learn."""
     noise = np.random.default_rng([number, *class_name.encode()]).integers(-20, 21, (size, size, 3))

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from stages._checkpoint import Checkpoints
 from stages._errors import TrainingError
 from stages._progress import progress
-from stages._shards import ShardReader
 from stages.models.augmentation import augmentation
-from stages.models.batches import batches
+from stages.models.batches import Pictures, batches
 from stages.models.devices import Devices
 
 log = logging.getLogger(__name__)
@@ -47,13 +46,13 @@ class LabelledPictures:
     """Pictures in shards and what they show.
 
     Attributes:
-        reader: holds the pictures.
+        pictures: where they are read.
         image_ids: which ones.
         labels: class of each, shape (pictures,), int64, 0 to num_classes - 1.
         num_classes: of the network.
     """
 
-    reader: ShardReader
+    pictures: Pictures
     image_ids: Sequence[str]
     labels: NDArray[np.int64]
     num_classes: int
@@ -62,9 +61,9 @@ class LabelledPictures:
         """Yield pictures, and targets with a 1 in each row, in the given order; the last batch has what is left."""
         image_ids = [self.image_ids[row] for row in order]
         one_hot = np.eye(self.num_classes, dtype=np.float32)
-        for number, pictures in enumerate(batches(self.reader, image_ids, batch_size)):
-            rows = order[number * batch_size : number * batch_size + len(pictures)]
-            yield pictures, one_hot[self.labels[rows]]
+        for number, batch in enumerate(batches(self.pictures, image_ids, batch_size)):
+            rows = order[number * batch_size : number * batch_size + len(batch)]
+            yield batch, one_hot[self.labels[rows]]
 
 
 def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:

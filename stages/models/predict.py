@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stages._errors import InputError
 from stages._progress import progress
 from stages._shards import ShardReader
-from stages.models.batches import batches, require
+from stages.models.batches import Pictures, batches, require
 
 if TYPE_CHECKING:
     import keras
@@ -53,11 +53,12 @@ def predict_batches(
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
     """
-    require(reader, image_ids, model.input.shape[1])
+    pictures = Pictures(reader, model.input.shape[1])
+    require(pictures, image_ids)
     starts = range(0, len(image_ids), batch_size)
-    ahead = batches(reader, image_ids, batch_size)
-    for start, pictures in progress(zip(starts, ahead, strict=True), total=len(starts), what="batches"):
-        yield slice(start, start + len(pictures)), *_scored(model, pictures, batch_size)
+    ahead = batches(pictures, image_ids, batch_size)
+    for start, batch in progress(zip(starts, ahead, strict=True), total=len(starts), what="batches"):
+        yield slice(start, start + len(batch)), *_scored(model, batch, batch_size)
 
 
 def _scored(

@@ -1,0 +1,142 @@
+"""Measure a training step and the loader, alone and together: how long does the accelerator wait for pictures?
+
+    [KERAS_BACKEND=jax] python -m bench.train PHOTOS [--network inception_v4] [--policy mixed_bfloat16]
+        [--batch-sizes 32 64 128 256] [--number 2048] [--size 299] [--codec webp] [--rounds 3]
+
+PHOTOS holds a folder of photographs a class; they are packed in shards in a temporary folder. For each batch size:
+steps on one batch in memory; the loader with nobody to feed, decoding and from the decoded pictures that it kept; and
+both together, as the stage `train` has them. The share of the time that is spent waiting for the next batch is what a
+faster loader could save. Augmentation is on: it is part of a step. The first step, which compiles, is not measured.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.loader import Set
+from stages._decoded import DecodedPictures
+from stages._shards import ShardReader
+from stages._workers import num_cores
+from stages.models import networks
+from stages.models.augmentation import augmentation
+from stages.models.batches import Pictures, batches
+
+NUM_CLASSES = 1000
+Batch = NDArray[np.uint8]
+
+
+def trainable(name: str, size: int) -> keras.Model:
+    """Build a network that takes pictures as the loader gives them, and compile it as the stage `train` does."""
+    network = networks.build(name, size, NUM_CLASSES)
+    pictures = varied = keras.Input((size, size, 3))
+    for layer in augmentation(mirror=True, rotation=10.0, zoom=0.1, seed=0):
+        varied = layer(varied)
+    model = keras.Model(pictures, network(varied)["scores"])
+    model.compile(keras.optimizers.AdamW(1e-5), keras.losses.CategoricalCrossentropy())
+    return model
+
+
+def step(model: keras.Model, batch: Batch) -> None:
+    """Train on one batch, and wait until it is done."""
+    targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.arange(len(batch)) % NUM_CLASSES]
+    loss = model.train_on_batch(batch, targets, return_dict=True)["loss"]
+    assert np.isfinite(loss)
+
+
+def run(model: keras.Model | None, read: Iterator[Batch]) -> tuple[int, float, float]:
+    """Take all batches, and train on them if there is a model.
+
+    Returns:
+        Pictures, seconds, and the seconds of these that were spent waiting for the next batch.
+    """
+    started, waited, num_pictures = time.perf_counter(), 0.0, 0
+    while True:
+        asked = time.perf_counter()
+        batch = next(read, None)
+        waited += time.perf_counter() - asked
+        if batch is None:
+            return num_pictures, time.perf_counter() - started, waited
+        num_pictures += len(batch)
+        if model is not None:
+            step(model, batch)
+
+
+def measure(model: keras.Model, held: Set, reader: ShardReader, folder: Path, batch_size: int) -> list[float]:
+    """Run everything once with one batch size.
+
+    Returns:
+        Pictures a second of: steps alone, decoding alone, kept pictures alone, an epoch that decodes, one that does
+        not; then the fractions of the last two that are waiting.
+    """
+    order = held.orders()[0][: len(held.names) // batch_size * batch_size]
+    rates, waiting = [], []
+    with DecodedPictures(held.names, 3 * held.size**2, folder) as decoded:
+        keeping, decoding = Pictures(reader, held.size, decoded), Pictures(reader, held.size)
+        list(batches(keeping, order, batch_size))
+        repeated = [next(batches(keeping, order, batch_size))] * (len(order) // batch_size)
+        for trained, read in (
+            (model, iter(repeated)),
+            (None, batches(decoding, order, batch_size)),
+            (None, batches(keeping, order, batch_size)),
+            (model, batches(decoding, order, batch_size)),
+            (model, batches(keeping, order, batch_size)),
+        ):
+            num_pictures, seconds, waited = run(trained, read)
+            rates.append(num_pictures / seconds)
+            waiting.append(waited / seconds)
+    return [*rates, *waiting[3:]]
+
+
+def arguments() -> Any:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--network", default="inception_v4")
+    parser.add_argument("--policy", default="float32")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256])
+    parser.add_argument("--number", type=int, default=2048)
+    parser.add_argument("--size", type=int, default=299)
+    parser.add_argument("--codec", choices=("webp", "png"), default="webp")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the table."""
+    chosen = arguments()
+    keras.config.set_dtype_policy(chosen.policy)
+    model = trainable(chosen.network, chosen.size)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        held = Set(chosen.photos, folder, chosen.number, chosen.size, chosen.codec)
+        with ShardReader(folder, held.index) as reader:
+            for batch_size in chosen.batch_sizes:
+                step(model, np.zeros((batch_size, chosen.size, chosen.size, 3), np.uint8))
+            # All batch sizes in each round: whatever else the machine does falls on all of them alike.
+            rounds = [
+                [measure(model, held, reader, folder, batch_size) for batch_size in chosen.batch_sizes]
+                for _ in range(chosen.rounds)
+            ]
+    print(
+        f"{chosen.network}, {chosen.policy}, {chosen.size} px in {chosen.codec}, Keras on {keras.backend.backend()}, "
+        f"{num_cores()} cores; pictures a second, and the share of the time that training waits for pictures\n"
+    )
+    print("| batch | steps alone | loader, decoding | loader, kept | epoch, decoding | waits | epoch, kept | waits |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for batch_size, median in zip(chosen.batch_sizes, np.median(rounds, axis=0), strict=True):
+        steps, decoding, kept, first, later, first_waits, later_waits = median
+        print(
+            f"| {batch_size} | {steps:,.1f} | {decoding:,.0f} | {kept:,.0f} "
+            f"| {first:,.1f} | {first_waits:.1%} | {later:,.1f} | {later_waits:.1%} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
