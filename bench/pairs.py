@@ -1,0 +1,198 @@
+"""Time the exact search of near hashes beside the alternatives, and take their peak memory.
+
+    python -m bench.pairs [--sizes 60000 200000 1000000] [--repeats 3] [--alternatives PYTHON]
+
+Hashes are drawn with a seed: half of the bits set, as in perceptual hashes, every tenth like the one before it but for
+a few bits. All run in turns, each in a process of its own over all cores, with everything compiled before the clock
+starts; the ratio is that of the medians. At 14 bits, the radius that the stage uses, unless the line says otherwise: a
+band join at 14 would have bands of four bits. What finds all pairs must find the same number. What would run for hours
+is timed on fewer hashes and scaled with their square. PYTHON has faiss-cpu and imagededup beside what this repository
+needs (`pip install faiss-cpu`, `pip install --no-deps imagededup`); by default it is the one that runs this.
+"""
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from unittest.mock import MagicMock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages._workers import over_shared
+from stages.images.pairs import Pairs, near_pairs
+from stages.images.turns import TURNS, turn_hashes
+
+Hashes = NDArray[np.uint64]
+SEED = 4
+RADIUS = 14
+BAND_RADIUS = 8  # of the band join
+PIECE = 1 << 28  # comparisons in a piece of work, as in stages/dedup.py
+
+
+def draw(size: int) -> Hashes:
+    """Draw hashes."""
+    rng = np.random.default_rng(SEED)
+    hashes = np.empty(size, np.uint64)
+    for start in range(0, size, 10_000):
+        block = hashes[start : start + 10_000]
+        order = np.argsort(rng.random((len(block), 64), dtype=np.float32), axis=1)
+        block[:] = np.packbits(order < 32, axis=1).view(np.uint64).ravel()
+        block[10::10] = block[9:-1:10]
+        for _ in range(6):
+            block[10::10] ^= np.uint64(1) << rng.integers(0, 64, len(block[10::10]), dtype=np.uint64)
+    return hashes
+
+
+def ours(hashes: Hashes, forms: NDArray[np.uint64], radius: int) -> int:
+    """Search as the stage `dedup` does; the pairs are kept."""
+    step = max(1, PIECE // forms.size)
+    pieces = range(0, len(hashes), step)
+    search = partial(_piece, forms, hashes, radius, step)
+    return sum(len(found.first) for found in list(over_shared(search, pieces, "pieces")))
+
+
+def _piece(forms: NDArray[np.uint64], hashes: Hashes, radius: int, step: int, start: int) -> Pairs:
+    return near_pairs(forms, hashes, radius, start, min(start + step, len(hashes)))
+
+
+def as_they_stand(hashes: Hashes) -> int:
+    """Ours, of pictures as they stand."""
+    return ours(hashes, hashes[:, None], RADIUS)
+
+
+def in_every_turn(hashes: Hashes) -> int:
+    """Ours, in all eight turns."""
+    return ours(hashes, np.stack([turn_hashes(hashes, turn) for turn in range(len(TURNS))], axis=1), RADIUS)
+
+
+def faiss_flat(hashes: Hashes) -> int:
+    """Let faiss compare all with all, each pair twice."""
+    import faiss
+
+    codes = hashes.view(np.uint8).reshape(-1, 8)
+    index = faiss.IndexBinaryFlat(64)
+    index.add(codes)
+    limits, _, _ = index.range_search(codes, RADIUS + 1)
+    return (int(limits[-1]) - len(hashes)) // 2
+
+
+def faiss_multi_hash(hashes: Hashes) -> int:
+    """Use faiss's index of four tables of 16 bits, with every code within 3 bits looked up: exact at 14 or 15."""
+    import faiss
+
+    codes = hashes.view(np.uint8).reshape(-1, 8)
+    index = faiss.IndexBinaryMultiHash(64, 4, 16)
+    index.nflip = RADIUS // 4
+    index.add(codes)
+    limits, _, _ = index.range_search(codes, RADIUS + 1)
+    return (int(limits[-1]) - len(hashes)) // 2
+
+
+def band_join(hashes: Hashes) -> int:
+    """Nine bands in numpy: hashes within 8 bits have one in common."""
+    found = []
+    bounds = np.linspace(0, 64, BAND_RADIUS + 2).astype(int)
+    for low, high in pairwise(bounds.tolist()):
+        band = hashes >> np.uint64(low) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        ends = np.searchsorted(band[order], np.arange((1 << (high - low)) + 1))
+        for first, last in pairwise(ends.tolist()):
+            members = np.sort(order[first:last])
+            for start in range(0, len(members), 256):
+                rows = members[start : start + 256]
+                near = np.bitwise_count(hashes[rows, None] ^ hashes[None, members[start:]]) <= BAND_RADIUS
+                a, b = np.nonzero(near)
+                found.append((rows[a] * len(hashes) + members[start:][b])[rows[a] < members[start:][b]])
+    return len(np.unique(np.concatenate(found)))
+
+
+def imagededup(hashes: Hashes) -> int:
+    """Search as `find_duplicates` of imagededup does unless it is told otherwise."""
+    # Its networks, which need torch, take no part.
+    sys.modules["imagededup.utils.models"] = MagicMock()
+    from imagededup.handlers.search.retrieval import HashEval
+
+    names = {str(number): f"{value:016x}" for number, value in enumerate(hashes.tolist())}
+    search = HashEval(names, names, _distance, verbose=False, threshold=RADIUS)
+    return sum(map(len, search.retrieve_results().values())) // 2
+
+
+def _distance(a: str, b: str) -> int:
+    return (int(a, 16) ^ int(b, 16)).bit_count()
+
+
+# Name, function, and the most hashes it is timed on.
+CONTENDERS: dict[str, tuple[Callable[[Hashes], int], int]] = {
+    "ours": (as_they_stand, 10**9),
+    "ours, all eight turns": (in_every_turn, 10**9),
+    "faiss IndexBinaryFlat": (faiss_flat, 10**9),
+    "faiss IndexBinaryMultiHash": (faiss_multi_hash, 20_000),
+    "band join in numpy, radius 8": (band_join, 200_000),
+    "imagededup, as it comes": (imagededup, 5_000),
+}
+NOT_ALL_OF_THESE = ("ours, all eight turns", "band join in numpy, radius 8")
+
+
+def one(name: str, size: int) -> None:
+    """Time one contender, and print seconds, pairs and the growth of memory in MB."""
+    function, _ = CONTENDERS[name]
+    hashes = draw(size)
+    function(hashes[:300])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    number = function(hashes)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.stdout.write(f"{seconds} {number} {before / 1024} {peak / 1024}\n")
+
+
+def race(size: int, repeats: int, python: str) -> None:
+    """Run all contenders at one size, in turns, and print a row each."""
+    runs: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
+    for _ in range(repeats):
+        for name, (_, most) in CONTENDERS.items():
+            command = [python, "-m", "bench.pairs", "--one", name, str(min(size, most))]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            runs[name].append([float(number) for number in output.stdout.split()])
+    scaled = {name: (size / min(size, most)) ** 2 for name, (_, most) in CONTENDERS.items()}
+    medians = {name: statistics.median(run[0] for run in runs[name]) * scaled[name] for name in CONTENDERS}
+    pairs = {name: runs[name][0][1] for name in CONTENDERS}
+    for name, factor in scaled.items():
+        if name not in NOT_ALL_OF_THESE and factor == 1:
+            assert pairs[name] == pairs["ours"], (name, pairs)
+    for name in CONTENDERS:
+        note = f" (scaled from {min(size, CONTENDERS[name][1]):,})" if scaled[name] > 1 else ""
+        of_all = "" if scaled[name] > 1 else f"{int(pairs[name]):,} | {max(run[3] for run in runs[name]):,.0f}"
+        sys.stdout.write(
+            f"| {size:,} | {name}{note} | {medians[name]:,.2f} | {medians[name] / medians['ours']:,.1f} "
+            f"| {of_all or '|'} |\n"
+        )
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[60_000, 200_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--alternatives", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--one", nargs=2, metavar=("NAME", "SIZE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        one(arguments.one[0], int(arguments.one[1]))
+        return
+    sys.stdout.write(
+        "| hashes | search | s | times ours | pairs | peak MB |\n| ---: | --- | ---: | ---: | ---: | ---: |\n"
+    )
+    for size in arguments.sizes:
+        race(size, arguments.repeats, arguments.alternatives)
+
+
+if __name__ == "__main__":
+    main()
