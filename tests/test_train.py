@@ -243,7 +243,8 @@ def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace, cap
     size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
     splits, held = SPLITS.read(), {name: [name] for name in ("amber", "blue", "green")}
     with caplog.at_level(logging.INFO), ShardReader(FOLDER, INDEX.read()) as reader:
-        parts = [train.labelled(splits, name, list(held), reader, size) for name in ("train", "validation")]
+        pictures = batches.Pictures(reader, size)
+        parts = [train.labelled(splits, name, list(held), pictures) for name in ("train", "validation")]
         network, _ = train.start(params, size, held, warm_start.load_base("small", size))
         trainer = Trainer(network, train.recipe(params, warm=True), 36, Checkpoints("run"), Devices())
         begins_at, _ = trainer.validate(parts[1])
