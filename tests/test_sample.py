@@ -23,6 +23,7 @@ from stages.tables.splits import CLASS_COUNTS, SPLITS
 
 NAMES = ("library", "benchmarks", "unlabelled", "base")
 CUT_OFF = _params.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
+DEDUP = _params.Dedup(distance=14, similarity=0.93, colour=0.03, distance_alone=8)
 
 
 def digests(folder):
@@ -217,7 +218,7 @@ def test_all_six_decisions_are_used_and_each_has_its_effect(tables):
     hashes = tables.images.drop_duplicates("image_id").set_index("image_id")["phash"]
     for a, b in verdicts.distinct:
         assert (a, b) not in pairs
-        assert (int(hashes[a]) ^ int(hashes[b])).bit_count() <= 4
+        assert (int(hashes[a]) ^ int(hashes[b])).bit_count() <= DEDUP.distance
 
 
 def test_a_pair_of_classes_is_easily_confused(tables):
