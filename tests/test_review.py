@@ -101,6 +101,7 @@ def test_the_summary_shows_metrics_verdict_and_what_to_do(repository, capsys):
     text = capsys.readouterr().out
     assert "Gate: no\n  FAILED  hard coverage: 0.1 is below 0.5" in text
     assert 'make promote REASON="..."' in text
+    assert "git add --all && git commit -m 'Model 1'" in text  # after adoption git knows none of the reports yet
     assert "data/export/001/" in text
     assert "log_loss 0.5000" in " ".join(text.split())
 
