@@ -1,9 +1,9 @@
 """What the measurements of near-duplicates share: candidates in every turn, compared as the stage `dedup` does."""
 
-import os
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Candidates(NamedTuple):
 def set_side(side: int) -> None:
     """Try another size of thumbnail: before anything is compiled, which takes the size for a constant."""
     if side != thumbnail.SIDE:
-        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
+        numba.config.CACHE_DIR = tempfile.mkdtemp()
         thumbnail.SIDE = side
         thumbnail.NUM_BYTES = side * side + 2 * thumbnail.CHROMA_SIDE**2
 
