@@ -1,0 +1,72 @@
+"""What the measurements of near-duplicates share: candidates in every turn, compared as the stage `dedup` does."""
+
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.images import thumbnail
+from stages.images.pairs import near_pairs
+from stages.images.turns import BACK, TURNS, turn_hashes
+
+if TYPE_CHECKING:
+    from stages.images.alike import Planes
+
+MOST_PIXELS = 10**8
+
+
+class Candidates(NamedTuple):
+    """Pairs within a radius in some turn: each of shape (pairs,), a row a pair and turn."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    turn: NDArray[np.int64]
+    distance: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    colours: NDArray[np.float64]
+
+
+def set_side(side: int) -> None:
+    """Try another size of thumbnail: before anything is compiled, which takes the size for a constant."""
+    if side != thumbnail.SIDE:
+        numba.config.CACHE_DIR = tempfile.mkdtemp()
+        thumbnail.SIDE = side
+        thumbnail.NUM_BYTES = side * side + 2 * thumbnail.CHROMA_SIDE**2
+
+
+def forms_of(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The hashes of pictures in every turn, shape (n, turns)."""
+    return np.stack([turn_hashes(hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)
+
+
+def planes_of(rows: pd.DataFrame) -> "Planes":
+    """The thumbnails of a table, made ready."""
+    from stages.images.alike import prepare
+
+    return prepare(np.frombuffer(b"".join(rows["thumbnail"]), np.uint8).reshape(len(rows), -1))
+
+
+def candidates(rows: pd.DataFrame, radius: int) -> Candidates:
+    """Find all pairs within a radius in any turn, and compare them.
+
+    Args:
+        rows: columns `phash`, `thumbnail`.
+        radius: in bits.
+    """
+    from stages.images.alike import similarity
+
+    hashes = rows["phash"].to_numpy(np.uint64)
+    found = near_pairs(forms_of(hashes), hashes, radius)
+    planes = planes_of(rows)
+    edges = similarity(planes, found.first, found.second, found.form, 0.0)
+    both = similarity(planes, found.first, found.second, found.form, 1.0)
+    return Candidates(*found, edges, both - edges)
+
+
+def best(found: Candidates, colour: float) -> pd.Series:
+    """The similarity in the best turn, by the two numbers of each pair."""
+    frame = pd.DataFrame({"a": found.first, "b": found.second, "similarity": found.edges + colour * found.colours})
+    return frame.groupby(["a", "b"])["similarity"].max()

@@ -1,0 +1,253 @@
+"""Measure how well near-duplicates are found by people's judgement, beside other ways to find them.
+
+    python -m bench.duplicates PICTURES [--plot docs/duplicates/judged.png] [--sheets FOLDER] [--side 16]
+
+PICTURES is the archive cifar10_near_duplicates, unpacked. Each way is fitted on one half of the pairs, chosen by a hash
+of their names, and measured on the other: its cut, and of ours the radius and the weight of the colours too. Every pair
+that nobody judged counts as false; then all is measured once more with the judgements of docs/duplicates/judged.csv
+added. --sheets writes contact sheets of what is found and was never judged. --side tries another size of thumbnail;
+drawing needs matplotlib, which is no part of this repository.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import imagehash
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from bench.alike import MOST_PIXELS, Candidates, best, candidates, set_side
+from stages import _params
+
+JUDGED = Path("docs/duplicates/judged.csv")
+DUPLICATE = 1  # 2: a look-alike, 0: neither
+LEAST_SIMILARITY, HASH_RADIUS = 0.88, 8  # what is found with at least these is put on the contact sheets
+RADII, COLOURS = (12, 14, 16), (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # what ours is fitted over
+LONG_RADIUS = 80  # of the 256 bits of a long hash
+Judgements = dict[tuple[str, str], int]
+
+
+class Scores(NamedTuple):
+    """A way to find duplicates: how sure it is of each pair, unnamed ones not at all."""
+
+    name: str
+    pairs: list[tuple[str, str]]
+    score: NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """What a cut finds."""
+
+    f1: float
+    precision: float
+    recall: float
+    cut: float
+
+
+def half_of(pair: tuple[str, str]) -> int:
+    """Choose a pair's half by a hash of its names."""
+    return hashlib.md5(" ".join(pair).encode(), usedforsecurity=False).digest()[0] % 2
+
+
+def read_judgements(path: Path) -> Judgements:
+    """Read what people judged, the smaller name of each pair first."""
+    with path.open() as file:
+        rows = csv.DictReader(file)
+        return {
+            (min(row["image_a"], row["image_b"]), max(row["image_a"], row["image_b"])): int(row["judgment"])
+            for row in rows
+        }
+
+
+def curve(scores: Scores, truth: Judgements, half: int | None) -> tuple[NDArray[np.float64], ...]:
+    """Cuts from the highest, and F1, precision and recall of what scores at least each; of one half or all."""
+    inside = np.array([half in (None, half_of(pair)) for pair in scores.pairs])
+    right = np.array([truth.get(pair) == DUPLICATE for pair in scores.pairs])[inside]
+    score = scores.score[inside]
+    total = sum(judgement == DUPLICATE and half in (None, half_of(pair)) for pair, judgement in truth.items())
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)  # of each score
+    num_right, num_found = np.cumsum(right[order])[last], last + 1
+    return score[order][last], 2 * num_right / (num_found + total), num_right / num_found, num_right / total
+
+
+def best_cut(scores: Scores, truth: Judgements, half: int | None) -> Found:
+    """Find the cut with the best F1."""
+    cuts, f1, precision, recall = curve(scores, truth, half)
+    place = int(np.argmax(f1))
+    return Found(float(f1[place]), float(precision[place]), float(recall[place]), float(cuts[place]))
+
+
+def at_cut(scores: Scores, truth: Judgements, half: int | None, cut: float) -> Found:
+    """Measure a cut."""
+    cuts, f1, precision, recall = curve(scores, truth, half)
+    place = int(np.flatnonzero(cuts >= cut)[-1])
+    return Found(float(f1[place]), float(precision[place]), float(recall[place]), cut)
+
+
+def fingerprints(path: Path) -> dict[str, object]:
+    """What the stage takes of a file, and what the alternatives need."""
+    from stages.fingerprint import fingerprint
+
+    data = path.read_bytes()
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    small = np.asarray(image.resize((16, 16), Image.Resampling.LANCZOS), np.float64).ravel()
+    return fingerprint(data, MOST_PIXELS) | {
+        "long_hash": np.packbits(imagehash.phash(image, hash_size=16).hash).view(np.uint64),
+        "colours": (small - small.mean()) / max(1e-9, float(small.std())),
+    }
+
+
+def ways(rows: pd.DataFrame, names: list[str], params: _params.Dedup) -> tuple[list[Scores], list[Scores]]:
+    """Score the pairs: by the alternatives, and by ours as params.yaml has it and with every radius and weight."""
+    found = candidates(rows, max(RADII))
+    upright = Candidates(*(column[found.turn == 0] for column in found))
+    pairs = _named(names, upright.first, upright.second)
+    colours = np.stack(rows["colours"].to_list())
+    correlation = (colours[upright.first] * colours[upright.second]).mean(1)
+    correlation[upright.distance > params.distance] = -1
+    alternatives = [
+        Scores("hash alone, 64 bits", pairs, -upright.distance.astype(float)),
+        Scores("hash alone, 256 bits", *_long(np.stack(rows["long_hash"].to_list()), names)),
+        Scores(f"{params.distance} bits, then correlation of 16 x 16 colours", pairs, correlation),
+    ]
+    settings = [(params.distance, params.colour), *((radius, colour) for radius in RADII for colour in COLOURS)]
+    ours = [
+        Scores(f"ours ({radius} bits, colours {colour})", *_ours(names, found, radius, colour))
+        for radius, colour in settings
+    ]
+    return alternatives, ours
+
+
+def _ours(
+    names: list[str], found: Candidates, radius: int, colour: float
+) -> tuple[list[tuple[str, str]], NDArray[np.float64]]:
+    similarity = best(Candidates(*(column[found.distance <= radius] for column in found)), colour)
+    first, second = (similarity.index.get_level_values(level).to_numpy() for level in (0, 1))
+    return _named(names, first, second), similarity.to_numpy()
+
+
+def _named(names: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> list[tuple[str, str]]:
+    return [(names[a], names[b]) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+
+
+def _long(hashes: NDArray[np.uint64], names: list[str]) -> tuple[list[tuple[str, str]], NDArray[np.float64]]:
+    pairs, scores = [], []
+    for row in range(len(hashes)):
+        distance = np.bitwise_count(hashes[row] ^ hashes[row + 1 :]).sum(1, dtype=np.int64)
+        near = np.flatnonzero(distance <= LONG_RADIUS)
+        pairs += [(names[row], names[row + 1 + other]) for other in near]
+        scores.append(-distance[near].astype(float))
+    return pairs, np.concatenate(scores)
+
+
+def report(alternatives: list[Scores], ours: list[Scores], truth: Judgements, params: _params.Dedup) -> None:
+    """Print what each way reaches: fitted on a half and measured on the other, both ways round, and fitted on all."""
+    base = best_cut(alternatives[0], truth, None).f1
+    print("| way | fitted on one half, F1 on the other | the other way round | best F1 on all | times the hash alone |")
+    print("| --- | --- | --- | --- | ---: |")
+    for scores in alternatives:
+        halves = [at_cut(scores, truth, 1 - half, best_cut(scores, truth, half).cut) for half in (0, 1)]
+        _row(scores.name, halves, best_cut(scores, truth, None), base)
+    fitted = [max(ours, key=lambda scores, half=half: best_cut(scores, truth, half).f1) for half in (0, 1, None)]
+    halves = [at_cut(fitted[half], truth, 1 - half, best_cut(fitted[half], truth, half).cut) for half in (0, 1)]
+    chosen = "; ".join(scores.name.removeprefix("ours ") for scores in fitted)
+    _row(f"ours, fitted {chosen}", halves, best_cut(fitted[2], truth, None), base)
+    as_it_is = [at_cut(ours[0], truth, half, params.similarity) for half in (1, 0, None)]
+    _row("ours, as params.yaml has it, nothing fitted", as_it_is[:2], as_it_is[2], base)
+
+
+def _row(name: str, halves: list[Found], everything: Found, base: float) -> None:
+    cells = [
+        f"{found.f1:.3f} (precision {found.precision:.2f}, recall {found.recall:.2f}, from {found.cut:.3f})"
+        for found in (*halves, everything)
+    ]
+    print(f"| {name} | {' | '.join(cells)} | {everything.f1 / base:.2f} |")
+
+
+def pool(alternatives: list[Scores], ours: Scores, truth: Judgements) -> list[tuple[str, str]]:
+    """List the pairs that ours or the hash alone finds and nobody judged, the most similar first."""
+    similarity = dict(zip(ours.pairs, ours.score.tolist(), strict=True))
+    close = {pair for pair, score in similarity.items() if score >= LEAST_SIMILARITY}
+    hashed = zip(alternatives[0].pairs, alternatives[0].score, strict=True)
+    close |= {pair for pair, score in hashed if -score <= HASH_RADIUS}
+    return sorted(close - truth.keys(), key=lambda pair: (-similarity.get(pair, 0), pair))
+
+
+def draw_sheets(pictures: Path, pairs: list[tuple[str, str]], folder: Path) -> None:
+    """Draw the pairs, numbered, 80 on a sheet, and list their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    side, columns, on_sheet = 96, 8, 80
+    for start in range(0, len(pairs), on_sheet):
+        sheet = Image.new("RGB", (columns * (2 * side + 8), on_sheet // columns * (side + 14)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for place, pair in enumerate(pairs[start : start + on_sheet]):
+            x, y = place % columns * (2 * side + 8), place // columns * (side + 14)
+            for number, name in enumerate(pair):
+                with Image.open(pictures / name) as image:
+                    sheet.paste(image.convert("RGB").resize((side, side)), (x + number * side, y))
+            draw.text((x, y + side), str(start + place), fill="black")
+        sheet.save(folder / f"{start // on_sheet}.png")
+    lines = ("number,image_a,image_b", *(f"{number},{a},{b}" for number, (a, b) in enumerate(pairs)))
+    (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+
+
+def plot(ways_: list[Scores], truths: dict[str, Judgements], cut: float, path: Path) -> None:
+    """Draw precision over recall."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(truths), figsize=(11, 4.4), sharey=True, layout="constrained")
+    for axis, (title, truth) in zip(axes, truths.items(), strict=True):
+        for scores in ways_:
+            _, _, precision, recall = curve(scores, truth, None)
+            (line,) = axis.plot(recall, precision, label=scores.name, linewidth=1.3)
+            if scores is ways_[-1]:
+                found = at_cut(scores, truth, None, cut)
+                axis.plot(found.recall, found.precision, "o", color=line.get_color())
+        axis.set(title=title, xlabel="recall", xlim=(0, 1), ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("precision")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--side", type=int, default=16)
+    arguments = parser.parse_args()
+    set_side(arguments.side)
+    params = _params.read(_params.Dedup)
+
+    paths = sorted(arguments.pictures.rglob("*.jpg"))
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+        rows = pd.DataFrame(workers.map(fingerprints, paths, chunksize=64))
+    names = [path.relative_to(arguments.pictures).as_posix() for path in paths]
+    truth = read_judgements(arguments.pictures / "duplicates.csv")
+    completed = truth | (read_judgements(JUDGED) if JUDGED.exists() else {})
+    alternatives, ours = ways(rows, names, params)
+
+    for title, judgements in {"what nobody judged is false": truth, "completed": completed}.items():
+        print(f"\n{title}: {sum(value == DUPLICATE for value in judgements.values())} duplicates\n")
+        report(alternatives, ours, judgements, params)
+    if arguments.sheets:
+        draw_sheets(arguments.pictures, pool(alternatives, ours[0], truth), arguments.sheets)
+    if arguments.plot:
+        titles = {"What nobody judged counts as false": truth, "Completed by judging what is found": completed}
+        plot([*alternatives, ours[0]], titles, params.similarity, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Measure how many edited photos are found again, and how many untouched ones are taken for each other.
+
+    python -m bench.edits PHOTOS [--plot docs/duplicates/edits.png] [--side 16]
+
+PHOTOS is the clothing archive, unpacked. Beside what the stage does stands the hash alone, in one run. --side tries
+another size of thumbnail; drawing needs matplotlib, which is no part of this repository.
+"""
+
+import argparse
+import io
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageOps
+
+from bench.alike import MOST_PIXELS, best, candidates, forms_of, planes_of, set_side
+from stages import _params
+from stages.images.turns import TURNS
+
+QUALITY = 90
+RADII = np.arange(0, 21, 2)
+CUTS = np.round(np.arange(0.80, 1.0001, 0.005), 3)
+Edit = Callable[[Image.Image], Image.Image]
+
+
+def cropped(image: Image.Image, fraction: float) -> Image.Image:
+    """Cut off a fraction of the width and of the height, half of it on each side."""
+    x, y = round(image.width * fraction / 2), round(image.height * fraction / 2)
+    return image.crop((x, y, image.width - x, image.height - y))
+
+
+EDITS: dict[str, Edit] = {
+    "rescaled to a quarter": lambda image: image.resize((max(1, image.width // 4), max(1, image.height // 4))),
+    "JPEG quality 10": lambda image: image,
+    "brightness 0.6": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "brightness 1.3": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "mirrored": ImageOps.mirror,
+    "half turn": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "quarter turn back": lambda image: image.transpose(Image.Transpose.ROTATE_270),
+    "cropped by 5 %": partial(cropped, fraction=0.05),
+    "turned by 3 degrees": lambda image: image.rotate(3, Image.Resampling.BICUBIC),
+    "cropped by 10 %": partial(cropped, fraction=0.10),
+}
+# The recall that a library needs: the aim, not a result.
+AIMS = dict.fromkeys(EDITS, 0.99) | {"cropped by 5 %": 0.95, "turned by 3 degrees": 0.90, "cropped by 10 %": 0.60}
+
+
+class Edited(NamedTuple):
+    """How the copies of all photos by one edit compare with the photos: a row a turn, a column a photo."""
+
+    distance: NDArray[np.int64]
+    similarity: NDArray[np.float64]
+
+    def alone(self, radius: int) -> float:
+        """Share within a radius, as the copies stand."""
+        return float((self.distance[0] <= radius).mean())
+
+    def candidates(self, radius: int) -> float:
+        """Share within a radius in some turn."""
+        return float((self.distance <= radius).any(0).mean())
+
+    def found(self, radius: int, cut: float) -> float:
+        """Share within a radius and similar enough in one turn."""
+        return float(((self.distance <= radius) & (self.similarity >= cut)).any(0).mean())
+
+
+def encoded(image: Image.Image, quality: int = QUALITY) -> bytes:
+    """Encode as JPEG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def fingerprints(path: Path) -> list[tuple[int, bytes]]:
+    """Hash and thumbnail of a photo as it is, and of each edit, as the stage takes them of files."""
+    from stages.fingerprint import fingerprint
+
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    files = [encoded(edit(image), 10 if name == "JPEG quality 10" else QUALITY) for name, edit in EDITS.items()]
+    rows = (fingerprint(file, MOST_PIXELS) for file in (data, *files))
+    return [(row["phash"], row["thumbnail"]) for row in rows]
+
+
+def compare(photos: pd.DataFrame, copies: pd.DataFrame, params: _params.Dedup) -> Edited:
+    """Compare each photo with its copy in every turn."""
+    from stages.images.alike import similarity
+
+    count = len(photos)
+    planes, rows = planes_of(pd.concat([photos, copies])), np.arange(count)
+    forms = forms_of(photos["phash"].to_numpy(np.uint64))
+    return Edited(
+        np.bitwise_count(forms.T ^ copies["phash"].to_numpy(np.uint64)).astype(np.int64),
+        np.stack(
+            [similarity(planes, rows, rows + count, np.full(count, turn), params.colour) for turn in range(len(TURNS))]
+        ),
+    )
+
+
+def pairs_by_hash(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Count the pairs within each radius from 0 to 64, as they stand."""
+    counts = np.zeros(65, np.int64)
+    for row in range(len(hashes)):
+        counts += np.bincount(np.bitwise_count(hashes[row] ^ hashes[row + 1 :]), minlength=65)
+    return np.cumsum(counts)
+
+
+def plot(
+    edited: dict[str, Edited],
+    alone: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+    params: _params.Dedup,
+    path: Path,
+) -> None:
+    """Draw recall over the radius of the hash alone, and over the least similarity."""
+    import matplotlib.pyplot as plt
+
+    groups = {
+        "rescaled, JPEG 10, brighter, darker, grey (the least)": list(EDITS)[:5],
+        "mirrored and turned by quarters (the least)": list(EDITS)[5:9],
+        **{name: [name] for name in list(EDITS)[9:]},
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
+    for name, members in groups.items():
+        axes[0].plot(RADII, [min(edited[member].alone(r) for member in members) for r in RADII], label=name)
+        found = [min(edited[member].found(params.distance, cut) for member in members) for cut in CUTS]
+        axes[1].plot(CUTS, found, label=name)
+    counts = ((RADII, alone[RADII]), (CUTS, [(similarity >= cut).sum() for cut in CUTS]))
+    marks = (8, params.similarity)
+    labels = ("bits that may differ, the hash alone", f"least similarity, of pairs within {params.distance} bits")
+    for axis, (x, number), mark, label in zip(axes, counts, marks, labels, strict=True):
+        axis.set(xlabel=label, ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+        axis.axvline(mark, color="grey", linewidth=1, linestyle=":")
+        right = axis.twinx()
+        right.plot(x, number, color="black", linestyle="--", linewidth=1)
+        right.set_yscale("log")
+        right.set_ylim(0.8, 10_000)
+        right.axhline(10, color="black", linewidth=0.5, linestyle=":")
+    right.set_ylabel("pairs among untouched photos (dashed)")
+    axes[0].set_ylabel("edited photos that are found again")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--side", type=int, default=16)
+    arguments = parser.parse_args()
+    set_side(arguments.side)
+    params = _params.read(_params.Dedup)
+
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        rows = list(pool.map(fingerprints, sorted(arguments.photos.rglob("*.jpg")), chunksize=16))
+    tables = [pd.DataFrame(column, columns=["phash", "thumbnail"]) for column in zip(*rows, strict=True)]
+    edited = {name: compare(tables[0], table, params) for name, table in zip(EDITS, tables[1:], strict=True)}
+    found = candidates(tables[0], params.distance)
+    similarity = best(found, params.colour).to_numpy()
+    alone = pairs_by_hash(tables[0]["phash"].to_numpy(np.uint64))
+
+    print(
+        "| edit | aim | hash alone, 8 bits | within the radius, any turn | found |\n| --- | ---: | ---: | ---: | ---: |"
+    )
+    for name, of in edited.items():
+        shares = (of.alone(8), of.candidates(params.distance), of.found(params.distance, params.similarity))
+        print(f"| {name} | {AIMS[name]:.2f} | {' | '.join(f'{share:.3f}' for share in shares)} |")
+    counts = (10, alone[8], len(similarity), (similarity >= params.similarity).sum())
+    print(f"| pairs among {len(rows):,} untouched photos | {' | '.join(f'{count:,}' for count in counts)} |")
+    # The most that any cut finds while it takes at most ten untouched pairs: what a size of thumbnail is worth.
+    cut = np.sort(similarity)[-11] + 1e-9
+    shares = ", ".join(f"{name} {of.found(params.distance, cut):.3f}" for name, of in edited.items())
+    print(f"\nat {cut:.3f}, where ten untouched pairs are left: {shares}")
+    gone = {radius: (alone[radius] / (len(rows) * (len(rows) - 1) / 2)) for radius in (4, 8, 10, 12, 14)}
+    print(
+        "share of all pairs within a radius: " + ", ".join(f"{radius}: {share:.1e}" for radius, share in gone.items())
+    )
+    if arguments.plot:
+        plot(edited, alone, similarity, params, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
