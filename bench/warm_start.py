@@ -1,6 +1,6 @@
 """Measure what a warm start is worth: from scratch against warm, after new pictures and two new classes.
 
-    python -m bench.warm_start SHARED/data/clothing.tar [--seeds 3] [--size 48] [--output docs/warm_start]
+    python -m bench.warm_start SHARED/data/clothing.tar [--seeds 1 2 3] [--size 48] [--output docs/warm_start]
 
 The clothing photos, children's sub-classes merged into the grown-ups', classes of 50 pictures and more. For each seed a
 fifth of every class is the test set, which no model is ever trained or chosen on, and a tenth of the rest validates.
@@ -16,6 +16,7 @@ training pictures. Then all pictures are there, and each arm trains on them:
 
 After each epoch the accuracy on the test set is taken; what decides which epoch is kept is the validation loss, as in
 the stage `train`, whose code all this is. Writes OUTPUT.csv (a row an epoch) and OUTPUT.svg, and prints the table.
+Seeds that are in OUTPUT.csv already are not measured again.
 """
 
 import argparse
@@ -299,21 +300,21 @@ def main() -> None:
     """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, help="clothing.tar")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--output", type=Path, default=Path("docs/warm_start"))
     chosen = parser.parse_args()
+    table = chosen.output.with_suffix(".csv")
+    found = [pd.read_csv(table)] if table.exists() else []
+    missing = [seed for seed in chosen.seeds if not any(seed in set(rows["seed"]) for rows in found)]
     pixels, class_names = read(chosen.photos, chosen.size)
-    found = []
-    for seed in range(1, chosen.seeds + 1):
+    for seed in missing:
         experiment = Experiment(pixels, class_names, seed)
         print({name: len(rows) for name, rows in experiment.parts.items()}, flush=True)
         base = experiment.base()
-        for arm in ARMS:
-            found.append(experiment.run(arm, base))
-            print(markdown(summary(pd.concat(found)).tail(1)) if arm.name == "scratch" else arm.name, flush=True)
-        rows = pd.concat(found)
-        rows.to_csv(chosen.output.with_suffix(".csv"), index=False, float_format="%.4g")
+        found += [experiment.run(arm, base) for arm in ARMS]
+        pd.concat(found).to_csv(table, index=False, float_format="%.4g")
+    rows = pd.concat(found)
     print(markdown(summary(rows)))
     chosen.output.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
 
