@@ -93,10 +93,10 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
             list_folder(str(path), needs_sub_folders=True)
 
 
-@pytest.mark.parametrize("folder", ["/work/clone", "/work/clone/data/library", "/work", "/"])
+@pytest.mark.parametrize("folder", ["/clones/one", "/clones/one/data/library", "/clones", "/"])
 def test_a_folder_in_or_around_the_clone_is_refused(folder: str) -> None:
     with pytest.raises(InputError, match="lie in each other: give a folder outside the clone"):
-        require_apart([Path(folder)], Path("/work/clone"))
+        require_apart([Path(folder)], Path("/clones/one"))
 
 
 @pytest.mark.parametrize("other", ["/pictures", "/pictures/unlabelled"])
