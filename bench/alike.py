@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.images import thumbnail
 from stages.images.pairs import near_pairs
-from stages.images.turns import BACK, TURNS, turn_hashes
+from stages.images.turns import turned_back
 
 if TYPE_CHECKING:
     from stages.images.alike import Planes
@@ -37,11 +37,6 @@ def set_side(side: int) -> None:
         thumbnail.NUM_BYTES = side * side + 2 * thumbnail.CHROMA_SIDE**2
 
 
-def forms_of(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The hashes of pictures in every turn, shape (n, turns)."""
-    return np.stack([turn_hashes(hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)
-
-
 def planes_of(rows: pd.DataFrame) -> "Planes":
     """The thumbnails of a table, made ready."""
     from stages.images.alike import prepare
@@ -59,7 +54,7 @@ def candidates(rows: pd.DataFrame, radius: int) -> Candidates:
     from stages.images.alike import similarity
 
     hashes = rows["phash"].to_numpy(np.uint64)
-    found = near_pairs(forms_of(hashes), hashes, radius)
+    found = near_pairs(turned_back(hashes), hashes, radius)
     planes = planes_of(rows)
     edges = similarity(planes, found.first, found.second, found.form, 0.0)
     both = similarity(planes, found.first, found.second, found.form, 1.0)

@@ -20,9 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from bench.alike import MOST_PIXELS, best, candidates, forms_of, planes_of, set_side
+from bench.alike import MOST_PIXELS, best, candidates, planes_of, set_side
 from stages import _params
-from stages.images.turns import TURNS
+from stages.images.turns import TURNS, turned_back
 
 QUALITY = 90
 RADII = np.arange(0, 21, 2)
@@ -98,7 +98,7 @@ def compare(photos: pd.DataFrame, copies: pd.DataFrame, params: _params.Dedup) -
 
     count = len(photos)
     planes, rows = planes_of(pd.concat([photos, copies])), np.arange(count)
-    forms = forms_of(photos["phash"].to_numpy(np.uint64))
+    forms = turned_back(photos["phash"].to_numpy(np.uint64))
     return Edited(
         np.bitwise_count(forms.T ^ copies["phash"].to_numpy(np.uint64)).astype(np.int64),
         np.stack(

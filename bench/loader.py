@@ -28,10 +28,11 @@ import pandas as pd
 import tensorflow as tf
 from PIL import Image
 
+from bench.codec import decode_by_pillow as pixels_by_pillow
 from stages._decoded import DecodedPictures
 from stages._shards import ShardReader, write_shard
 from stages._workers import num_cores, over
-from stages.images.codec import decode_prepared, encode
+from stages.images.codec import encode
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.images.prepared import decode as decode_by_tensorflow
@@ -133,7 +134,7 @@ def threads_with_pillow(held: Set, reader: ShardReader) -> Batches:
     """Read by offset and decode with Pillow in threads."""
     with ThreadPoolExecutor(num_cores()) as threads:
         for order in held.orders():
-            pictures = threads.map(lambda name: decode_prepared(reader.encoded(name)), order)
+            pictures = threads.map(lambda name: pixels_by_pillow(reader.encoded(name)), order)
             for _ in range(len(order) // BATCH_SIZE):
                 yield np.stack(list(itertools.islice(pictures, BATCH_SIZE)))
 
@@ -142,7 +143,7 @@ def tars_in_sequence(held: Set) -> Batches:
     """Read the shards from front to back, as a plain loop over tars does: no order, one core."""
     for _ in range(NUM_EPOCHS):
         pictures = (
-            decode_prepared(tar.extractfile(member).read())  # type: ignore[union-attr]
+            pixels_by_pillow(tar.extractfile(member).read())  # type: ignore[union-attr]
             for shard in sorted(set(held.index["shard"]))
             for tar in [tarfile.open(held.folder / shard)]  # noqa: SIM115 - closed with the process
             for member in tar
@@ -195,7 +196,7 @@ class Source:
     def __getitem__(self, number: int) -> np.ndarray:
         if self.reader is None:
             self.reader = ShardReader(self.held.folder, self.held.index).__enter__()
-        return decode_prepared(self.reader.encoded(self.names[number]))
+        return pixels_by_pillow(self.reader.encoded(self.names[number]))
 
 
 def grain_threads(held: Set) -> Batches:

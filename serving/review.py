@@ -23,19 +23,10 @@ from stages._command import run
 from stages._errors import InputError, RepositoryError
 from stages._repository import git, require_root
 from stages.labels import decisions
-from stages.tables.scores import FIGURES, GATE, METRICS
+from stages.tables.scores import BASE_METRICS, FIGURES, GATE, METRICS, SUMMARY
 from stages.tables.splits import CLASS_COUNTS
 
 PARAMS = "params.yaml"
-BASE_METRICS = "data/base/metrics.json"
-CAUSED = (
-    "num_pictures",
-    "top_1_accuracy",
-    "log_loss",
-    "weighted_log_loss",
-    "true_positive_fraction",
-    "false_positive_fraction",
-)
 COUNTED = ("real", "staged", "synthetic", "train", "validation", "test")
 Flat = dict[str, Any]
 
@@ -95,11 +86,11 @@ def causes_section(base: Mapping[str, Any] | None, figures: Sequence[Mapping[str
         "old model on new pictures": of_test["base"],
         "new model on new pictures": of_test["new"],
     }
-    rows = [(line, *(_figure(values.get(name)) for name in CAUSED)) for line, values in lines.items()]
+    rows = [(line, *(_figure(values.get(name)) for name in SUMMARY)) for line, values in lines.items()]
     note = "The first step is what the pictures did, the second what the model did."
     if base is None:
         note += f" The first line is in {BASE_METRICS}, which is not here: `dvc pull {BASE_METRICS}`."
-    return f"## What the pictures did, and what the model did\n\n{table(('test set', *CAUSED), rows)}\n\n{note}"
+    return f"## What the pictures did, and what the model did\n\n{table(('test set', *SUMMARY), rows)}\n\n{note}"
 
 
 def counts_section(before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]]) -> str:

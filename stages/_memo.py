@@ -21,23 +21,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from PIL import features
 
-from stages._outputs import whole
+from stages._memo_file import MemoFile
+from stages.images.decode import library_versions
 
 log = logging.getLogger(__name__)
 
-# Beside DVC's own temporary files: ignored by git, on the local disk.
-DEFAULT_FOLDER = ".dvc/tmp/retrain/memo"
 # Of other branches and versions; a few, so that going back and forth costs nothing.
 NUM_KEPT = 3
 # The coarsest clock of a file system in use (FAT); NFS and ext4 are finer.
 _RACY_NS = 2_000_000_000
-_DECODERS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif", "libjpeg_turbo", "zlib_ng")
 
 
 class Stamp(NamedTuple):
@@ -67,8 +62,7 @@ def version(settings: Mapping[str, object]) -> str:
     sources.add(sys.modules["__main__"].__dict__.get("__file__"))
     for path in sorted(filter(None, sources)):
         digest.update(Path(path).read_bytes())
-    decoders = [features.version(name) for name in _DECODERS]
-    digest.update(json.dumps([PIL.__version__, np.__version__, sys.version, decoders]).encode())
+    digest.update(json.dumps([np.__version__, sys.version, library_versions()]).encode())
     return digest.hexdigest()
 
 
@@ -104,11 +98,10 @@ class Memo:
     """
 
     def __init__(self, name: str, version: str, schema: pa.Schema, folder: Path | None = None) -> None:
-        self._folder = (folder or Path(os.environ.get("RETRAIN_MEMO", DEFAULT_FOLDER))) / name
-        self._version = version
+        self._file = MemoFile(name, version, NUM_KEPT, folder)
         self._schema = schema
         self._stamp_fields = [pa.field(f"stamp_{name}", pa.int64()) for name in Stamp._fields]
-        self._rows = self._read()
+        self._rows = self._file.read() or pa.schema([*schema, *self._stamp_fields]).empty_table()
 
     def rows(
         self, files: Sequence[tuple[str, Stamp | None]], read: Callable[[list[Wanted]], Iterable[Reading]]
@@ -165,18 +158,6 @@ class Memo:
         rows = self._rows.select(self._schema.names).take(pa.array(list(places.values()), pa.int64()))
         return rows.set_column(self._schema.get_field_index("path"), "path", pa.array(list(places), pa.string()))
 
-    def _read(self) -> pa.Table:
-        for path in sorted(self._folder.glob(f"{self._version}-*.parquet")):
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                log.warning("The memo %s cannot be read (%s): all is computed anew.", path, error.strerror)
-                continue
-            if path.stem == f"{self._version}-{hashlib.sha256(data).hexdigest()}":
-                return pq.read_table(pa.BufferReader(data))
-            log.warning("The memo %s is damaged: all is computed anew.", path)
-        return pa.schema([*self._schema, *self._stamp_fields]).empty_table()
-
     def _write(self, rows: pa.Table, stamps: Mapping[str, Stamp | None], begun_ns: int) -> None:
         settled = [
             stamp
@@ -187,21 +168,9 @@ class Memo:
         for place, field in enumerate(self._stamp_fields):
             rows = rows.append_column(field, pa.array([stamp[place] for stamp in settled], pa.int64()))
         rows = rows.filter(pc.is_valid(rows["image_id"]))
-        buffer = pa.BufferOutputStream()
-        pq.write_table(rows, buffer, compression="lz4")
-        data = buffer.getvalue().to_pybytes()
-        name = f"{self._version}-{hashlib.sha256(data).hexdigest()}.parquet"
         try:
-            with whole(self._folder / name) as partial:
-                partial.write_bytes(data)
-            self._drop_all_but(name)
+            self._file.write(rows)
         except OSError as error:
-            log.warning("The memo cannot be kept in %s (%s): the next run takes longer.", self._folder, error.strerror)
-
-    def _drop_all_but(self, name: str) -> None:
-        """Drop what this one replaces, and the oldest of other versions."""
-        others = [path for path in self._folder.glob("*.parquet") if path.name != name]
-        newest = sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
-        kept = [path for path in newest if not path.name.startswith(self._version)][: NUM_KEPT - 1]
-        for path in set(others) - set(kept):
-            path.unlink(missing_ok=True)
+            log.warning(
+                "The memo cannot be kept in %s (%s): the next run takes longer.", self._file.folder, error.strerror
+            )

@@ -19,15 +19,12 @@ from typing import Self
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stages._outputs import whole
+from stages._memo_file import MemoFile
 from stages._shards import ShardReader
 
 log = logging.getLogger(__name__)
 
-# Beside DVC's own temporary files: ignored by git, on the local disk; the memo of files has the folder beside it.
-DEFAULT_FOLDER = ".dvc/tmp/retrain/memo"
 # Going back and forth between a few sizes or branches of the code stays cheap; a table is some megabytes.
 NUM_KEPT = 4
 _SCHEMA = pa.schema(
@@ -59,8 +56,7 @@ class ShardMemo:
     def __init__(
         self, recipe: str, plan: Sequence[tuple[str, list[str]]], objects: Path | None, folder: Path | None = None
     ) -> None:
-        self._folder = (folder or Path(os.environ.get("RETRAIN_MEMO", DEFAULT_FOLDER))) / "shards"
-        self._recipe = recipe
+        self._file = MemoFile("shards", recipe, NUM_KEPT, folder)
         self._objects = objects
         self._whole: dict[str, bool] = {}
         self._rows = self._remembered()
@@ -113,40 +109,17 @@ class ShardMemo:
         now = index.assign(shard=index["shard"].map(digests), age=0)
         before = self._rows[~self._rows["shard"].isin(now["shard"])]
         before = before[before["age"] == before["age"].min()].assign(age=1)
+        rows = pd.concat([now, before]).sort_values(["age", "shard", "offset"])
         try:
-            self._write(pd.concat([now, before]))
+            self._file.write(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False))
         except OSError as error:
-            log.warning("The next run will prepare every picture again: the memo in %s: %s", self._folder, error)
+            log.warning("The next run will prepare every picture again: the memo in %s: %s", self._file.folder, error)
 
     def _remembered(self) -> pd.DataFrame:
         """Read the rows of shards that are in the cache, damaged or not."""
-        rows = _SCHEMA.empty_table()
-        if self._objects is not None:
-            for path in self._folder.glob(f"{self._recipe}-*.parquet"):
-                data = path.read_bytes()
-                if path.name == self._name(data):
-                    rows = pq.read_table(pa.BufferReader(data))
-                else:
-                    log.warning("The memo %s is damaged: the pictures are prepared again.", path)
-        frame: pd.DataFrame = rows.to_pandas()
+        rows = self._file.read() if self._objects is not None else None
+        frame: pd.DataFrame = (rows or _SCHEMA.empty_table()).to_pandas()
         return frame[frame["shard"].isin([md5 for md5 in frame["shard"].unique() if self._object(md5).is_file()])]
-
-    def _write(self, rows: pd.DataFrame) -> None:
-        """Write the memo, its digest in its name; remove the one before, and those of recipes long past."""
-        rows = rows.sort_values(["age", "shard", "offset"])
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False), sink, compression="zstd")
-        data = sink.getvalue().to_pybytes()
-        path = self._folder / self._name(data)
-        with whole(path) as partial:
-            partial.write_bytes(data)
-        memos = sorted(self._folder.glob("*.parquet"), key=lambda memo: memo.stat().st_mtime_ns, reverse=True)
-        for memo in memos:
-            if memo != path and (memo.name.startswith(self._recipe) or memo in memos[NUM_KEPT:]):
-                memo.unlink()
-
-    def _name(self, data: bytes) -> str:
-        return f"{self._recipe}-{hashlib.sha256(data).hexdigest()}.parquet"
 
     def _find_shards(self, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
         """Map the shards of the plan of which there is the same already to its MD5."""

@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, chunk: int = CHUNK) -> Iterator[Result]:
+def over(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
     """Apply `function` to every item in parallel and yield the results in the order of the items.
 
     Results do not depend on how many workers there are, nor on one that dies in the middle on a cluster: its work is
@@ -40,12 +40,11 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, c
         function: a function of a module, or a `functools.partial` of one; it is called in another process.
         items: what can be sent to another process.
         what: the items in plural, such as "pictures", for the progress bar.
-        chunk: how many items are handed over together; 1 where each is seconds of work, such as a block of rows.
 
     Raises:
         InputError: the cluster cannot be used.
     """
-    yield from progress(_ordered(function, items, chunk), total=len(items), what=what)
+    yield from progress(_ordered(function, items), total=len(items), what=what)
 
 
 def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
@@ -74,16 +73,16 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _ordered(function: Callable[[Item], Result], items: Sequence[Item], chunk: int) -> Iterator[Result]:
-    if len(items) <= chunk:
+def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    if len(items) <= CHUNK:
         yield from map(function, items)
         return
-    chunks = (items[start : start + chunk] for start in range(0, len(items), chunk))
+    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     work = partial(_chunk, function)
     with _executor() as (executor, num_workers):
         pending: deque[Future[list[Result]]] = deque()
-        for part in chunks:
-            pending.append(executor.submit(work, part))
+        for chunk in chunks:
+            pending.append(executor.submit(work, chunk))
             if len(pending) > 4 * num_workers:
                 yield from pending.popleft().result()
         while pending:

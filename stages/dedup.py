@@ -21,7 +21,7 @@ from stages._workers import over_shared
 from stages.images.alike import prepare, similarity
 from stages.images.pairs import near_pairs
 from stages.images.thumbnail import NUM_BYTES
-from stages.images.turns import BACK, TURNS, turn_hashes
+from stages.images.turns import TURNS, turned_back
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
@@ -46,7 +46,7 @@ class Comparison:
     def __init__(self, pictures: pd.DataFrame, params: _params.Dedup) -> None:
         self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
         # A pair is searched as its first picture stands, the second turned; turned back, the first is.
-        self.forms = np.stack([turn_hashes(self.hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)
+        self.forms = turned_back(self.hashes)
         self.planes = prepare(np.frombuffer(b"".join(pictures["thumbnail"]), np.uint8).reshape(-1, NUM_BYTES))
         self.pixels = pd.factorize(pictures["pixels"])[0]
         self.params = params

@@ -21,7 +21,7 @@ from stages._command import run
 from stages._errors import BaseError
 from stages._outputs import whole, write_json
 from stages._shards import ShardReader
-from stages.models import determinism, files
+from stages.models import files
 from stages.models.predict import predict_batches
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Nothing is drawn here; deterministic operations ask for a seed all the same.
-SEED = 0
 Matrix = NDArray[Any]
 Batch = tuple[slice, NDArray[np.float32], NDArray[np.float16]]
 
@@ -110,7 +108,6 @@ def main() -> None:
     model = files.load(Path(files.MODEL))
     base = files.load(_base.FOLDER / "model", BaseError) if _base.has_base() else None
 
-    determinism.enable(SEED)
     codes, uniques = pd.factorize(rows["image_id"])
     image_ids = [str(image_id) for image_id in uniques]
     with whole(FOLDER) as partial, ShardReader(SHARDS, index) as reader:

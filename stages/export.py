@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
@@ -31,6 +30,7 @@ from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole
 from stages.images.graph import prepare_batch
+from stages.metrics.temperature import TINY, applied_temperature
 from stages.models import files
 from stages.models.files import TrainedModel
 from stages.tables.scores import (
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 
 EXPORT = "data/export"
 NUM_BEST = 3
-TINY = np.finfo(np.float32).tiny  # a score of 0 was some positive number that float32 cannot hold
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
 # Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.
 _OF_REPORTS = (AGAINST_BASE, BENCHMARKS, CONFUSED_PAIRS, FIGURES, PER_CLASS, THRESHOLD_REPORT)
@@ -104,16 +103,6 @@ def scaled(scores: tf.Tensor, temperature: float) -> tf.Tensor:
     if temperature == 1:
         return scores
     return tf.nn.softmax(tf.math.log(tf.maximum(scores, TINY)) / temperature)
-
-
-def read_temperature(path: Path) -> float:
-    """Read by what the scores are scaled; 1 for not at all.
-
-    Args:
-        path: of calibration.json.
-    """
-    calibration = json.loads(path.read_text(encoding="utf-8"))
-    return float(calibration["temperature"]) if calibration["applied"] else 1.0
 
 
 def save(served: ServedModel, folder: Path) -> None:
@@ -178,9 +167,10 @@ def main() -> None:
     """Run the stage."""
     max_pixels, version = _params.read(_params.Fingerprint).max_pixels, _params.read(_params.Export).version
     beside = companions(Path(files.MODEL))
+    calibration = json.loads(Path(CALIBRATION).read_text(encoding="utf-8"))
     trained = files.load(Path(files.MODEL))
 
-    served = ServedModel(trained, version, max_pixels, read_temperature(Path(CALIBRATION)))
+    served = ServedModel(trained, version, max_pixels, applied_temperature(calibration))
 
     with whole(EXPORT) as folder:
         release = write_release(served, beside, version, folder)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stages import _params
 from stages._command import run
 from stages._shards import ShardReader
-from stages.models import determinism, files
+from stages.models import files
 from stages.models.predict import predict_batches
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
@@ -27,8 +27,6 @@ from stages.tables.shards import FOLDER, INDEX
 log = logging.getLogger(__name__)
 
 UNLABELLED = "unlabelled/"
-# Nothing is drawn here; deterministic operations ask for a seed all the same.
-SEED = 0
 NUM_BEST = 3
 
 
@@ -120,7 +118,6 @@ def real_pictures(images: pd.DataFrame) -> pd.Series:
 def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
     """Score the pictures with the model; only the best classes of each batch are kept."""
     trained = files.load(Path(files.MODEL))
-    determinism.enable(SEED)
     with ShardReader(FOLDER, INDEX.read()) as reader:
         best = [
             best_classes(scores) for _, scores, _ in predict_batches(trained.network, reader, image_ids, batch_size)

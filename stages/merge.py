@@ -2,7 +2,7 @@
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
 Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, group_size, dropped, phash,
-        faults),
+    faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed)
 Params: quality
 """

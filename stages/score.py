@@ -43,7 +43,7 @@ from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
 from stages.metrics.splits import places
 from stages.metrics.summaries import summaries
-from stages.metrics.temperature import fit_temperature
+from stages.metrics.temperature import applied_temperature, fit_temperature
 from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
 from stages.tables.images import IMAGES
@@ -124,7 +124,7 @@ def base_temperature() -> float:
         calibration = json.loads(Path(scores.BASE_CALIBRATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return 1.0  # a base that was put there by hand
-    return float(calibration["temperature"]) if calibration["applied"] else 1.0
+    return applied_temperature(calibration)
 
 
 def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
@@ -164,6 +164,7 @@ def main() -> None:
     values = {name: figures_by_set(model, sets[name], place, threshold) for name, model in judged.items()}
     rulings = gate.judge_all(limits, sets["new"], sets.get("base", {}), threshold)
     compared = {number: by_set(model.answers, place) for number, model in by_temperature.items()}
+    verdict = gate.verdict(rulings)
     reports = lay_out(values, sets, rulings, confused, threshold)
     reports[scores.CALIBRATION_REPORT] = calibration_report(compared, threshold)
     metrics = summaries(values["new"])
@@ -176,7 +177,7 @@ def main() -> None:
         write_csv(path, frame)
     REVIEW.write(worst)
     write_json(scores.METRICS, metrics)
-    write_json(scores.GATE, gate.verdict(rulings))
+    write_json(scores.GATE, verdict)
     write_json(scores.CALIBRATION, calibration)
     write_json(scores.WANTED_ERROR, wanted)
     log.info(
@@ -185,7 +186,7 @@ def main() -> None:
         metrics["test"]["num_pictures"],
         len(worst),
         (~confused[["truth", "predicted"]].isin(classes).all(axis=1)).sum(),
-        gate.verdict(rulings)["verdict"],
+        verdict["verdict"],
     )
 
 

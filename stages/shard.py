@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from PIL import features
 
 from stages import _params
 from stages._base import FOLDER as BASE
@@ -30,7 +29,7 @@ from stages._shard_memo import ShardMemo, dvc_objects
 from stages._shards import write_shard
 from stages._workers import over
 from stages.images.codec import encode
-from stages.images.decode import UnreadableError, decode
+from stages.images.decode import UnreadableError, decode, library_versions
 from stages.images.letterbox import letterbox
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.shards import FOLDER, INDEX
@@ -38,9 +37,8 @@ from stages.tables.shards import FOLDER, INDEX
 log = logging.getLogger(__name__)
 
 DATA = Path("data")
-# What takes part in a shard's bytes beside its pictures and the parameters: our code; Pillow and the libraries in it.
+# What takes part in a shard's bytes beside its pictures and the parameters: our code.
 MAKING = ("shard.py", "_shards.py", "images/codec.py", "images/decode.py", "images/letterbox.py")
-LIBRARIES = ("pil", "jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 Plan = list[tuple[str, list[str]]]
 
 
@@ -98,8 +96,7 @@ def recipe(size: int, codec: str) -> str:
         codec: "webp" or "png".
     """
     sources = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in MAKING]
-    versions = [features.version(library) for library in LIBRARIES]
-    parts = [size, codec, platform.python_version(), versions, sources]
+    parts = [size, codec, platform.python_version(), library_versions(), sources]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

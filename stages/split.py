@@ -24,7 +24,7 @@ from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole
 from stages.images.pairs import near_pairs
-from stages.images.turns import TURNS, turn_hashes
+from stages.images.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.tables.images import IMAGES
@@ -57,8 +57,7 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     hashed = images.dropna(subset="phash").drop_duplicates("image_id")
     # Those that are gone come first, and are compared with all that come after them.
     hashes = np.concatenate([gone, hashed["phash"].to_numpy(dtype=np.uint64)])
-    forms = np.stack([turn_hashes(gone, turn) for turn in range(len(TURNS))], axis=1)
-    near = near_pairs(forms, hashes, distance).second
+    near = near_pairs(turned_back(gone), hashes, distance).second
     return groups | set(hashed["group"].iloc[near[near >= len(gone)] - len(gone)])
 
 

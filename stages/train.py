@@ -1,8 +1,9 @@
 """Train the model: from the base when there is one, else from scratch.
 
-A warm start keeps every weight but the output layer's, and of that the rows of classes that remain. The weights of the
-epoch with the lowest validation loss are kept. An interrupted run, started again, goes on after its last whole epoch
-and ends with the same bytes. The sample takes about a minute on two cores and reaches 0.97 top-1 accuracy and more.
+A warm start keeps every weight but the output layer's, and of that the rows that its classes can be made of. The
+weights of the epoch with the lowest validation loss are kept. An interrupted run, started again, goes on after its last
+checkpoint and ends with the same bytes. The sample takes about a minute on two cores and reaches 0.97 top-1 accuracy
+and more.
 
 Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model)
 Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, phash,

@@ -16,7 +16,7 @@ from stages import export
 from stages._errors import InputError
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
-from stages.metrics.temperature import scale
+from stages.metrics.temperature import applied_temperature, scale
 from stages.models import files, networks
 from stages.tables.scores import FOLDER as SCORES
 
@@ -182,9 +182,9 @@ def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(t
     network = write_model(tmp_path)
     write_scores(tmp_path)
     calibration = tmp_path / "data/scores/calibration.json"
-    assert export.read_temperature(calibration) == 1
+    assert applied_temperature(json.loads(calibration.read_text())) == 1
     calibration.write_text(json.dumps({"temperature": 2.5, "applied": True}))
-    temperature = export.read_temperature(calibration)
+    temperature = applied_temperature(json.loads(calibration.read_text()))
     pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
     served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 100_000, temperature)
     answer = served.pixels(tf.constant(pixels))

@@ -1,3 +1,5 @@
+from io import BytesIO
+
 import imagehash
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from pictures import draw
 from PIL import Image, ImageFilter
 
-from stages.images.codec import decode_prepared, encode
+from stages.images.codec import encode
 from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
 from stages.images.fingerprint import _shrunk_cosines as cosines
 from stages.images.letterbox import fitted, letterbox
@@ -35,7 +37,7 @@ def test_a_letterboxed_picture_is_centred_on_black():
 def test_a_prepared_picture_comes_back_bit_for_bit(seed, codec):
     pixels = letterbox(draw(seed), 24)
     data = encode(pixels, codec)
-    assert np.array_equal(decode_prepared(data), pixels)
+    assert np.array_equal(np.asarray(Image.open(BytesIO(data)).convert("RGB")), pixels)
     assert np.array_equal(decode(data), pixels)
     assert encode(pixels, codec) == data
 

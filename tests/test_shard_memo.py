@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 from pictures import save
+from PIL import features
 from repositories import dvc
 from test_dvc_yaml import closure
 from test_shard import digests, library, release
@@ -129,7 +130,7 @@ def test_what_was_prepared_in_another_way_is_not_used(packed, library, old, new)
 
 def test_another_version_of_pillow_or_of_our_code_is_another_recipe(monkeypatch):
     before = shard.recipe(32, "webp")
-    monkeypatch.setattr(shard.features, "version", lambda library: "1.0")
+    monkeypatch.setattr(features, "version", lambda library: "1.0")
     assert shard.recipe(32, "webp") != before
     monkeypatch.undo()
     monkeypatch.setattr(shard, "MAKING", shard.MAKING[1:])

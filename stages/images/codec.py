@@ -26,13 +26,3 @@ def encode(pixels: NDArray[np.uint8], codec: str) -> bytes:
     buffer = BytesIO()
     Image.fromarray(pixels, "RGB").save(buffer, codec.upper(), **OPTIONS[codec])
     return buffer.getvalue()
-
-
-def decode_prepared(data: bytes) -> NDArray[np.uint8]:
-    """Decode what `encode` wrote.
-
-    Returns:
-        Array of shape (height, width, 3), uint8.
-    """
-    with Image.open(BytesIO(data), formats=("WEBP", "PNG")) as image:
-        return np.asarray(image.convert("RGB"))

@@ -4,11 +4,13 @@ import warnings
 from io import BytesIO
 from typing import NamedTuple
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+import PIL
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
 # Several-picture JPEGs (MPO) are opened as JPEG; Pillow knows no MPO of its own to open.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 
 
 class UnreadableError(ValueError):
@@ -72,6 +74,11 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
     # Pillow's plugins raise whatever their parsers met; for one file of a library that is an answer, not a crash.
     except Exception as error:
         raise UnreadableError(f"{type(error).__name__}: {error}") from None
+
+
+def library_versions() -> list[str | None]:
+    """List the versions of Pillow and of the libraries in it, on which decoded and encoded bytes may depend."""
+    return [PIL.__version__, *map(features.version, _LIBRARIES)]
 
 
 def _rgb(image: Image.Image) -> Image.Image:

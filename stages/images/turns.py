@@ -64,3 +64,15 @@ def turn_hashes(hashes: NDArray[np.uint64], turn: int) -> NDArray[np.uint64]:
     for place in places[inverted]:
         turned ^= np.uint64(1) << place
     return turned
+
+
+def turned_back(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Say what the hashes are when each turn is undone, so that one that resembles them is found turned.
+
+    Args:
+        hashes: shape (n,), uint64.
+
+    Returns:
+        Shape (n, turns), uint64, a column a place in TURNS.
+    """
+    return np.stack([turn_hashes(hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)

@@ -4,16 +4,8 @@ from collections.abc import Mapping
 
 from stages.metrics.figures import DIGITS, Figures
 from stages.metrics.splits import JUDGING, LIBRARY_SPLITS
-from stages.tables.scores import ALL_SETS
+from stages.tables.scores import ALL_SETS, SUMMARY
 
-SUMMARY = (
-    "num_pictures",
-    "top_1_accuracy",
-    "log_loss",
-    "weighted_log_loss",
-    "true_positive_fraction",
-    "false_positive_fraction",
-)
 # Those that need many pictures of many classes.
 FULL_SUMMARY = (
     *SUMMARY,

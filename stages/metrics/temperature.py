@@ -1,6 +1,8 @@
 """Temperature scaling: one number that makes the confidences of a model true, fitted on the validation set."""
 
+from collections.abc import Mapping
 from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,18 @@ def fit_temperature(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> fl
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}).x
     at_limit = min(best - bounds[0], bounds[1] - best) < 1e-3
     return None if at_limit else round(float(np.exp(best)), DIGITS)
+
+
+def applied_temperature(calibration: Mapping[str, Any]) -> float:
+    """Say by what confidences are scaled.
+
+    Args:
+        calibration: what calibration.json holds.
+
+    Returns:
+        1 for not at all.
+    """
+    return float(calibration["temperature"]) if calibration["applied"] else 1.0
 
 
 def scale(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from stages._errors import InputError
 from stages._progress import progress
 from stages._shards import ShardReader
+from stages.models import determinism
 from stages.models.batches import Pictures, batches, require
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # How far a row of float32 probabilities may be from 1 by rounding alone, for tens of thousands of classes.
 TOLERANCE = 1e-3
+# Nothing is drawn here; deterministic operations ask for a seed all the same.
+SEED = 0
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -53,6 +56,7 @@ def predict_batches(
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
     """
+    determinism.enable(SEED)
     pictures = Pictures(reader, model.input.shape[1])
     require(pictures, image_ids)
     starts = range(0, len(image_ids), batch_size)

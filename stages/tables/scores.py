@@ -5,6 +5,15 @@ METRICS = f"{FOLDER}/metrics.json"  # a set a key: figure to number, or null whe
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
 CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
 BASE_CALIBRATION = "data/base/calibration.json"  # that of the base
+BASE_METRICS = "data/base/metrics.json"
+SUMMARY = (  # what metrics.json has of every set, where it means something
+    "num_pictures",
+    "top_1_accuracy",
+    "log_loss",
+    "weighted_log_loss",
+    "true_positive_fraction",
+    "false_positive_fraction",
+)
 WANTED_ERROR = (
     f"{FOLDER}/wanted_error.json"  # the lowest threshold that keeps it, learned on validation, checked on test
 )
