@@ -1,6 +1,6 @@
 """Fingerprint a thousand broken and hostile pictures, each in a process of its own, and say what each took.
 
-    python -m bench.hostile [--seed 0] [--megapixels 100] [--worst 12]
+    python -m bench.hostile [--seed 0] [--worst 12]
 
 A picture may crash nothing, hold less than 1 GB, take less than 2 s, and is a row that is read or has an error.
 """
@@ -50,11 +50,10 @@ def main() -> None:
     """Print how many were read, the worst, and whether the bounds hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--megapixels", type=int, default=100)
     parser.add_argument("--worst", type=int, default=12)
     options = parser.parse_args()
     max_pixels = _params.read(_params.Fingerprint).max_pixels
-    taken = {name: alone(data, max_pixels) for name, data in hostile(options.seed, options.megapixels * 10**6)}
+    taken = {name: alone(data, max_pixels) for name, data in hostile(options.seed, max_pixels)}
     read = sum(one.outcome == "read" for one in taken.values())
     print(f"{len(taken)} pictures: {read} read, {len(taken) - read} with an error")
     print(Counter(one.outcome.split(":")[0][:40] for one in taken.values()).most_common(12))
