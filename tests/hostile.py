@@ -239,17 +239,11 @@ def tiffs() -> Iterator[File]:
 
 def strips() -> Iterator[File]:
     """Pictures of one row or one column."""
-    for kind, length in {
-        "PNG": 65000,
-        "JPEG": 65000,
-        "GIF": 65000,
-        "BMP": 65000,
-        "TIFF": 65000,
-        "WEBP": 16383,
-        "AVIF": 65000,
-    }.items():
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF"):
+        length = 16_383 if kind in ("WEBP", "AVIF") else 65_000
         for size in ((length, 1), (1, length)):
-            yield f"strip_{size[0]}x{size[1]}.{kind.lower()}", saved(Image.new("RGB", size, (200, 90, 30)), kind)
+            image = Image.new("RGB", size, (200, 90, 30))
+            yield f"strip_{size[0]}x{size[1]}.{kind.lower()}", saved(image, kind)
 
 
 MODES = {

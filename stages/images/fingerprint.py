@@ -21,6 +21,8 @@ _LONGEST = 1024
 _NUM_COSINES, _HASHED_SIDE = 8, 32
 # Weights are whole multiples of 1/65536: grey (8 bits) times two sums of weights (21.5 bits each) stays below 2^53.
 _SCALE = 2**16
+# Pixels that are digested at a time, so that no second copy of a large picture is made.
+_BAND = 2**22
 
 
 def grey_of(image: Image.Image) -> Image.Image:
@@ -92,7 +94,10 @@ def pixel_digest(image: Image.Image, width: int, height: int) -> str:
     """
     # SHA-1, as processors have instructions for it: three times as fast as MD5.
     digest = hashlib.sha1(b"%d x %d " % (width, height), usedforsecurity=False)
-    digest.update(image.tobytes())
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image if rows >= image.height else image.crop((0, top, image.width, min(top + rows, image.height)))
+        digest.update(band.tobytes())
     return digest.hexdigest()[:32]
 
 
