@@ -14,6 +14,8 @@ from stages._progress import progress
 
 # Large enough that handing a chunk over costs nothing beside decoding it, small enough to share out evenly.
 CHUNK = 64
+# Starting processes takes as long as reading so many pictures.
+FEW = 4 * CHUNK
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -38,7 +40,7 @@ def num_cores() -> int:
 
 
 def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    if len(items) <= CHUNK:
+    if len(items) <= FEW:
         yield from map(function, items)
         return
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
