@@ -239,58 +239,58 @@ def tiffs() -> Iterator[File]:
 
 def strips() -> Iterator[File]:
     """Pictures of one row or one column."""
-    for kind, length in {
-        "PNG": 65000,
-        "JPEG": 65000,
-        "GIF": 65000,
-        "BMP": 65000,
-        "TIFF": 65000,
-        "WEBP": 16383,
-        "AVIF": 65000,
-    }.items():
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF"):
+        length = 16_383 if kind in ("WEBP", "AVIF") else 65_000
         for size in ((length, 1), (1, length)):
-            yield f"strip_{size[0]}x{size[1]}.{kind.lower()}", saved(Image.new("RGB", size, (200, 90, 30)), kind)
+            image = Image.new("RGB", size, (200, 90, 30))
+            yield f"strip_{size[0]}x{size[1]}.{kind.lower()}", saved(image, kind)
 
 
-def large(pixels: int) -> Iterator[File]:
-    """Small files of nearly as many pixels as are allowed, and of more."""
-    side = int(pixels**0.5)
-    for factor, ways in (
-        (1, {"1.png": ("1", "PNG"), "L.png": ("L", "PNG"), "LA.png": ("LA", "PNG"), "RGB.png": ("RGB", "PNG"),
-             "RGBA.png": ("RGBA", "PNG"), "P.png": ("P", "PNG"), "deep.png": ("I;16", "PNG"), "L.jpg": ("L", "JPEG"),
-             "RGB.jpg": ("RGB", "JPEG"), "CMYK.jpg": ("CMYK", "JPEG"), "gif": ("L", "GIF"), "RGB.webp": ("RGB", "WEBP"),
-             "RGBA.webp": ("RGBA", "WEBP"), "RGB.avif": ("RGB", "AVIF"), "RGBA.avif": ("RGBA", "AVIF"),
-             "RGB.tif": ("RGB", "TIFF"), "RGBA.tif": ("RGBA", "TIFF"), "deep.tif": ("I;16", "TIFF")}),
-        (1.1, {"1.png": ("1", "PNG"), "L.jpg": ("L", "JPEG"), "gif": ("L", "GIF"), "webp": ("RGB", "WEBP"),
-               "tif": ("L", "TIFF")}),
-    ):  # fmt: skip
-        size = int(side * factor), side
-        for name, (mode, kind) in ways.items():
-            options: dict[str, object] = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
-            options |= {"lossless": True, "method": 0} if kind == "WEBP" else {"speed": 10} if kind == "AVIF" else {}
-            if mode == "P":
-                options["transparency"] = 0
-            yield f"large_{factor}_{name}", saved(Image.new(mode, size), kind, **options)
+MODES = {
+    "JPEG": ("L", "RGB", "CMYK"), "PNG": ("1", "L", "LA", "RGB", "RGBA", "P", "I;16"), "GIF": ("L",), "BMP": ("P",),
+    "WEBP": ("RGB", "RGBA"), "AVIF": ("RGB", "RGBA"), "TIFF": ("RGB", "RGBA", "I;16"),
+}  # fmt: skip
+FAST: dict[str, dict[str, object]] = {
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "WEBP": {"lossless": True, "method": 0},
+    "AVIF": {"speed": 10},
+}
+# How many times fewer pixels are read of a kind than of JPEG.
+SHARES = {"JPEG": 1, "WEBP": 3, "AVIF": 3}
+
+
+def large(rng: random.Random, max_pixels: int) -> Iterator[File]:
+    """Files of just as many pixels as are allowed, and of some more, plain ones and noise."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    for kind, options in (
-        ("JPEG", {"progressive": True}),
-        ("JPEG", {}),
-        ("PNG", {}),
-        ("WEBP", {"lossless": True, "method": 0}),
-    ):
-        name = "progressive.jpg" if options.get("progressive") else kind.lower()
-        yield f"large_turned_{name}", saved(Image.new("RGB", (side, side), (9, 99, 200)), kind, exif=exif, **options)
-    yield "large_scans.jpg", scans(pixels, 500)
-    yield "many_scans.jpg", scans(pixels // 100, 5000)
+    for kind, modes in MODES.items():
+        side = int((max_pixels // SHARES.get(kind, 2)) ** 0.5)
+        options = FAST.get(kind, {})
+        for mode in modes:
+            more = {"transparency": 0} if mode == "P" and kind == "PNG" else {}
+            yield f"large_{mode}.{kind.lower()}", saved(Image.new(mode, (side, side)), kind, **options, **more)
+        over = Image.new(modes[0], (side + 99, side))
+        yield f"larger.{kind.lower()}", saved(over, kind, **options)
+        if kind in ("JPEG", "PNG", "WEBP"):
+            yield f"large_turned.{kind.lower()}", saved(over.crop((0, 0, side, side)), kind, exif=exif, **options)
+        if kind in ("JPEG", "PNG", "WEBP", "AVIF"):
+            tile = np.frombuffer(rng.randbytes(256 * 256 * 3), dtype=np.uint8).reshape(256, 256, 3)
+            noise = Image.fromarray(np.tile(tile, (side // 256 + 1, side // 256 + 1, 1))[:side, :side])
+            yield f"large_noise.{kind.lower()}", saved(noise, kind, method=0, speed=10, compress_level=1)
+    side = int(max_pixels**0.5)
+    plain = Image.new("RGB", (side, side), (9, 99, 200))
+    yield "large_turned_progressive.jpg", saved(plain, "JPEG", progressive=True, exif=exif)
+    yield "large_full_progressive.jpg", saved(plain, "JPEG", progressive=True, subsampling=0)
+    for number, share in ((12, 1), (500, 1), (120, 10), (1190, 100), (5000, 100)):
+        yield f"scans_{number}_of_{share}.jpg", scans(max_pixels // share, number)
 
 
-def hostile(seed: int, pixels: int) -> Iterator[File]:
+def hostile(seed: int, max_pixels: int) -> Iterator[File]:
     """Make NUM files.
 
     Args:
         seed: of all that is random.
-        pixels: how many the largest pictures have that are not plainly too large.
+        max_pixels: how many a picture may have; the largest have just as many.
 
     Yields:
         Names, which say what is wrong, and contents.
@@ -300,7 +300,7 @@ def hostile(seed: int, pixels: int) -> Iterator[File]:
     number = 0
     for part in (
         ((f"whole.{name}", data) for name, data in whole.items()),
-        impostors(rng), pngs(rng, whole["png"]), jpegs(rng, whole["jpg"]), tiffs(), strips(), large(pixels),
+        impostors(rng), pngs(rng, whole["png"]), jpegs(rng, whole["jpg"]), tiffs(), strips(), large(rng, max_pixels),
     ):  # fmt: skip
         for name, data in part:
             number += 1

@@ -8,9 +8,19 @@ import PIL
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
-# Several-picture JPEGs (MPO) are opened as JPEG; Pillow knows no MPO of its own to open.
+# A JPEG of several pictures, as phones make, is opened as JPEG and then named MPO; it is its first picture.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
+# How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
+# several copies, would take more than 1 GB or 2 s.
+_COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 3, "AVIF": 3}
+_COSTLIER_OTHERS = 2
+# A progressive JPEG passes over all its pixels once a scan. Encoders write about ten scans; a file of some kilobytes
+# may have thousands.
+_SCAN = b"\xff\xda"
+_MAX_PASSES = 12
+# Values of the orientation tag that ask for a turn; those from the fourth on exchange width and height.
+_TURNED = (2, 3, 4, 5, 6, 7, 8)
 
 
 class UnreadableError(ValueError):
@@ -54,17 +64,16 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
             warnings.simplefilter("ignore")  # odd EXIF and the like: the picture is judged by its pixels
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 width, height = image.size
-                if width * height > max_pixels:
-                    raise UnreadableError(
-                        f"{width} x {height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
-                    )
+                _refuse_bombs(image, data, max_pixels)
                 if side is not None:
                     image.draft(None, (side, side))
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-                if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5 or upright.size != image.size:
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+                if orientation in _TURNED:
+                    ImageOps.exif_transpose(image, in_place=True)
+                if orientation in _TURNED[3:]:
                     width, height = height, width
-                return Decoded(_rgb(upright), str(image.format), width, height)
+                return Decoded(_rgb(image), str(image.format), width, height)
     except UnreadableError:
         raise
     except UnidentifiedImageError:
@@ -81,6 +90,20 @@ def library_versions() -> list[str | None]:
     return [PIL.__version__, *map(features.version, _LIBRARIES)]
 
 
+def _refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
+    """Refuse what would take too long, or too much memory, to decode."""
+    allowed = max_pixels // _COSTLIER.get(str(image.format), _COSTLIER_OTHERS)
+    if image.width * image.height > allowed:
+        raise UnreadableError(
+            f"{image.width} x {image.height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
+            + (f" in a {image.format}: {allowed}" if allowed < max_pixels else "")
+        )
+    if image.info.get("progressive"):
+        num_scans = data.count(_SCAN)
+        if num_scans * image.width * image.height > _MAX_PASSES * max_pixels:
+            raise UnreadableError(f"{num_scans} scans of {image.width} x {image.height} pixels are too many to decode")
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow clips when it converts 16 bits to 8; a photograph would turn white.
@@ -88,4 +111,4 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

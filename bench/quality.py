@@ -1,0 +1,124 @@
+"""Say how well the measures of quality find degraded copies of photos among the untouched ones.
+
+    python -m bench.quality --photos FOLDER [--num 3000]
+
+Each photo is degraded one way at a time, saved as a JPEG again and judged as the pipeline does, by the limits of
+params.yaml. Recall is the share of the degraded copies that have the fault; precision the share of degraded ones among
+all that have it, of one copy a photo. AUC compares measures without any limit: 0.5 is chance.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageFilter, ImageOps
+from sklearn.metrics import roc_auc_score
+
+from bench.photos import photos_in
+from stages import _params
+from stages.fingerprint import fingerprint
+from stages.images.decode import decode
+from stages.images.faults import find_faults
+from stages.images.fingerprint import SIDE, grey_of
+
+Change = Callable[[Image.Image], Image.Image]
+
+
+def blurred(radius: float) -> Change:
+    """Blur by Gauss's bell, of so many pixels at a longer side of 320."""
+    return lambda image: image.filter(ImageFilter.GaussianBlur(radius * max(image.size) / 320))
+
+
+def shaken(length: float) -> Change:
+    """Smear sideways over so many pixels at a longer side of 320, as a moving hand does."""
+
+    def smear(image: Image.Image) -> Image.Image:
+        pixels = np.asarray(image, dtype=np.float32)
+        number = round(length * max(image.size) / 320)
+        moved = (np.roll(pixels, shift, axis=1) for shift in range(number))
+        return Image.fromarray((sum(moved) / number).astype(np.uint8))
+
+    return smear
+
+
+def darkened(factor: float) -> Change:
+    """Multiply all values."""
+    return lambda image: image.point(lambda value: value * factor)
+
+
+def washed_out(factor: float) -> Change:
+    """Draw all values towards a light grey."""
+    return lambda image: image.point(lambda value: value * factor + (1 - factor) * 190)
+
+
+# name: fault that it should have, and the change
+CHANGES: dict[str, tuple[str, Change]] = {
+    **{f"blurred, sigma {radius} px": ("blurred", blurred(radius)) for radius in (1.5, 2, 3, 4)},
+    "shaken, 9 px": ("blurred", shaken(9)),
+    **{f"darkened to {factor}": ("dark", darkened(factor)) for factor in (0.5, 0.4, 0.3, 0.2)},
+    **{f"washed out to {factor}": ("low_contrast", washed_out(factor)) for factor in (0.5, 0.4, 0.3, 0.2)},
+    "washed out to 0.02": ("blank", washed_out(0.02)),
+}
+MEASURES = {
+    "blurred": ("sharpness", "variance of Laplacian"),
+    "dark": ("highlights", "brightness"),
+    "low_contrast": ("contrast", "standard deviation"),
+    "blank": ("contrast", "standard deviation"),
+}
+
+
+def measure(image: Image.Image) -> dict[str, object]:
+    """Measure a picture as the pipeline does, and as others do."""
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    grey = np.asarray(grey_of(decode(buffer.getvalue(), 10**9, SIDE).image), dtype=np.float64)
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    others = {"variance of Laplacian": laplacian.var(), "standard deviation": grey.std()}
+    return fingerprint(buffer.getvalue(), 10**9) | others
+
+
+def measure_copies(path: Path) -> list[dict[str, object]]:
+    """Measure the untouched photo, and each of its degraded copies."""
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    return [measure(copy) for copy in (image, *(change(image) for _, change in CHANGES.values()))]
+
+
+def has(faults: pd.Series, fault: str) -> pd.Series:
+    """Tell which pictures have a fault."""
+    return faults.fillna("").str.split(", ").map(lambda had: fault in had)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--num", type=int, default=3000)
+    options = parser.parse_args()
+    photos = photos_in(options.photos)[: options.num]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        measured = list(zip(*pool.map(measure_copies, photos, chunksize=8), strict=True))
+    limits = _params.read(_params.Quality)
+    untouched, *copies = (pd.DataFrame(rows) for rows in measured)
+    faults = find_faults(untouched, limits)
+    print(f"{len(photos):,} photos; of the untouched ones are suspected:")
+    print("  " + ", ".join(f"{fault} {has(faults, fault).mean():.1%}" for fault in MEASURES))
+    print("\n| degraded | fault | recall | precision | AUC | AUC of what else is used |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    truth = np.repeat([0, 1], len(photos))
+    for (name, (fault, _)), copy in zip(CHANGES.items(), copies, strict=True):
+        found, false = has(find_faults(copy, limits), fault), has(faults, fault)
+        both = pd.concat([untouched, copy])[list(MEASURES[fault])].astype(float).fillna(0)
+        ours, other = (roc_auc_score(truth, -both[measure]) for measure in MEASURES[fault])
+        precision = found.sum() / max(1, found.sum() + false.sum())
+        print(f"| {name} | {fault} | {found.mean():.3f} | {precision:.3f} |", end=" ")
+        print(f"{ours:.3f} | {other:.3f} ({MEASURES[fault][1]}) |")
+
+
+if __name__ == "__main__":
+    main()
