@@ -4,6 +4,10 @@ PYTHON ?= python3
 BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Text that a person gives: make would take its dollars for variables.
+override REASON := $(value REASON)
+override QUERY := $(value QUERY)
+export REASON QUERY
 
 .PHONY: help repro test check format review promote next compact sql adopt lock
 

@@ -1,11 +1,13 @@
 """Promotion: what is refused, and what the tag says."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import repositories
+from conftest import ROOT
 from repositories import GATE, METRICS, commit, run, surroundings, write
 
 from serving.promote import main, message, require_pass
@@ -135,3 +137,10 @@ def test_git_is_quoted_when_it_refuses(clone: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("GIT_COMMITTER_NAME", "")
     with pytest.raises(RepositoryError, match=r"`git tag` failed: .*(ident|tell me who you are)"):
         promote(monkeypatch, "--reason", "now")
+
+
+def test_make_hands_a_reason_on_as_it_was_typed(tmp_path: Path) -> None:
+    reason = """costs $5 more, "$(shell id)", `id` and it's $$fine"""
+    (tmp_path / "Makefile").write_text(f'include {ROOT}/Makefile\nshow:\n\t@printf %s "$$REASON"\n')
+    shown = subprocess.check_output(["make", "--silent", "show", f"REASON={reason}"], cwd=tmp_path, text=True)
+    assert shown == reason
