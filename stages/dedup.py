@@ -2,6 +2,7 @@
 
 Pictures whose perceptual hashes resemble each other, mirrored and turned ones too, are candidates; thumbnails decide.
 Pairs that a person called distinct are left out; pairs that a person called duplicates are in, however far apart.
+What an earlier run compared is not compared again.
 
 Reads: data/fingerprints.parquet, data/classes.yaml, data/decisions/
 Writes: data/duplicates.parquet (image_a, image_b, kind, distance, similarity, turn, keep, label_conflict)
@@ -11,17 +12,20 @@ Params: dedup
 import logging
 from collections.abc import Iterable
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from stages import _params
 from stages._command import run
+from stages._memo import version
+from stages._pair_memo import PairMemo
 from stages._workers import over_shared
 from stages.images.alike import prepare, similarity
 from stages.images.pairs import near_pairs
 from stages.images.thumbnail import NUM_BYTES
-from stages.images.turns import TURNS, turned_back
+from stages.images.turns import BACK, TURNS, turned_back
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
@@ -41,29 +45,35 @@ class Comparison:
     Args:
         pictures: columns `phash`, `pixels`, `thumbnail`.
         params: how alike near-duplicates are.
+        compared: shape (pictures,): which were compared with each other before.
     """
 
-    def __init__(self, pictures: pd.DataFrame, params: _params.Dedup) -> None:
+    def __init__(self, pictures: pd.DataFrame, params: _params.Dedup, compared: NDArray[np.bool_]) -> None:
         self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
         # A pair is searched as its first picture stands, the second turned; turned back, the first is.
         self.forms = turned_back(self.hashes)
         self.planes = prepare(np.frombuffer(b"".join(pictures["thumbnail"]), np.uint8).reshape(-1, NUM_BYTES))
         self.pixels = pd.factorize(pictures["pixels"])[0]
         self.params = params
+        # New pictures are searched first, each among those after it.
+        self.order = np.argsort(compared, kind="stable")
+        self.num_new = int((~compared).sum())
+        self.ordered = self.forms[self.order], self.hashes[self.order]
 
     def search(self, start: int) -> pd.DataFrame:
-        """Find the pairs whose first picture is one of a piece.
+        """Find the pairs of a piece of the new pictures with one another and with all others.
 
         Args:
-            start: the piece's first picture.
+            start: the piece's first picture, of the new ones.
 
         Returns:
             The columns of `judge`, each pair once, sorted.
         """
-        found = near_pairs(
-            self.forms, self.hashes, self.params.distance, start, min(start + self.step, len(self.hashes))
-        )
-        pairs = self.judge(found.first, found.second, found.form)
+        found = near_pairs(*self.ordered, self.params.distance, start, min(start + self.step, self.num_new))
+        first, second = self.order[found.first], self.order[found.second]
+        # To turn one picture and to turn the other back moves the same bits.
+        turn = np.where(first < second, found.form, np.array(BACK)[found.form])
+        pairs = self.judge(np.minimum(first, second), np.maximum(first, second), turn)
         return pairs[pairs["identical"] | (pairs["similarity"] >= self.params.similarity)]
 
     def judge(self, first: NDArray[np.int64], second: NDArray[np.int64], turn: NDArray[np.int64]) -> pd.DataFrame:
@@ -93,7 +103,11 @@ class Comparison:
 
 
 def find_pairs(
-    pictures: pd.DataFrame, params: _params.Dedup, duplicate: frozenset[Pair], distinct: frozenset[Pair]
+    pictures: pd.DataFrame,
+    params: _params.Dedup,
+    duplicate: frozenset[Pair],
+    distinct: frozenset[Pair],
+    memo: PairMemo | None = None,
 ) -> pd.DataFrame:
     """Find the pairs among pictures.
 
@@ -102,19 +116,23 @@ def find_pairs(
         params: how alike near-duplicates are.
         duplicate: pairs to add, the smaller image_id first; pairs with a picture that is not there are passed over.
         distinct: pairs to leave out.
+        memo: of what was compared before with these parameters.
 
     Returns:
         Columns `image_a` < `image_b`, `kind`, `distance`, `similarity`, `turn`, sorted by image_a and image_b.
     """
     image_ids = pd.Index(pictures["image_id"])
-    comparison = Comparison(pictures, params)
-    pieces = range(0, len(pictures), comparison.step)
-    found = list(over_shared(comparison.search, pieces, "pieces of the pair search"))
+    compared, known = memo.recall(pictures) if memo else (np.zeros(len(pictures), bool), None)
+    comparison = Comparison(pictures, params, compared)
+    pieces = range(0, max(1, comparison.num_new), comparison.step)
+    found = pd.concat([known, *over_shared(comparison.search, pieces, "pieces of the pair search")])
+    if memo:
+        memo.keep(pictures, found)
     said = _rows(image_ids, duplicate)
     every_turn = np.tile(np.arange(len(TURNS)), len(said))
     first, second = np.repeat(said, len(TURNS), axis=0).T
     added = comparison.judge(first, second, every_turn)
-    pairs = pd.concat([*found, added]).drop_duplicates(["first", "second"]).sort_values(["first", "second"])
+    pairs = pd.concat([found, added]).drop_duplicates(["first", "second"]).sort_values(["first", "second"])
     left_out = pd.MultiIndex.from_arrays(list(_rows(image_ids, distinct).T))
     pairs = pairs[~pd.MultiIndex.from_frame(pairs[["first", "second"]]).isin(left_out)]
     return pd.DataFrame(
@@ -171,7 +189,8 @@ def main() -> None:
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
-    pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct)
+    memo = PairMemo(version({"dedup": params.model_dump(), "numba": numba.__version__}))
+    pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct, memo)
     judged = judge_pairs(pairs, labelled)
 
     DUPLICATES.write(judged)

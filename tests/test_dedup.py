@@ -1,3 +1,6 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -6,6 +9,8 @@ from pictures import draw, save
 from PIL import Image
 
 from stages import _params, dedup, fingerprint
+from stages._pair_memo import PairMemo
+from stages.images.fingerprint import grey_of, perceptual_hash
 from stages.images.thumbnail import thumbnail
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
@@ -57,6 +62,34 @@ def test_decisions_about_pictures_that_are_gone_change_nothing():
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_pictures_and_one_have_no_pairs(number):
     assert dedup.find_pairs(SOME.head(number), params(14), NOTHING, NOTHING).empty
+
+
+SEEDS = st.sampled_from([1, 1, 2])
+LOOKS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(0, 255), st.sampled_from("pqrs"), SEEDS))
+
+
+@given(st.lists(LOOKS.filter(len), min_size=2, max_size=4))
+def test_what_was_compared_before_changes_no_pair(libraries):
+    with TemporaryDirectory() as folder:
+        memo = PairMemo("1", Path(folder))
+        for looks in libraries:
+            frame = pictures(**looks)
+            alone = dedup.find_pairs(frame, params(6), NOTHING, NOTHING)
+            pd.testing.assert_frame_equal(dedup.find_pairs(frame, params(6), NOTHING, NOTHING, memo), alone)
+
+
+def test_a_pair_is_the_same_whichever_of_the_two_is_new():
+    one, other = draw(3), draw(3).transpose(Image.Transpose.ROTATE_90)
+    rows = [("a" * 32, perceptual_hash(grey_of(one)), "p", thumbnail(one))]
+    rows.append(("b" * 32, perceptual_hash(grey_of(other)), "q", thumbnail(other)))
+    both = pd.DataFrame(rows, columns=["image_id", "phash", "pixels", "thumbnail"])
+    alone = dedup.find_pairs(both, params(14), NOTHING, NOTHING)
+    assert alone["turn"].tolist() == ["rotate_270"]
+    for first in (both.head(1), both.tail(1)):
+        with TemporaryDirectory() as folder:
+            memo = PairMemo("1", Path(folder))
+            dedup.find_pairs(first.reset_index(drop=True), params(14), NOTHING, NOTHING, memo)
+            pd.testing.assert_frame_equal(dedup.find_pairs(both, params(14), NOTHING, NOTHING, memo), alone)
 
 
 HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)

@@ -23,7 +23,7 @@ from stages.tables.splits import CLASS_COUNTS, SPLITS
 
 NAMES = ("library", "benchmarks", "unlabelled", "base")
 CUT_OFF = _params.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
-DEDUP = _params.Dedup(distance=14, similarity=0.93, colour=0.03, distance_alone=8)
+DEDUP = _params.Dedup(distance=14, similarity=0.935, colour=0.03, distance_alone=8)
 
 
 def digests(folder):
