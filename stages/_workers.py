@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Large enough that handing a chunk over costs nothing beside decoding it, small enough to share out evenly.
 CHUNK = 64
-# Starting processes takes as long as reading so many pictures.
+# Starting processes takes as long as reading so many pictures; a cluster's are started already.
 FEW = 4 * CHUNK
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -76,7 +76,7 @@ def num_cores() -> int:
 
 
 def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    if len(items) <= FEW:
+    if len(items) <= (CHUNK if os.environ.get("DASK_SCHEDULER_ADDRESS") else FEW):
         yield from map(function, items)
         return
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
