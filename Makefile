@@ -35,8 +35,9 @@ format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
 
-review: .venv/ready ## print the Markdown that a pull request needs: make review BASE=main
-	@python -m serving.review --base="$(BASE)"
+review: export BASE := $(BASE)
+review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
+	@python -m serving.review --base="$$BASE"
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
 	@python -m serving.promote --reason="$$REASON"
