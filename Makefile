@@ -30,6 +30,8 @@ check: .venv/ready ## lint and check the types, changing nothing
 	ruff check .
 	ruff format --check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --quiet --offline --persona=pedantic .github/workflows
 
 format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
