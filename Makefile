@@ -5,7 +5,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format review promote next compact sql adopt lock
+.PHONY: help repro test check format review report promote next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ format: .venv/ready ## mend what can be mended by itself
 review: export BASE := $(BASE)
 review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
 	@python -m serving.review --base="$$BASE"
+
+report: .venv/ready ## write one page for people who run no commands: build/report.html
+	@python -m serving.report
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
 	@python -m serving.promote --reason="$$REASON"

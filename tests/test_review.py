@@ -3,22 +3,19 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+import reviewed
 from PIL import Image
-from repositories import commit, dvc, run, surroundings, write
+from repositories import run, surroundings
 
 from serving import changes, judgement, review, summary
 from serving.contact_sheet import COLUMNS, SIDE, contact_sheet
 from serving.markdown import MOST_CHARACTERS, MOST_ROWS
 from serving.worst import read_worst
 from stages._errors import InputError
-from stages._shards import write_shard
-from stages.images.codec import encode
 from stages.tables.review import REVIEW
 from stages.tables.scores import AGAINST_BASE_COLUMNS
-from stages.tables.shards import INDEX
 
 
 def test_what_changed_is_listed_by_dotted_name():
@@ -172,34 +169,21 @@ def test_an_unknown_base_is_named(repository, monkeypatch):
         review.main()
 
 
-COLOURS = [(250 - 10 * number, 190, 20 * number) for number in range(13)]
-
-
-def write_review(**columns) -> None:
-    """Write a review table of 13 pictures named 0 to 12 of one colour each, all wrong."""
-    held = dict.fromkeys(REVIEW.schema.names) | {"reason": "wrong", "split": "test", "truth": "a|b", "predicted": "c"}
-    frame = pd.DataFrame({"image_id": [str(number) for number in range(13)]}).assign(**held | {"confidence": 61.25})
-    frame = frame.assign(image_id=[str(n) for n in range(13)], path="library/a|b/1.png", rank=range(1, 14), **columns)
-    write(REVIEW.path, "")
-    frame.to_parquet(REVIEW.path)
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A git and DVC repository with shards and a review table, on a branch of its own."""
+    folder = tmp_path_factory.mktemp("review") / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        reviewed.make()
+        run("git", "switch", "--quiet", "--create", "branch")
+    return folder
 
 
 @pytest.fixture
-def world(workspace):
-    """A git and DVC repository with shards and a review table, on a branch of its own."""
-    with surroundings(workspace):
-        write_review()
-        write(".gitignore", "/build/\n")
-        Path("data/shards").mkdir()
-        pictures = [encode(np.full((16, 16, 3), colour, dtype=np.uint8), "png") for colour in COLOURS]
-        places = write_shard(Path("data/shards/00000.tar"), [(f"{n}.png", data) for n, data in enumerate(pictures)])
-        rows = [(str(number), "00000.tar", *place) for number, place in enumerate(places)]
-        INDEX.write(pd.DataFrame(rows, columns=INDEX.schema.names))
-        run("git", "init", "--quiet", "--initial-branch=main")
-        dvc("init", "--quiet")
-        dvc("add", "--quiet", "data/shards", REVIEW.path)
-        commit("A model")
-        run("git", "switch", "--quiet", "--create", "branch")
+def world(template, tmp_path):
+    shutil.copytree(template, tmp_path / "clone", symlinks=True)
+    with surroundings(tmp_path / "clone"):
         yield
 
 
@@ -214,11 +198,11 @@ def test_the_worst_pictures_are_read_where_they_are_and_drawn_where_git_does_not
     assert run("git", "status", "--porcelain") == before
     with Image.open("build/worst.jpg") as sheet:
         second = sheet.getpixel((16 + SIDE + SIDE // 2, 8 + SIDE // 2))
-    assert all(abs(is_ - was) < 8 for is_, was in zip(second, COLOURS[1], strict=True))
+    assert all(abs(is_ - was) < 8 for is_, was in zip(second, reviewed.COLOURS[1], strict=True))
 
 
 def test_examples_are_shown_where_the_review_table_names_them(world):
-    write_review(typical_of_truth=[str(number) for number in range(12, -1, -1)], typical_of_predicted=None)
+    reviewed.write_review(typical_of_truth=[str(number) for number in range(12, -1, -1)], typical_of_predicted=None)
     assert set(read_worst(2).pictures) == {"0", "1", "12", "11"}
 
 
