@@ -25,7 +25,7 @@ from serving.changes import counts_section, decisions_section, flatten, metrics_
 from serving.contact_sheet import contact_sheet
 from serving.judgement import base_section, causes_section, gate_section
 from serving.markdown import comment, table
-from serving.worst import Worst, beside, read_worst
+from serving.worst import BESIDE, Worst, read_worst
 from stages._command import run
 from stages._errors import InputError, RepositoryError
 from stages._outputs import whole
@@ -51,7 +51,9 @@ def worst_section(worst: Worst, link: str) -> str:
     """
     parts = ["## Worst pictures"]
     if worst.pictures:
-        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.")
+        below = " and one ".join(words for name, words in BESIDE.items() if name in worst.rows)
+        told = f" Below each, one {below}." if below else ""
+        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.{told}")
     if worst.missing:
         parts.append(f"Pictures cannot be shown: `dvc pull {REVIEW.path} {SHARDS}` brings them.")
     if len(worst.rows):
@@ -66,8 +68,9 @@ def worst_section(worst: Worst, link: str) -> str:
 def write_sheet(worst: Worst, path: str) -> None:
     """Draw the contact sheet of the pictures that are here, as a JPEG."""
     held = worst.pictures
+    columns = [name for name in BESIDE if name in worst.rows]
     shown = [
-        (row["rank"], held.get(row["image_id"]), [held.get(name) for name in beside(row).values()])
+        (row["rank"], held.get(row["image_id"]), [held.get(row[name]) for name in columns])
         for row in worst.rows.to_dict("records")
     ]
     with whole(path) as partial:
@@ -83,6 +86,15 @@ def _at(revision: str, path: str) -> str:
 
 def _now(path: str) -> str:
     return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+
+
+def _of_base() -> str:
+    try:
+        from dvc.api import DVCFileSystem
+
+        return str(DVCFileSystem().read_text(BASE_METRICS, encoding="utf-8"))
+    except Exception:  # there is no base, or each remote's client raises what it likes; the section says what to do
+        return ""
 
 
 def _json(text: str) -> Any:
@@ -133,7 +145,7 @@ def main() -> None:
     sections = {
         "gate": gate_section(_json(_now(GATE))),
         "new against base": base_section(_csv(_now(AGAINST_BASE))),
-        "what the pictures did": causes_section(_json(_now(BASE_METRICS)), _csv(_now(FIGURES))),
+        "what the pictures did": causes_section(_json(_of_base()), _csv(_now(FIGURES))),
         "classes": counts_section(*counts),
         "decisions": decisions_section(_decisions_at(base), said_now),
         "parameters": params_section(*params),

@@ -1,5 +1,6 @@
 """A small git and DVC repository with pictures to look at, in the working directory."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from repositories import commit, dvc, run, write
 from stages._shards import write_shard
 from stages.images.codec import encode
 from stages.tables.review import REVIEW
+from stages.tables.scores import BASE_METRICS
 from stages.tables.shards import INDEX
 
 COLOURS = [(250 - 10 * number, 190, 20 * number) for number in range(13)]
@@ -34,5 +36,6 @@ def make(**columns) -> None:
     INDEX.write(pd.DataFrame(rows, columns=INDEX.schema.names))
     run("git", "init", "--quiet", "--initial-branch=main")
     dvc("init", "--quiet")
-    dvc("add", "--quiet", "data/shards", REVIEW.path)
+    write(BASE_METRICS, json.dumps({"test": {"num_pictures": 30, "top_1_accuracy": 0.925}}))
+    dvc("add", "--quiet", "data/shards", "data/base", REVIEW.path)
     commit("A model")

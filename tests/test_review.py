@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import reviewed
 from PIL import Image
-from repositories import run, surroundings
+from repositories import run, surroundings, write
 
 from serving import changes, judgement, review, summary
 from serving.contact_sheet import COLUMNS, SIDE, contact_sheet
@@ -15,7 +15,7 @@ from serving.markdown import MOST_CHARACTERS, MOST_ROWS
 from serving.worst import read_worst
 from stages._errors import InputError
 from stages.tables.review import REVIEW
-from stages.tables.scores import AGAINST_BASE_COLUMNS
+from stages.tables.scores import AGAINST_BASE_COLUMNS, SUMMARY
 
 
 def test_what_changed_is_listed_by_dotted_name():
@@ -189,21 +189,27 @@ def world(template, tmp_path):
 
 def test_the_worst_pictures_are_read_where_they_are_and_drawn_where_git_does_not_look(world, monkeypatch, capsys):
     shutil.rmtree("data/shards")
+    shutil.rmtree("data/base")
     Path(REVIEW.path).unlink()  # what is left is DVC's cache
+    columns = list(dict.fromkeys((*FIGURES[0], *SUMMARY)))
+    lines = [columns, *([row.get(name, "") for name in columns] for row in FIGURES)]
+    write("data/scores/figures.csv", "\n".join(map(",".join, lines)))
     before = run("git", "status", "--porcelain")
     text = review_now(monkeypatch, capsys, "--link", "https://ci.example.org/17").out
     assert "[The 12 worst pictures on a sheet](https://ci.example.org/17), numbered as here." in text
     assert "| 12 | wrong | a&#124;b | c | 61.2 | - | library/a&#124;b/1.png |" in text
     assert "| 13 |" not in text
+    assert "| old model on old pictures | 30 | 0.925 |" in text
     assert run("git", "status", "--porcelain") == before
     with Image.open("build/worst.jpg") as sheet:
         second = sheet.getpixel((16 + SIDE + SIDE // 2, 8 + SIDE // 2))
     assert all(abs(is_ - was) < 8 for is_, was in zip(second, reviewed.COLOURS[1], strict=True))
 
 
-def test_examples_are_shown_where_the_review_table_names_them(world):
+def test_examples_are_shown_where_the_review_table_names_them(world, monkeypatch, capsys):
     reviewed.write_review(typical_of_truth=[str(number) for number in range(12, -1, -1)], typical_of_predicted=None)
     assert set(read_worst(2).pictures) == {"0", "1", "12", "11"}
+    assert "Below each, one typical of the truth and one typical of the answer." in review_now(monkeypatch, capsys).out
 
 
 def test_a_damaged_shard_leaves_the_review_without_pictures_and_says_why(world, monkeypatch, capsys):
