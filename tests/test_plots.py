@@ -15,6 +15,8 @@ from stages.tables.splits import COUNT_COLUMNS
 
 PLOTS = {name: plot for each in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in each.items()}
 CLASSES = [f"class_{number:02d}" for number in range(25)]
+# Those of the last named have fewest pictures.
+COUNTS = [(f"counted_{number}", True, "", 60 - number, *[60 - number] * 10) for number in range(50)]
 HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 # "odd" is out of scope: right answers and their risk mean nothing there.
 TABLES = {
@@ -36,7 +38,7 @@ TABLES = {
         [(place + 1, name, place / 30, 0.0, 1.0, 7) for place, name in enumerate(CLASSES)],
     ),
     scores.CONFUSED_PLOT: (scores.CONFUSED_PLOT_COLUMNS, [("a taken for <b>", 2), ("b taken for a", 1)]),
-    "data/class_counts.csv": (COUNT_COLUMNS, [(name, True, "", *range(20, 31)) for name in CLASSES]),
+    "data/class_counts.csv": (COUNT_COLUMNS, COUNTS),
 }
 
 
@@ -81,6 +83,12 @@ def test_over_the_threshold_each_set_but_the_training_set_has_a_panel(drawn, nam
 
 def test_of_many_classes_the_worst_twenty_are_named_worst_first(drawn):
     assert [word for word in drawn["recall"] if word in CLASSES] == CLASSES[:20]
+
+
+def test_of_many_classes_the_forty_with_fewest_pictures_are_counted_fewest_first(drawn):
+    fewest = [name for name, *_ in sorted(COUNTS, key=lambda row: (row[3], row[0]))][:40]
+    assert len(COUNTS) > len(fewest)
+    assert [word for word in drawn["class_counts"] if word.startswith("counted_")] == fewest
 
 
 def test_pairs_stand_in_the_order_of_their_count_and_stay_text(drawn):
