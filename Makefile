@@ -9,7 +9,7 @@ override REASON := $(value REASON)
 override QUERY := $(value QUERY)
 export REASON QUERY
 
-.PHONY: help repro test check format review promote next compact sql adopt lock
+.PHONY: help repro test check format review report promote next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -34,13 +34,19 @@ check: .venv/ready ## lint and check the types, changing nothing
 	ruff check .
 	ruff format --check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --quiet --offline --persona=pedantic .github/workflows
 
 format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
 
-review: .venv/ready ## print the Markdown that a pull request needs: make review BASE=main
-	@python -m serving.review --base="$(BASE)"
+review: export BASE := $(BASE)
+review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
+	@python -m serving.review --base="$$BASE"
+
+report: .venv/ready ## write one page for people who run no commands: build/report.html
+	@python -m serving.report
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
 	@python -m serving.promote --reason="$$REASON"

@@ -1,11 +1,14 @@
-"""Print the Markdown that a pull request needs: the gate, metrics, classes, parameters and decisions that changed.
+"""Print the Markdown that a pull request needs: the verdict first, then what changed, then the worst pictures.
 
-    python -m serving.review --base main
+    python -m serving.review --base main [--sheet build/worst.jpg] [--link URL]
 
-Everything is read from Git: what a branch changed is what its commits say, and the working tree on top of them.
+What a branch changed is what its commits say, and the working tree on top of them, against where it left BASE. The
+pictures come from wherever DVC finds them; without them the rest is printed all the same.
 
-Reads: params.yaml, data/scores/metrics.json, data/scores/gate.json, data/class_counts.csv, data/decisions/, each now
-    and where the branch left BASE; data/scores/figures.csv, data/base/metrics.json, now
+Reads: params.yaml, data/scores/metrics.json, data/class_counts.csv, data/decisions/, each now and where the branch left
+    BASE; data/scores/gate.json, data/scores/against_base.csv, data/scores/figures.csv, data/base/metrics.json,
+    data/scores/review.parquet, data/shards/, now
+Writes: the contact sheet, where --sheet says; git ignores build/
 """
 
 import argparse
@@ -13,155 +16,103 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from serving.changes import counts_section, decisions_section, flatten, metrics_section, params_section
+from serving.contact_sheet import contact_sheet
+from serving.judgement import base_section, causes_section, gate_section
+from serving.markdown import comment, table
+from serving.worst import BESIDE, Worst, read_worst
 from stages._command import run
 from stages._errors import InputError, RepositoryError
+from stages._outputs import whole
 from stages._repository import git, require_root
 from stages.labels import decisions
-from stages.tables.scores import BASE_METRICS, FIGURES, GATE, METRICS, SUMMARY
+from stages.tables.review import REVIEW
+from stages.tables.scores import AGAINST_BASE, BASE_METRICS, FIGURES, GATE, METRICS
+from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 
 PARAMS = "params.yaml"
-COUNTED = ("real", "staged", "synthetic", "train", "validation", "test")
-Flat = dict[str, Any]
+NUM_WORST = 12
+SHEET = "build/worst.jpg"
+_SHOWN = ("rank", "reason", "truth", "predicted", "confidence", "base_predicted", "path")
 
 
-def flatten(value: object, prefix: str = "") -> Flat:
-    """Turn nested mappings into one with dotted names; anything else, lists too, is a value."""
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    flat: Flat = {}
-    for key, inner in value.items():
-        flat |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
-    return flat
-
-
-def changes(before: Flat, after: Flat) -> list[tuple[str, Any, Any]]:
-    """List what differs: name, value before, value after, None for one that is not there; in the order of `after`."""
-    names = [*after, *(name for name in before if name not in after)]
-    return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Lay rows out as a Markdown table; what a cell holds stays text, whatever characters it has."""
-    lines = [headings, ["---"] * len(headings), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def gate_section(gate: Mapping[str, Any] | None) -> str:
-    """Say the verdict and, of each rule, what it found."""
-    if gate is None:
-        return "## Gate\n\nNo verdict yet: `make repro` writes it."
-    rows = [("yes" if rule["passed"] else "**no**", rule["set"], rule["metric"], rule["why"]) for rule in gate["rules"]]
-    return f"## Gate: {gate['verdict']}\n\n" + table(("passed", "set", "metric", "why"), rows)
-
-
-def metrics_section(before: Flat, after: Flat) -> str:
-    """Show the metrics that changed, with their change; the names of those that did not are counted."""
-    rows = []
-    for name, old, new in changes(before, after):
-        both = isinstance(old, int | float) and isinstance(new, int | float)
-        rows.append((name, old, new, f"{new - old:+.6g}" if both else "-"))
-    same = len(set(before) | set(after)) - len(rows)
-    return _section("Metrics", ("metric", "before", "after", "change"), rows, f"{same} metrics are unchanged.")
-
-
-def causes_section(base: Mapping[str, Any] | None, figures: Sequence[Mapping[str, str]]) -> str:
-    """Part what the pictures did to the test set's figures from what the model did; the metrics above mix the two.
+def worst_section(worst: Worst, link: str) -> str:
+    """List the worst pictures, and link their contact sheet where there is one.
 
     Args:
-        base: metrics.json of the base, on the pictures of its own time; None where it is not here.
-        figures: rows of figures.csv: the base and the new model on the pictures of now.
+        worst: the pictures.
+        link: where the sheet will be found.
     """
-    of_test = {row["model"]: row for row in figures if row["set"] == "test"}
-    if "base" not in of_test:
-        return ""
-    lines = {
-        "old model on old pictures": (base or {}).get("test", {}),
-        "old model on new pictures": of_test["base"],
-        "new model on new pictures": of_test["new"],
-    }
-    rows = [(line, *(_figure(values.get(name)) for name in SUMMARY)) for line, values in lines.items()]
-    note = "The first step is what the pictures did, the second what the model did."
-    if base is None:
-        note += f" The first line is in {BASE_METRICS}, which is not here: `dvc pull {BASE_METRICS}`."
-    return f"## What the pictures did, and what the model did\n\n{table(('test set', *SUMMARY), rows)}\n\n{note}"
+    parts = ["## Worst pictures"]
+    if worst.pictures:
+        below = " and one ".join(words for name, words in BESIDE.items() if name in worst.rows)
+        told = f" Below each, one {below}." if below else ""
+        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.{told}")
+    if worst.missing:
+        parts.append(f"Pictures cannot be shown: `dvc pull {REVIEW.path} {SHARDS}` brings them.")
+    if len(worst.rows):
+        rows = worst.rows.astype(dict.fromkeys(_SHOWN, object))
+        rows = rows.assign(confidence=[f"{value:.1f}" for value in rows["confidence"]]).where(rows.notna(), None)
+        parts.append(table(_SHOWN, rows[list(_SHOWN)].itertuples(index=False)))
+    elif not worst.missing:
+        parts.append("None is wrong, unsure or suspected to be bad.")
+    return "\n\n".join(parts)
 
 
-def counts_section(before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]]) -> str:
-    """Show the classes that came, went or changed their counts."""
-    old, new = ({row["class_name"]: row for row in rows} for rows in (before, after))
-    rows = []
-    for name in sorted(old.keys() | new.keys()):
-        was, is_ = old.get(name, {}), new.get(name, {})
-        if was != is_:
-            counts = (_arrow(was.get(column, "0"), is_.get(column, "0")) for column in COUNTED)
-            rows.append((name, _arrow(_state(was), _state(is_)), *counts))
-    return _section("Classes", ("class", "state", *COUNTED), rows, f"{len(new)} classes in all.")
+def write_sheet(worst: Worst, path: str) -> None:
+    """Draw the contact sheet of the pictures that are here, as a JPEG."""
+    held = worst.pictures
+    columns = [name for name in BESIDE if name in worst.rows]
+    shown = [
+        (row["rank"], held.get(row["image_id"]), [held.get(row[name]) for name in columns])
+        for row in worst.rows.to_dict("records")
+    ]
+    with whole(path) as partial:
+        contact_sheet(shown).save(partial, "JPEG", quality=85)
 
 
-def decisions_section(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Count the decisions that were added, by person and kind.
-
-    Args:
-        before: a file's path to its text.
-        after: likewise.
-    """
-    kinds = (*decisions.OF_ONE, *decisions.OF_TWO)
-    rows = []
-    for path in sorted(after):
-        known = set(before.get(path, "").splitlines())
-        added = [line for line in after[path].splitlines() if line and line not in known]
-        said = [fields[1] for fields in csv.reader(added) if len(fields) > 1 and fields[1] in kinds]
-        if said:
-            rows.append((Path(path).stem, *(said.count(kind) or "" for kind in kinds)))
-    return _section("Decisions added", ("person", *kinds), rows, "")
-
-
-def _section(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]], note: str) -> str:
-    body = table(headings, rows) if rows else "No change."
-    return "\n\n".join(part for part in (f"## {title}", body, note) if part)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-    return escaped if text.startswith("**") else escaped.replace("*", "\\*").replace("`", "\\`")
-
-
-def _figure(value: object) -> float | None:
-    return None if value in (None, "") else float(str(value))
-
-
-def _arrow(old: str, new: str) -> str:
-    return new if old == new else f"{old} → {new}"
-
-
-def _state(row: Mapping[str, str]) -> str:
-    return {"True": "in", "False": "out"}.get(row.get("included", ""), "-")
-
-
-def _at(revision: str, path: str) -> str | None:
+def _at(revision: str, path: str) -> str:
     try:
         return git("show", f"{revision}:{path}")
     except RepositoryError:
-        return None  # the file did not exist then
+        return ""  # the file did not exist then
 
 
-def _now(path: str) -> str | None:
-    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else None
+def _now(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+
+
+def _of_base() -> str:
+    try:
+        from dvc.api import DVCFileSystem
+
+        return str(DVCFileSystem().read_text(BASE_METRICS, encoding="utf-8"))
+    except Exception:  # there is no base, or each remote's client raises what it likes; the section says what to do
+        return ""
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _decisions_at(revision: str) -> dict[str, str]:
+    listed = git("ls-tree", "--name-only", revision, f"{decisions.FOLDER}/").splitlines()
+    return {path: _at(revision, path) for path in listed if path.endswith(".csv")}
 
 
 def _left(base: str) -> str:
     try:
-        commit = git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}").strip()
+        commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
     except RepositoryError:
         raise InputError(f"there is no commit {base!r}: name a branch, a tag or a commit, as in BASE=main.") from None
     try:
@@ -170,31 +121,40 @@ def _left(base: str) -> str:
         return commit  # a shallow clone does not know where the branch left
 
 
-def main() -> None:
-    """Run the command."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m serving.review", description="Print a pull request's Markdown.")
     parser.add_argument("--base", default="main", help="what the branch is compared with")
+    parser.add_argument("--sheet", default=SHEET, help="where the contact sheet of the worst pictures is written")
+    parser.add_argument("--link", help="where readers will find the sheet; by default the file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = _arguments()
     require_root()
-    base = _left(parser.parse_args().base)
+    base = _left(arguments.base)
+    metrics = [flatten(_json(text) or {}) for text in (_at(base, METRICS), _now(METRICS))]
+    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, PARAMS), _now(PARAMS))]
+    counts = [_csv(text) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
+    said_now = {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
+    worst = read_worst(NUM_WORST)
 
-    metrics = [flatten(json.loads(text or "{}")) for text in (_at(base, METRICS), _now(METRICS))]
-    params = [flatten(yaml.safe_load(text or "{}")) for text in (_at(base, PARAMS), _now(PARAMS))]
-    counts = [list(csv.DictReader(io.StringIO(text or ""))) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
-    listed = git("ls-tree", "--name-only", base, f"{decisions.FOLDER}/").splitlines()
-    said_before = {path: _at(base, path) or "" for path in listed if path.endswith(".csv")}
-    said_after = {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
-
-    gate, of_base = _now(GATE), _now(BASE_METRICS)
-    figures = list(csv.DictReader(io.StringIO(_now(FIGURES) or "")))
-    sections = (
-        gate_section(json.loads(gate) if gate else None),
-        metrics_section(*metrics),
-        causes_section(json.loads(of_base) if of_base else None, figures),
-        counts_section(*counts),
-        decisions_section(said_before, said_after),
-        _section("Parameters", ("parameter", "before", "after"), changes(*params), ""),
-    )
-    sys.stdout.write("\n\n".join(filter(None, sections)) + "\n")
+    if worst.pictures:
+        write_sheet(worst, arguments.sheet)
+    sections = {
+        "gate": gate_section(_json(_now(GATE))),
+        "new against base": base_section(_csv(_now(AGAINST_BASE))),
+        "what the pictures did": causes_section(_json(_of_base()), _csv(_now(FIGURES))),
+        "classes": counts_section(*counts),
+        "decisions": decisions_section(_decisions_at(base), said_now),
+        "parameters": params_section(*params),
+        "worst pictures": worst_section(worst, arguments.link or arguments.sheet),
+        "metrics": metrics_section(*metrics),
+    }
+    sys.stdout.write(comment(sections))
+    if worst.missing:
+        sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def next_steps(passed: bool, version: int, base: bool) -> list[str]:
         "dvc exp run --temp -S split.minimum=35 -n throwaway-35 identify",
         "                                     a throw-away model that knows the classes just below the cut-off",
         "make review BASE=main                the Markdown for a pull request",
+        "make report                          one page for people who run no commands",
         f"git add --all && git commit -m 'Model {version}' && {promote}",
         "make next                            open the next cycle from the promoted model",
         *([] if base else ["make adopt LIBRARY=folder            put your own pictures in place of the sample"]),

@@ -326,8 +326,9 @@ def test_the_threshold_report_has_a_row_a_set_with_intervals():
 
 def test_the_curves_are_the_report_at_each_threshold():
     scope = answers_of([None, None], ["a", "b"], [99, 20])
-    curves = threshold_curves({"test": MIXED, "empty": MIXED.take(slice(0, 0)), "scope": scope})
-    curves = curves.set_index(["set", "threshold"])
+    curves = threshold_curves({"test": MIXED, "empty": MIXED.take(slice(0, 0)), "scope": scope}, 92.5)
+    assert set(curves["in_use"]) == {92.5}
+    curves = curves.drop(columns="in_use").set_index(["set", "threshold"])
     assert (THRESHOLDS.min(), THRESHOLDS.max(), len(set(THRESHOLDS))) == (50, 99.9, len(THRESHOLDS))
     for name, answers in (("test", MIXED), ("scope", scope)):
         report = threshold_report({name: figures(answers, 95)}).loc[0, curves.columns].to_numpy(dtype=float)

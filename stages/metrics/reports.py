@@ -42,6 +42,7 @@ def lay_out(
     others = (*LIBRARY_SPLITS, scores.ALL_SETS)
     benchmarks = {name: of_set for name, of_set in values["new"].items() if name not in others}
     pairs = confused_pairs(new, confused)
+    curves = {name: answers for name, answers in new.items() if name != scores.ALL_SETS}
     return {
         scores.FIGURES: figure_table(values),
         scores.THRESHOLD_REPORT: threshold_report(values["new"]),
@@ -49,7 +50,7 @@ def lay_out(
         scores.CONFUSED_PAIRS: pairs,
         scores.BENCHMARKS: benchmark_report(benchmarks, values.get("base", {}), rulings),
         scores.AGAINST_BASE: against_base(new, base, threshold),
-        scores.THRESHOLD_PLOT: threshold_curves({name: new[name] for name in new if name != scores.ALL_SETS}),
+        scores.THRESHOLD_PLOT: threshold_curves(curves, threshold),
         scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in JUDGING}),
         scores.RECALL_PLOT: recall_plot(new["test"]),
         scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == "test"]),

@@ -28,16 +28,18 @@ def threshold_report(figures: Mapping[str, Figures]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(THRESHOLD_COLUMNS))
 
 
-def threshold_curves(sets: Mapping[str, Answers]) -> pd.DataFrame:
+def threshold_curves(sets: Mapping[str, Answers], in_use: float) -> pd.DataFrame:
     """Compute the report over THRESHOLDS.
 
     Args:
         sets: answers by set; those without pictures have no rows.
+        in_use: confidence from which an answer is shown, 0 to 100, which the plot marks.
 
     Returns:
         A row a threshold in each set with THRESHOLD_PLOT_COLUMNS.
     """
-    return pd.concat([_curves(name, answers) for name, answers in sets.items() if len(answers)], ignore_index=True)
+    curves = [_curves(name, answers) for name, answers in sets.items() if len(answers)]
+    return pd.concat(curves, ignore_index=True).assign(in_use=in_use)[list(THRESHOLD_PLOT_COLUMNS)]
 
 
 def _ends(values: Figures) -> Figures:
@@ -66,8 +68,7 @@ def _curves(name: str, answers: Answers) -> pd.DataFrame:
             "false_positive_fraction": shown.false_positives / len(answers),
             "coverage": num_shown / len(answers),
             "selective_risk": risk,
-        },
-        columns=list(THRESHOLD_PLOT_COLUMNS),
+        }
     )
     return (
         frame.assign(true_positives=None, true_positive_fraction=None, selective_risk=None)

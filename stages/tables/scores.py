@@ -163,6 +163,7 @@ THRESHOLD_PLOT_COLUMNS = (
     "false_positive_fraction",
     "coverage",
     "selective_risk",  # empty where nothing is shown
+    "in_use",  # the threshold of params.yaml
 )
 RELIABILITY_PLOT = f"{FOLDER}/plot_reliability.csv"  # a row a bin of the confidence in a set
 RELIABILITY_PLOT_COLUMNS = (

@@ -1,0 +1,54 @@
+"""The models that were promoted, as their tags tell: when, with which verdict, and how good they were."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from serving.promote import GATE, METRICS
+from stages._errors import RepositoryError
+from stages._repository import git
+
+_TAG = re.compile(r"model-(\d{3})")
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A promoted model.
+
+    Attributes:
+        version: 1 to 999.
+        on: the day, as year-month-day.
+        verdict: of its gate, "yes" or "no"; empty where its commit has none.
+        metrics: what its metrics.json holds: set to figure to number, on the pictures of its time.
+    """
+
+    version: int
+    on: str
+    verdict: str
+    metrics: dict[str, dict[str, float | None]]
+
+
+def promoted_models(newest: int) -> list[Promoted]:
+    """Read the tags of this clone that name promoted models, in the order of their versions.
+
+    Args:
+        newest: the version after which none is wanted.
+    """
+    listed = git("for-each-ref", "--format=%(refname:strip=2) %(creatordate:short)", "refs/tags/model-*").splitlines()
+    tags = [line.rsplit(" ", 1) for line in listed]
+    versions = [(int(found[1]), tag, on) for tag, on in tags if (found := _TAG.fullmatch(tag))]
+    return [_read(tag, version, on) for version, tag, on in sorted(versions) if version <= newest]
+
+
+def _read(tag: str, version: int, on: str) -> Promoted:
+    gate, metrics = (_json_at(tag, path) for path in (GATE, METRICS))
+    return Promoted(version, on, str(gate.get("verdict", "")), metrics)
+
+
+def _json_at(tag: str, path: str) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(git("show", f"{tag}:{path}"))
+    except RepositoryError:
+        return {}  # a tag that somebody set by hand
+    return read
