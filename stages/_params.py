@@ -119,6 +119,7 @@ class Score(_Section):
     threshold: Confidence
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
     calibrate: bool
+    near: Fraction
 
 
 class Rule(_Section):

@@ -14,13 +14,13 @@ Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration
     data/scores/calibration.csv, data/scores/plot_threshold.csv, data/scores/plot_reliability.csv,
     data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
     data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
-    base_confidence, faults)
+    base_confidence, faults, also, suggested, truth_example, predicted_example, suggested_example, nearest)
 Params: score, gate
 """
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,20 @@ from stages.labels.confused import read_confused
 from stages.metrics import gate
 from stages.metrics.answers import Answers
 from stages.metrics.calibration_report import calibration_report
+from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
 from stages.metrics.figures import DIGITS
-from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set
+from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set, let_go
+from stages.metrics.mislabelled import find_label_issues
+from stages.metrics.neighbours import Embedded, medoids, nearest, units
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
-from stages.metrics.splits import places
+from stages.metrics.splits import JUDGING, places
 from stages.metrics.summaries import summaries
 from stages.metrics.temperature import applied_temperature, fit_temperature
 from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
 from stages.tables.images import IMAGES
-from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
 from stages.tables.review import REVIEW
 
 log = logging.getLogger(__name__)
@@ -79,6 +82,33 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
             f"{classes_path}; it is {matrix.shape} of {matrix.dtype}. `dvc repro --force evaluate` writes them anew."
         )
     return matrix, classes
+
+
+def read_embeddings(path: str, rows: pd.DataFrame) -> NDArray[np.float32]:
+    """Read the embeddings, each of length 1.
+
+    Args:
+        path: of the matrix.
+        rows: what the rows of the matrix are about.
+
+    Returns:
+        Of shape (rows, features), float32.
+
+    Raises:
+        InputError: the file is absent, or the matrix has another shape or type.
+    """
+    try:
+        matrix = np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: `dvc repro evaluate` writes it.") from None
+    if matrix.ndim != 2 or len(matrix) != len(rows) or matrix.dtype != np.float16:
+        raise InputError(
+            f"{path} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
+            f"{matrix.dtype}. `dvc repro --force evaluate` writes them anew."
+        )
+    scaled = units(matrix)
+    let_go(matrix)
+    return scaled
 
 
 def check(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:
@@ -127,6 +157,50 @@ def base_temperature() -> float:
     return applied_temperature(calibration)
 
 
+def weigh(
+    place: Mapping[str, slice], model: Judged, embedded: Embedded, suspected: NDArray[np.bool_], near: float
+) -> Evidence:
+    """Gather what speaks against each picture beside the model's answer.
+
+    Args:
+        place: set to its rows.
+        model: at temperature 1.
+        embedded: every row.
+        suspected: of shape (rows,): whether the picture has a fault.
+        near: share of the usual distance to a training picture that is suspiciously near.
+    """
+    trained, usual = (np.zeros(len(suspected), dtype=bool) for _ in range(2))
+    trained[place["train"]] = True
+    for name in JUDGING:
+        usual[place[name]] = True
+    training = embedded.take(place["train"])
+    truth, num_classes = model.answers.truth, model.answers.num_classes
+    neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
+    issues = find_label_issues(model.matrix, truth)
+    let_go(model.matrix)
+    return Evidence(
+        trained,
+        suspected,
+        issues,
+        neighbours,
+        drawn_elsewhere(neighbours, training.classes, truth, num_classes),
+        near_training(neighbours, trained, usual, near),
+    )
+
+
+def groups(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.int64]:
+    """Number the groups of near-duplicates: of shape (rows,), int64."""
+    group = rows["image_id"].map(images.drop_duplicates("image_id").set_index("image_id")["group"])
+    return pd.factorize(group)[0].astype(np.int64)
+
+
+def typical(rows: pd.DataFrame, embedded: Embedded, training: slice, classes: Sequence[str]) -> pd.Series:
+    """Choose the most typical training picture of each class: image_id by class name, null without one."""
+    image_ids = rows["image_id"].to_numpy(dtype=object)[training]
+    found = medoids(embedded.vectors[training], embedded.classes[training], len(classes))
+    return pd.Series([image_ids[row] if row >= 0 else None for row in found], index=list(classes), dtype=object)
+
+
 def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
     """Put the confidences that the models are judged by in place of the unscaled ones."""
     base_confidence = base.confidence if base is not None else rows["base_confidence"]
@@ -171,7 +245,13 @@ def main() -> None:
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    worst = worst_first(with_confidences(rows, new, base), reasons(new, base, threshold, suspected), images)
+    embedded = Embedded(read_embeddings(EMBEDDINGS, rows), raw.answers.truth, groups(rows, images))
+    evidence, examples = (
+        weigh(place, raw, embedded, suspected, params.near),
+        typical(rows, embedded, place["train"], classes),
+    )
+    holds = reasons(new, base, threshold, evidence)
+    worst = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
 
     for path, frame in reports.items():
         write_csv(path, frame)
