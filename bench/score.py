@@ -29,6 +29,7 @@ from stages.metrics.accuracy import top_k_accuracy, truth_ranks
 from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
 from stages.metrics.ranking import rank
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 
@@ -145,6 +146,8 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
         rows[f"{prefix}confidence"] = np.minimum(100.0 * np.asarray(matrix.max(axis=1), dtype=float), 100)
     embed(root / EMBEDDINGS, truth, num_classes)
     ROWS.write(pd.DataFrame(rows), str(root / ROWS.path))
+    HELD_OUT.write(pd.DataFrame(columns=HELD_OUT.schema.names), str(root / HELD_OUT.path))
+    np.save(root / HELD_OUT_SCORES, np.empty((0, 0), np.float32))
     (root / CLASSES).write_text(json.dumps(names.tolist()))
     (root / BASE_CLASSES).write_text(json.dumps(names[:-1].tolist()))
     benchmark = np.isin(splits, ["difficult", "out_of_scope"])

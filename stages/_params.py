@@ -120,6 +120,13 @@ class Score(_Section):
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
     calibrate: bool
     near: Fraction
+    folds: Annotated[int, Field(ge=0, le=20)]
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds 1 would hold out every picture and leave none to train with: 0, or 2 and more")
+        return self
 
 
 class Rule(_Section):

@@ -6,7 +6,7 @@ or a figure that means nothing in it, gives null. The gate's verdict stops nothi
 With score.calibrate, every confidence here is scaled by the temperature learned on validation, as in what is exported;
 `identify` shows unscaled ones, for it needs no score.
 
-Reads: data/predictions/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
+Reads: data/predictions/, data/held_out/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
     (calibration.json)
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
     data/scores/figures.csv, data/scores/threshold_report.csv, data/scores/per_class.csv,
@@ -40,7 +40,7 @@ from stages.metrics.calibration_report import calibration_report
 from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
 from stages.metrics.figures import DIGITS
 from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set, let_go
-from stages.metrics.mislabelled import find_label_issues
+from stages.metrics.mislabelled import find_label_issues, with_held_out
 from stages.metrics.neighbours import Embedded, medoids, nearest, units
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
@@ -49,6 +49,7 @@ from stages.metrics.summaries import summaries
 from stages.metrics.temperature import applied_temperature, fit_temperature
 from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
 from stages.tables.review import REVIEW
@@ -111,6 +112,36 @@ def read_embeddings(path: str, rows: pd.DataFrame) -> NDArray[np.float32]:
     return scaled
 
 
+def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32] | None:
+    """Read what networks say of the training pictures that they did not see.
+
+    Args:
+        rows: columns `image_id`, `split`, sorted by both.
+        classes: those of the model.
+
+    Returns:
+        A memory map of shape (training pictures, classes), float32, in the order of the rows; None where nobody asked.
+
+    Raises:
+        InputError: a file is absent, or it is about other pictures or classes.
+    """
+    held_out = HELD_OUT.read()["image_id"]
+    try:
+        scores: NDArray[np.float32] = np.load(HELD_OUT_SCORES, mmap_mode="r" if len(held_out) else None)
+    except FileNotFoundError:
+        raise InputError(f"{HELD_OUT_SCORES} is not there: `dvc repro cross_validate` writes it.") from None
+    if held_out.empty:
+        return None
+    trained = rows.loc[rows["split"] == "train", "image_id"]
+    if held_out.tolist() != trained.tolist() or scores.shape != (len(trained), len(classes)):
+        raise InputError(
+            f"{HELD_OUT.path} should be about the {len(trained)} training pictures and {len(classes)} classes of "
+            f"{ROWS.path}; it is about {len(held_out)} pictures, {HELD_OUT_SCORES} of shape {scores.shape}. `dvc repro "
+            "--force cross_validate` writes them anew."
+        )
+    return scores
+
+
 def check(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:
     """Refuse rows without an order or an answer.
 
@@ -158,13 +189,19 @@ def base_temperature() -> float:
 
 
 def weigh(
-    place: Mapping[str, slice], model: Judged, embedded: Embedded, suspected: NDArray[np.bool_], near: float
+    place: Mapping[str, slice],
+    model: Judged,
+    held_out: NDArray[np.float32] | None,
+    embedded: Embedded,
+    suspected: NDArray[np.bool_],
+    near: float,
 ) -> Evidence:
     """Gather what speaks against each picture beside the model's answer.
 
     Args:
         place: set to its rows.
         model: at temperature 1.
+        held_out: scores of the training pictures by networks that did not see them, or None.
         embedded: every row.
         suspected: of shape (rows,): whether the picture has a fault.
         near: share of the usual distance to a training picture that is suspiciously near.
@@ -176,7 +213,9 @@ def weigh(
     training = embedded.take(place["train"])
     truth, num_classes = model.answers.truth, model.answers.num_classes
     neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
-    issues = find_label_issues(model.matrix, truth)
+    matrix = model.matrix if held_out is None else with_held_out(model.matrix, place["train"], held_out)
+    issues = find_label_issues(matrix, truth)
+    let_go(matrix)
     let_go(model.matrix)
     return Evidence(
         trained,
@@ -246,10 +285,8 @@ def main() -> None:
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
     embedded = Embedded(read_embeddings(EMBEDDINGS, rows), raw.answers.truth, groups(rows, images))
-    evidence, examples = (
-        weigh(place, raw, embedded, suspected, params.near),
-        typical(rows, embedded, place["train"], classes),
-    )
+    evidence = weigh(place, raw, read_held_out(rows, classes), embedded, suspected, params.near)
+    examples = typical(rows, embedded, place["train"], classes)
     holds = reasons(new, base, threshold, evidence)
     worst = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
 

@@ -9,6 +9,7 @@ from stages import score
 from stages._errors import InputError, InstructionError
 from stages.labels.confused import read_confused
 from stages.tables import scores
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
 from stages.tables.review import REVIEW
@@ -32,6 +33,11 @@ def embed(rng, truth):
     return (10 * centres + rng.random((len(truth), 9))).astype(np.float16)
 
 
+def write_held_out(image_ids, matrix):
+    HELD_OUT.write(pd.DataFrame({"image_id": image_ids, "fold": 0}))
+    np.save(HELD_OUT_SCORES, matrix)
+
+
 @pytest.fixture
 def world(workspace):
     """A predictions folder: every set, a base without the class eel, and a model that lost the class gnu."""
@@ -49,6 +55,7 @@ def world(workspace):
     np.save(SCORES, matrix)
     np.save(BASE_SCORES, base_matrix)
     np.save(EMBEDDINGS, embed(rng, truth))
+    write_held_out([], np.empty((0, 0), np.float32))
     Path(CLASSES).write_text(json.dumps(NAMES))
     Path(BASE_CLASSES).write_text(json.dumps(base_names))
     library = np.isin(split, ["test", "train", "validation"])
@@ -178,6 +185,28 @@ def test_a_wrong_label_among_training_pictures_is_found_with_what_to_hold_beside
     apes, foxes = ([f"x/{number:032x}" for number in (60 + of, 66 + of)] for of in (0, 5))
     assert row["truth_example"] in foxes
     assert row["suggested_example"] == row["predicted_example"] == apes[1]
+
+
+def test_a_label_that_the_model_learned_is_found_in_the_scores_of_one_that_did_not(world):
+    relabel(60, "fox", "fox")
+    score.main()
+    assert f"{60:032x}" not in set(REVIEW.read()["image_id"])
+    held_out = np.load(SCORES)[60:72]
+    held_out[0] = np.eye(6)[NAMES.index("ape")]
+    write_held_out([f"{number:032x}" for number in range(60, 72)], held_out)
+    score.main()
+    row = of_row(60)
+    assert row[["reason", "predicted", "suggested"]].tolist() == ["probably_mislabelled", "fox", "ape"]
+    assert row["suggested_example"] != row["predicted_example"]
+
+
+def test_held_out_scores_of_other_pictures_are_refused(world):
+    write_held_out([f"{number:032x}" for number in range(59, 71)], np.load(SCORES)[60:72])
+    with pytest.raises(InputError, match="should be about the 12 training pictures and 6 classes .* 12 pictures"):
+        score.main()
+    Path(HELD_OUT_SCORES).unlink()
+    with pytest.raises(InputError, match="held_out/scores.npy is not there: `dvc repro cross_validate` writes it"):
+        score.main()
 
 
 def test_a_label_that_the_model_learned_is_found_by_its_neighbours(world):

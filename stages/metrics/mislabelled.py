@@ -1,5 +1,6 @@
 """Which labels are probably wrong, by confident learning: the model is sure enough of a class that is not the label."""
 
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,24 @@ def find_label_issues(scores: NDArray[np.float32], labels: NDArray[np.int64]) ->
         issue = (confident[of_block, best] >= 0) & (best != labels[rows]) & (margin[rows] < 0)
         suggested[rows[issue]] = best[issue]
     return LabelIssues(suggested, margin)
+
+
+def with_held_out(scores: NDArray[np.float32], rows: slice, held_out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put the scores of networks that did not see the pictures in place of those of the one that did.
+
+    Args:
+        scores: of shape (pictures, classes), float32; a memory map will do.
+        rows: of the pictures that were held out.
+        held_out: of shape (rows, classes), float32.
+
+    Returns:
+        Like `scores`: a memory map of a file without a name, which goes when nobody holds the map any more.
+    """
+    with TemporaryFile(dir=".") as file:
+        out: NDArray[np.float32] = np.memmap(file, np.float32, "w+", shape=scores.shape)
+    out[:] = scores
+    out[rows] = held_out
+    return out
 
 
 def confident_thresholds(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
