@@ -190,6 +190,8 @@ class Identify(_Section):
     high: Confidence
     low: Confidence
     wanted: Annotated[int, Field(ge=0)]
+    confused: Fraction
+    novel: Fraction
 
 
 class Params(_Section):

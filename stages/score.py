@@ -32,6 +32,7 @@ from stages import _params
 from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole, write_json
+from stages._predictions import read_class_names, read_embeddings
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.metrics import gate
@@ -41,7 +42,7 @@ from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, n
 from stages.metrics.figures import DIGITS
 from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set, let_go
 from stages.metrics.mislabelled import find_label_issues, with_held_out
-from stages.metrics.neighbours import Embedded, medoids, nearest, units
+from stages.metrics.neighbours import Embedded, medoids, nearest
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
 from stages.metrics.splits import JUDGING, places
@@ -51,7 +52,7 @@ from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
-from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
 from stages.tables.review import REVIEW
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,8 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
     Raises:
         InputError: a file is absent, or the matrix has another shape or type than rows and names ask for.
     """
+    classes = read_class_names(classes_path)
     try:
-        classes = json.loads(Path(classes_path).read_text(encoding="utf-8"))
         matrix = np.load(path, mmap_mode="r") if classes else np.empty((0, 0), dtype=np.float32)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is not there: `dvc repro evaluate` writes it.") from None
@@ -83,33 +84,6 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
             f"{classes_path}; it is {matrix.shape} of {matrix.dtype}. `dvc repro --force evaluate` writes them anew."
         )
     return matrix, classes
-
-
-def read_embeddings(path: str, rows: pd.DataFrame) -> NDArray[np.float32]:
-    """Read the embeddings, each of length 1.
-
-    Args:
-        path: of the matrix.
-        rows: what the rows of the matrix are about.
-
-    Returns:
-        Of shape (rows, features), float32.
-
-    Raises:
-        InputError: the file is absent, or the matrix has another shape or type.
-    """
-    try:
-        matrix = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: `dvc repro evaluate` writes it.") from None
-    if matrix.ndim != 2 or len(matrix) != len(rows) or matrix.dtype != np.float16:
-        raise InputError(
-            f"{path} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
-            f"{matrix.dtype}. `dvc repro --force evaluate` writes them anew."
-        )
-    scaled = units(matrix)
-    let_go(matrix)
-    return scaled
 
 
 def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32] | None:
@@ -284,7 +258,7 @@ def main() -> None:
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    embedded = Embedded(read_embeddings(EMBEDDINGS, rows), raw.answers.truth, groups(rows, images))
+    embedded = Embedded(read_embeddings(rows), raw.answers.truth, groups(rows, images))
     evidence = weigh(place, raw, read_held_out(rows, classes), embedded, suspected, params.near)
     examples = typical(rows, embedded, place["train"], classes)
     holds = reasons(new, base, threshold, evidence)
