@@ -1,8 +1,8 @@
 """Say what the model takes every picture for whose label nobody knows: the unlabelled and the unknown ones.
 
 Distances are 1 less the cosine of embeddings. `novel` is what is farther from every training picture than nearly all
-validation and test pictures are; novel pictures that are alike, each as near to the next as held-out pictures usually
-are to a training picture, share a group.
+validation and test pictures are; novel pictures that are not as far from each other, directly or over others, share a
+group.
 
 Reads: data/model/, data/predictions/, data/shards/, data/fingerprints.parquet, data/images.parquet, data/confused.csv
 Writes: data/identified.parquet (stages/tables/identified.py): a row a file that can be read, three best classes with
@@ -187,10 +187,11 @@ def with_distances(
     held_out = everyone.take(rows["split"].isin(JUDGING).to_numpy())
     pictures = Embedded(vectors, _numbers(names, guessed["class_1"]), -1 - np.arange(len(guessed)))
     usual, to_any = (_distances(nearest(each, training, 1).similarity[:, 0]) for each in (held_out, pictures))
-    novel = to_any > novelty_threshold(usual, quantile)
+    far = novelty_threshold(usual, quantile)
+    novel = to_any > far
     groups = np.zeros(len(guessed), np.int64)
     if novel.any():
-        groups[novel] = group_alike(pictures.take(novel), float(np.median(usual)))
+        groups[novel] = group_alike(pictures.take(novel), far)
     return guessed.assign(
         distance=_distances(nearest_of_class(pictures, training)),
         distance_to_any=to_any,
