@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_CELLS = 16  # classes that are searched for each picture, those whose means lie nearest, beside its own
+# Classes that are searched for each picture, those whose means lie nearest, beside its own. Of 15 classes of clothes,
+# badly told apart, 8 hold 0.997 of the five nearest pictures.
+NUM_CELLS = 8
 BLOCK = 2**22  # similarities that are looked at at once: 16 MB
 
 
