@@ -29,12 +29,14 @@ from stages.metrics.accuracy import top_k_accuracy, truth_ranks
 from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
 from stages.metrics.ranking import rank
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
-from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, FOLDER, ROWS, SCORES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 
 ROOT = Path(__file__).parents[1]
 Figures = dict[str, float | None]
 BLOCK = 2000  # rows that are drawn at once
+NUM_FEATURES = 1536  # of Inception V4
 # Shares of the pictures, as sets of production have them.
 SETS = {"train": 0.7, "validation": 0.08, "test": 0.2, "difficult": 0.01, "out_of_scope": 0.01}
 
@@ -50,6 +52,17 @@ def draw(path: Path, truth: np.ndarray, num_classes: int, seed: int) -> None:
         logits[belongs, own[belongs]] += rng.gamma(4, 2.5, len(belongs)).astype(np.float32)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         matrix[start : start + BLOCK] = powers / powers.sum(axis=1, keepdims=True)
+
+
+def embed(path: Path, truth: np.ndarray, num_classes: int) -> None:
+    """Write embeddings in overlapping clusters, one a class, as many features as Inception V4 has."""
+    rng = np.random.default_rng(3)
+    centres = np.maximum(rng.standard_normal((num_classes + 1, NUM_FEATURES), dtype=np.float32), 0)
+    matrix = np.lib.format.open_memmap(path, "w+", np.float16, (len(truth), NUM_FEATURES))
+    for start in range(0, len(truth), BLOCK):
+        own = truth[start : start + BLOCK]
+        noise = rng.standard_normal((len(own), NUM_FEATURES), dtype=np.float32)
+        matrix[start : start + BLOCK] = np.maximum(centres[own] + noise, 0)
 
 
 def ours(scores: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> Figures:
@@ -131,11 +144,19 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
         matrix = np.load(root / path, mmap_mode="r")
         rows[f"{prefix}predicted"] = names[matrix.argmax(axis=1)]
         rows[f"{prefix}confidence"] = np.minimum(100.0 * np.asarray(matrix.max(axis=1), dtype=float), 100)
+    embed(root / EMBEDDINGS, truth, num_classes)
     ROWS.write(pd.DataFrame(rows), str(root / ROWS.path))
+    HELD_OUT.write(pd.DataFrame(columns=HELD_OUT.schema.names), str(root / HELD_OUT.path))
+    np.save(root / HELD_OUT_SCORES, np.empty((0, 0), np.float32))
     (root / CLASSES).write_text(json.dumps(names.tolist()))
     (root / BASE_CLASSES).write_text(json.dumps(names[:-1].tolist()))
     benchmark = np.isin(splits, ["difficult", "out_of_scope"])
-    images = {"path": rows["image_id"], "set": np.where(benchmark, splits, "library"), "class_name": rows["truth"]}
+    images = {
+        "path": rows["image_id"],
+        "group": rows["image_id"],
+        "set": np.where(benchmark, splits, "library"),
+        "class_name": rows["truth"],
+    }
     frame = pd.DataFrame({"image_id": rows["image_id"], **images}).reindex(columns=IMAGES.schema.names)
     IMAGES.write(frame, str(root / IMAGES.path))
     pairs = [f"{names[2 * number]},{names[2 * number + 1]},0.5" for number in range(num_classes // 8)]

@@ -146,6 +146,16 @@ def right(network: keras.Model, pictures: InMemory) -> NDArray[np.bool_]:
     return np.asarray(np.concatenate(scores).argmax(axis=1) == pictures.labels)
 
 
+def answers(pixels: NDArray[np.uint8], parts: tuple[InMemory, InMemory], seed: int) -> list[NDArray[np.float32]]:
+    """Train a network, and score and embed pictures with it."""
+    determinism.enable(seed)
+    network = networks.build(NETWORK, pixels.shape[1], parts[0].num_classes)
+    accuracy = [row["val_accuracy"] for row in trained(network, *parts, SCRATCH, seed)]
+    print(f"seed {seed}: {len(parts[0].labels)} pictures, at best {max(accuracy):.3f} right of validation", flush=True)
+    found = [network.predict_on_batch(pixels[start : start + 256]) for start in range(0, len(pixels), 256)]
+    return [np.concatenate([np.asarray(batch[name]) for batch in found]) for name in ("scores", "embedding")]
+
+
 class Experiment:
     """The pictures of one seed.
 

@@ -24,6 +24,7 @@ from stages.tables import disputes, scores
 from stages.tables._table import Table
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.held_out import HELD_OUT
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
@@ -42,6 +43,7 @@ TABLES: dict[str, Table] = {
     "splits": SPLITS,
     "shards": INDEX,
     "lineage": LINEAGE,
+    "held_out": HELD_OUT,
     "predictions": ROWS,
     "review": REVIEW,
     "identified": IDENTIFIED,

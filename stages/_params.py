@@ -119,6 +119,14 @@ class Score(_Section):
     threshold: Confidence
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
     calibrate: bool
+    near: Fraction
+    folds: Annotated[int, Field(ge=0, le=20)]
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds 1 would hold out every picture and leave none to train with: 0, or 2 and more")
+        return self
 
 
 class Rule(_Section):
@@ -182,6 +190,8 @@ class Identify(_Section):
     high: Confidence
     low: Confidence
     wanted: Annotated[int, Field(ge=0)]
+    confused: Fraction
+    novel: Fraction
 
 
 class Params(_Section):

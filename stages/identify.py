@@ -1,13 +1,17 @@
 """Say what the model takes every picture for whose label nobody knows: the unlabelled and the unknown ones.
 
-Reads: data/model/, data/shards/, data/fingerprints.parquet, data/images.parquet
+Distances are 1 less the cosine of embeddings. `novel` is what is farther from every training picture than nearly all
+validation and test pictures are; novel pictures that are not as far from each other, directly or over others, share a
+group.
+
+Reads: data/model/, data/predictions/, data/shards/, data/fingerprints.parquet, data/images.parquet, data/confused.csv
 Writes: data/identified.parquet (stages/tables/identified.py): a row a file that can be read, three best classes with
-    confidences, and the filters high, low and wanted
+    confidences, distances, and the filters high, low, wanted, look_alike and novel
 Params: evaluate, identify
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +20,27 @@ from numpy.typing import NDArray
 
 from stages import _params
 from stages._command import run
+from stages._predictions import read_class_names, read_embeddings
 from stages._shards import ShardReader
+from stages.labels.confused import PATH as CONFUSED
+from stages.labels.confused import read_confused
+from stages.metrics.neighbours import Embedded, nearest, nearest_of_class, units
+from stages.metrics.novelty import group_alike, novelty_threshold
+from stages.metrics.splits import JUDGING
 from stages.models import files
 from stages.models.predict import predict_batches
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
+from stages.tables.predictions import BASE_CLASSES, CLASSES, ROWS
 from stages.tables.shards import FOLDER, INDEX
 
 log = logging.getLogger(__name__)
 
 UNLABELLED = "unlabelled/"
 NUM_BEST = 3
+LEAST_CONFUSED = 2  # pictures of a class that are taken for another: one alone may be chance
+DIGITS = 6  # decimals of a distance: beyond them the order of a sum shows
 
 
 def without_label(fingerprints: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -82,12 +95,15 @@ def guesses(
     return frame
 
 
-def with_filters(guessed: pd.DataFrame, num_real: pd.Series, high: float, low: float, wanted: int) -> pd.DataFrame:
-    """Add what people filter the pictures by.
+def with_filters(
+    guessed: pd.DataFrame, num_real: pd.Series, relying: Collection[str], high: float, low: float, wanted: int
+) -> pd.DataFrame:
+    """Add what people filter the pictures by, as far as it follows from the guesses.
 
     Args:
         guessed: columns `class_1`, `confidence_1`.
         num_real: real pictures that are used, by class name; a class that is not there has none.
+        relying: classes that are trained with staged or synthetic pictures.
         high: confidence, 0 to 100, from which a guess is likely right.
         low: confidence below which a picture is probably not worth labelling.
         wanted: a class with fewer real pictures needs more.
@@ -95,10 +111,11 @@ def with_filters(guessed: pd.DataFrame, num_real: pd.Series, high: float, low: f
     Returns:
         The same rows with the columns `high`, `low` and `wanted`.
     """
+    short = guessed["class_1"].map(num_real).fillna(0) < wanted
     return guessed.assign(
         high=guessed["confidence_1"] >= high,
         low=guessed["confidence_1"] < low,
-        wanted=guessed["class_1"].map(num_real).fillna(0) < wanted,
+        wanted=short | guessed["class_1"].isin(relying),
     )
 
 
@@ -115,15 +132,98 @@ def real_pictures(images: pd.DataFrame) -> pd.Series:
     return used["class_name"].value_counts()
 
 
-def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
-    """Score the pictures with the model; only the best classes of each batch are kept."""
+def relying_classes(images: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
+    """Find the classes that are trained with pictures that are not real.
+
+    Args:
+        images: columns `image_id`, `origin`, `set`, `dropped`.
+        rows: columns `image_id`, `split`, `truth`, of the predictions.
+    """
+    used = images[(images["set"] == "library") & (images["origin"] != "real") & images["dropped"].isna()]
+    return set(rows.loc[(rows["split"] == "train") & rows["image_id"].isin(used["image_id"]), "truth"])
+
+
+def confused_by_model(rows: pd.DataFrame, share: float) -> set[frozenset[str]]:
+    """Find the pairs of classes of which the model takes one for the other.
+
+    Args:
+        rows: columns `split`, `truth`, `predicted`, of the predictions; validation and test pictures count.
+        share: of a class's pictures that are taken for the other at least, 0 to 1; and two of them at least.
+
+    Returns:
+        Pairs without a direction.
+    """
+    judged = rows[rows["split"].isin(JUDGING)]
+    counts = judged.groupby(["truth", "predicted"], as_index=False).size()
+    total = counts["truth"].map(judged["truth"].value_counts())
+    often = counts[(counts["truth"] != counts["predicted"]) & (counts["size"] >= LEAST_CONFUSED)]
+    often = often[often["size"] >= share * total[often.index]]
+    return {frozenset(pair) for pair in zip(often["truth"], often["predicted"], strict=True)}
+
+
+def look_alike(guessed: pd.DataFrame, pairs: Collection[frozenset[str]]) -> list[bool]:
+    """Tell where the two best classes, columns `class_1` and `class_2`, are one of the pairs."""
+    return [frozenset(best) in pairs for best in zip(guessed["class_1"], guessed["class_2"], strict=True)]
+
+
+def with_distances(
+    guessed: pd.DataFrame, vectors: NDArray[np.float32], rows: pd.DataFrame, known: NDArray[np.float32], quantile: float
+) -> pd.DataFrame:
+    """Say how far the pictures are from those that the model was trained on, and which are far from everything.
+
+    Args:
+        guessed: column `class_1`, a row a picture.
+        vectors: their embeddings, shape (pictures, features), float32, of length 1.
+        rows: columns `split`, `truth`, of the predictions.
+        known: embeddings of the rows, likewise.
+        quantile: share of the validation and test pictures that is nearer than what is novel.
+
+    Returns:
+        The same rows with the columns `distance`, `distance_to_any`, `novel` and `novel_group`.
+    """
+    names = pd.Index(sorted({*guessed["class_1"], *rows["truth"].dropna()}))
+    everyone = Embedded(known, _numbers(names, rows["truth"]), np.arange(len(rows)))
+    training = everyone.take((rows["split"] == "train").to_numpy())
+    held_out = everyone.take(rows["split"].isin(JUDGING).to_numpy())
+    pictures = Embedded(vectors, _numbers(names, guessed["class_1"]), -1 - np.arange(len(guessed)))
+    usual, to_any = (_distances(nearest(each, training, 1).similarity[:, 0]) for each in (held_out, pictures))
+    far = novelty_threshold(usual, quantile)
+    novel = to_any > far
+    groups = np.zeros(len(guessed), np.int64)
+    if novel.any():
+        groups[novel] = group_alike(pictures.take(novel), far)
+    return guessed.assign(
+        distance=_distances(nearest_of_class(pictures, training)),
+        distance_to_any=to_any,
+        novel=novel,
+        novel_group=pd.Series(groups, guessed.index, dtype="Int64").where(groups > 0),
+    )
+
+
+def _numbers(names: pd.Index, of: pd.Series) -> NDArray[np.int64]:
+    return names.get_indexer(pd.Index(of)).astype(np.int64)
+
+
+def _distances(similarity: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn cosines into distances; two embeddings that are the same have 0, whatever rounding says."""
+    distances: NDArray[np.float64] = np.maximum(1.0 - similarity.astype(np.float64), 0.0)
+    return distances.round(DIGITS)
+
+
+def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Score the pictures with the model; of the scores only the best of each batch are kept.
+
+    Returns:
+        What `guesses` returns, and embeddings of shape (pictures, features), float32, of length 1.
+    """
     trained = files.load(Path(files.MODEL))
     with ShardReader(FOLDER, INDEX.read()) as reader:
-        best = [
-            best_classes(scores) for _, scores, _ in predict_batches(trained.network, reader, image_ids, batch_size)
+        found = [
+            (*best_classes(scores), embeddings)
+            for _, scores, embeddings in predict_batches(trained.network, reader, image_ids, batch_size)
         ]
-    columns, confidences = (np.concatenate(parts) for parts in zip(*best, strict=True))
-    return guesses(image_ids, columns, confidences, trained.class_names)
+    columns, confidences, embeddings = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return guesses(image_ids, columns, confidences, trained.class_names), units(embeddings)
 
 
 def main() -> None:
@@ -135,21 +235,30 @@ def main() -> None:
         IDENTIFIED.write(pictures.reindex(columns=IDENTIFIED.schema.names))
         log.info("identify: nothing to do: data/unlabelled has no picture, and no sub-class is unknown")
         return
+    rows = ROWS.read()
+    known_classes = {*images["class_name"].dropna(), *read_class_names(CLASSES), *read_class_names(BASE_CLASSES)}
+    confused = read_confused(CONFUSED, known_classes)
 
-    guessed = identify(list(pictures["image_id"].unique()), batch_size)
-    rows = with_filters(
-        pictures.merge(guessed, on="image_id"), real_pictures(images), limits.high, limits.low, limits.wanted
-    )
+    guessed, vectors = identify(list(pictures["image_id"].unique()), batch_size)
+    guessed = with_distances(guessed, vectors, rows, read_embeddings(rows), limits.novel)
+    by_people = {frozenset(pair) for pair in zip(confused["truth"], confused["predicted"], strict=True)}
+    guessed["look_alike"] = look_alike(guessed, by_people | confused_by_model(rows, limits.confused))
+    relying = relying_classes(images, rows)
+    guessed = with_filters(guessed, real_pictures(images), relying, limits.high, limits.low, limits.wanted)
+    found = pictures.merge(guessed, on="image_id")
 
-    IDENTIFIED.write(rows)
+    IDENTIFIED.write(found)
     log.info(
-        "identify: %d pictures, %d with a confidence of %g or more, %d below %g, %d of classes that lack pictures",
-        len(rows),
-        rows["high"].sum(),
+        "identify: %d pictures, %d with a confidence of %g or more, %d below %g, %d of classes that lack pictures, "
+        "%d of two classes that look alike, %d far from everything",
+        len(found),
+        found["high"].sum(),
         limits.high,
-        rows["low"].sum(),
+        found["low"].sum(),
         limits.low,
-        rows["wanted"].sum(),
+        found["wanted"].sum(),
+        found["look_alike"].sum(),
+        found["novel"].sum(),
     )
 
 

@@ -6,7 +6,7 @@ or a figure that means nothing in it, gives null. The gate's verdict stops nothi
 With score.calibrate, every confidence here is scaled by the temperature learned on validation, as in what is exported;
 `identify` shows unscaled ones, for it needs no score.
 
-Reads: data/predictions/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
+Reads: data/predictions/, data/held_out/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
     (calibration.json)
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
     data/scores/figures.csv, data/scores/threshold_report.csv, data/scores/per_class.csv,
@@ -14,13 +14,13 @@ Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration
     data/scores/calibration.csv, data/scores/plot_threshold.csv, data/scores/plot_reliability.csv,
     data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
     data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
-    base_confidence, faults)
+    base_confidence, faults, also, suggested, truth_example, predicted_example, suggested_example, nearest)
 Params: score, gate
 """
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,25 @@ from stages import _params
 from stages._command import run
 from stages._errors import InputError
 from stages._outputs import whole, write_json
+from stages._predictions import read_class_names, read_embeddings
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.metrics import gate
 from stages.metrics.answers import Answers
 from stages.metrics.calibration_report import calibration_report
+from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
 from stages.metrics.figures import DIGITS
-from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set
+from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set, let_go
+from stages.metrics.mislabelled import find_label_issues, with_held_out
+from stages.metrics.neighbours import Embedded, medoids, nearest
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
-from stages.metrics.splits import places
+from stages.metrics.splits import JUDGING, places
 from stages.metrics.summaries import summaries
 from stages.metrics.temperature import applied_temperature, fit_temperature
 from stages.metrics.wanted_error_report import wanted_error_report
 from stages.tables import scores
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
 from stages.tables.review import REVIEW
@@ -67,8 +72,8 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
     Raises:
         InputError: a file is absent, or the matrix has another shape or type than rows and names ask for.
     """
+    classes = read_class_names(classes_path)
     try:
-        classes = json.loads(Path(classes_path).read_text(encoding="utf-8"))
         matrix = np.load(path, mmap_mode="r") if classes else np.empty((0, 0), dtype=np.float32)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is not there: `dvc repro evaluate` writes it.") from None
@@ -79,6 +84,36 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
             f"{classes_path}; it is {matrix.shape} of {matrix.dtype}. `dvc repro --force evaluate` writes them anew."
         )
     return matrix, classes
+
+
+def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32] | None:
+    """Read what networks say of the training pictures that they did not see.
+
+    Args:
+        rows: columns `image_id`, `split`, sorted by both.
+        classes: those of the model.
+
+    Returns:
+        A memory map of shape (training pictures, classes), float32, in the order of the rows; None where nobody asked.
+
+    Raises:
+        InputError: a file is absent, or it is about other pictures or classes.
+    """
+    held_out = HELD_OUT.read()["image_id"]
+    try:
+        scores: NDArray[np.float32] = np.load(HELD_OUT_SCORES, mmap_mode="r" if len(held_out) else None)
+    except FileNotFoundError:
+        raise InputError(f"{HELD_OUT_SCORES} is not there: `dvc repro cross_validate` writes it.") from None
+    if held_out.empty:
+        return None
+    trained = rows.loc[rows["split"] == "train", "image_id"]
+    if held_out.tolist() != trained.tolist() or scores.shape != (len(trained), len(classes)):
+        raise InputError(
+            f"{HELD_OUT.path} should be about the {len(trained)} training pictures and {len(classes)} classes of "
+            f"{ROWS.path}; it is about {len(held_out)} pictures, {HELD_OUT_SCORES} of shape {scores.shape}. `dvc repro "
+            "--force cross_validate` writes them anew."
+        )
+    return scores
 
 
 def check(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:
@@ -127,6 +162,58 @@ def base_temperature() -> float:
     return applied_temperature(calibration)
 
 
+def weigh(
+    place: Mapping[str, slice],
+    model: Judged,
+    held_out: NDArray[np.float32] | None,
+    embedded: Embedded,
+    suspected: NDArray[np.bool_],
+    near: float,
+) -> Evidence:
+    """Gather what speaks against each picture beside the model's answer.
+
+    Args:
+        place: set to its rows.
+        model: at temperature 1.
+        held_out: scores of the training pictures by networks that did not see them, or None.
+        embedded: every row.
+        suspected: of shape (rows,): whether the picture has a fault.
+        near: share of the usual distance to a training picture that is suspiciously near.
+    """
+    trained, usual = (np.zeros(len(suspected), dtype=bool) for _ in range(2))
+    trained[place["train"]] = True
+    for name in JUDGING:
+        usual[place[name]] = True
+    training = embedded.take(place["train"])
+    truth, num_classes = model.answers.truth, model.answers.num_classes
+    neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
+    matrix = model.matrix if held_out is None else with_held_out(model.matrix, place["train"], held_out)
+    issues = find_label_issues(matrix, truth)
+    let_go(matrix)
+    let_go(model.matrix)
+    return Evidence(
+        trained,
+        suspected,
+        issues,
+        neighbours,
+        drawn_elsewhere(neighbours, training.classes, truth, num_classes),
+        near_training(neighbours, trained, usual, near),
+    )
+
+
+def groups(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.int64]:
+    """Number the groups of near-duplicates: of shape (rows,), int64."""
+    group = rows["image_id"].map(images.drop_duplicates("image_id").set_index("image_id")["group"])
+    return pd.factorize(group)[0].astype(np.int64)
+
+
+def typical(rows: pd.DataFrame, embedded: Embedded, training: slice, classes: Sequence[str]) -> pd.Series:
+    """Choose the most typical training picture of each class: image_id by class name, null without one."""
+    image_ids = rows["image_id"].to_numpy(dtype=object)[training]
+    found = medoids(embedded.vectors[training], embedded.classes[training], len(classes))
+    return pd.Series([image_ids[row] if row >= 0 else None for row in found], index=list(classes), dtype=object)
+
+
 def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
     """Put the confidences that the models are judged by in place of the unscaled ones."""
     base_confidence = base.confidence if base is not None else rows["base_confidence"]
@@ -171,7 +258,11 @@ def main() -> None:
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    worst = worst_first(with_confidences(rows, new, base), reasons(new, base, threshold, suspected), images)
+    embedded = Embedded(read_embeddings(rows), raw.answers.truth, groups(rows, images))
+    evidence = weigh(place, raw, read_held_out(rows, classes), embedded, suspected, params.near)
+    examples = typical(rows, embedded, place["train"], classes)
+    holds = reasons(new, base, threshold, evidence)
+    worst = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
 
     for path, frame in reports.items():
         write_csv(path, frame)

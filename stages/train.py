@@ -12,14 +12,11 @@ Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet
 Params: picture, train
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 from dvclive import Live
 
@@ -27,14 +24,14 @@ from stages import _params
 from stages._checkpoint import Checkpoints
 from stages._command import run
 from stages._decoded import DecodedPictures
-from stages._errors import InputError
 from stages._outputs import whole
 from stages._shards import ShardReader
 from stages.models import determinism, files, networks, warm_start
-from stages.models.batches import Pictures, require
+from stages.models.batches import Pictures
 from stages.models.devices import together
 from stages.models.exhaustion import exhaustion_explained
-from stages.models.fit import LabelledPictures, Recipe, fit
+from stages.models.fit import fit
+from stages.models.training import labelled, recipe, run_digest
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.shards import FOLDER as SHARDS
@@ -45,38 +42,6 @@ log = logging.getLogger(__name__)
 
 HISTORY = "history.csv"
 CARRIED = ["class_name", "how", "base_classes"]
-
-
-def labelled(splits: pd.DataFrame, split: str, class_names: Sequence[str], pictures: Pictures) -> LabelledPictures:
-    """Gather the pictures of one split, sorted, so that nothing depends on how shards hold them.
-
-    Args:
-        splits: columns `image_id`, `class_name`, `split`.
-        split: `train` or `validation`.
-        class_names: in the order of the scores.
-        pictures: of the size that the network takes.
-
-    Raises:
-        InputError: the split has no pictures, one is in no shard or of another size, or its class is not among
-            `class_names`.
-    """
-    chosen = splits[splits["split"] == split].sort_values("image_id")
-    if chosen.empty:
-        raise InputError(
-            f"{SPLITS.path} has no picture of the split {split!r}: expected some to train with and some to tell which "
-            "epoch is best. Add pictures, or lower split.minimum or raise split.validation_fraction in params.yaml."
-        )
-    unknown = sorted(set(chosen["class_name"]) - set(class_names))
-    if unknown:
-        raise InputError(
-            f"{SPLITS.path}: {split} has classes that train lacks: {', '.join(unknown)}. `dvc repro --force split` "
-            "writes it anew."
-        )
-    image_ids = chosen["image_id"].tolist()
-    require(pictures, image_ids)
-    numbers = {name: number for number, name in enumerate(class_names)}
-    labels = np.array([numbers[name] for name in chosen["class_name"]], np.int64)
-    return LabelledPictures(pictures, image_ids, labels, len(class_names))
 
 
 def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFrame | None) -> pd.DataFrame:
@@ -107,19 +72,6 @@ def sub_classes(images: pd.DataFrame, class_names: Sequence[str]) -> dict[str, l
     return {name: held.get(name, []) for name in class_names}
 
 
-def recipe(params: _params.Train, warm: bool) -> Recipe:
-    """Choose the numbers of a warm start or of one from scratch."""
-    return Recipe(
-        epochs=params.epochs if warm else params.epochs_from_scratch,
-        learning_rate=params.learning_rate if warm else params.learning_rate_from_scratch,
-        warm_up=params.warm_up if warm else params.warm_up_from_scratch,
-        batch_size=params.batch_size,
-        label_smoothing=params.label_smoothing,
-        seed=params.seed,
-        **params.augmentation.model_dump(),
-    )
-
-
 def start(
     params: _params.Train, size: int, held: Mapping[str, Sequence[str]], base: files.TrainedModel | None
 ) -> tuple[keras.Model, list[warm_start.CarriedRow]]:
@@ -144,28 +96,6 @@ def start(
     elif params.weights is not None:
         warm_start.load_weights(network, Path(params.weights))
     return network, rows
-
-
-def run_digest(
-    params: _params.Train,
-    network: keras.Model,
-    index: pd.DataFrame,
-    training: LabelledPictures,
-    validation: LabelledPictures,
-) -> str:
-    """Digest what the result depends on, to name the run's checkpoints; its first weights stand for the base.
-
-    Returns:
-        32 hex digits.
-    """
-    code = [Path(__file__), *sorted(Path(networks.__file__).parent.glob("*.py"))]
-    known = [params.model_dump(), network.name, network.input.shape, keras.__version__, keras.backend.backend()]
-    known += [[pictures.image_ids, pictures.labels.tolist()] for pictures in (training, validation)]
-    known += [index.to_dict("list"), [path.read_text("utf-8") for path in code]]
-    digest = hashlib.sha256(json.dumps(known).encode())
-    for values in network.get_weights():
-        digest.update(values.tobytes())
-    return digest.hexdigest()[:32]
 
 
 def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
@@ -232,7 +162,8 @@ def main() -> None:
             training, validation = (labelled(splits, name, class_names, pictures) for name in ("train", "validation"))
             with devices.scope():
                 network, rows = start(params, size, held, base)
-            checkpoints = Checkpoints(run_digest(params, network, index, training, validation))
+            run_name = run_digest(params, network, index, (training, validation), Path(__file__))
+            checkpoints = Checkpoints(run_name)
             epochs = fit(network, training, validation, recipe(params, base is not None), checkpoints, devices)
             history = reported(epochs) if devices.is_chief else pd.DataFrame(epochs)
 

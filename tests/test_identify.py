@@ -1,9 +1,12 @@
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pictures import draw
 from worlds import write_shards
 
@@ -11,10 +14,13 @@ from stages import identify
 from stages._errors import InputError
 from stages.images.codec import encode
 from stages.images.letterbox import letterbox
+from stages.metrics.neighbours import Embedded, units
+from stages.metrics.novelty import group_alike, novelty_threshold
 from stages.models import files, networks
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
+from stages.tables.predictions import BASE_CLASSES, CLASSES, EMBEDDINGS, ROWS
 
 SIZE = 16
 UNLABELLED = ["unlabelled/a.png", "unlabelled/sub folder/b.png"]
@@ -51,7 +57,21 @@ def write_world(class_names, files_there, labelled, packed=None):
     Path(files.MODEL).mkdir(parents=True)
     network = networks.build("small", SIZE, len(class_names))
     files.save(Path(files.MODEL), network, class_names, {name: [name] for name in class_names})
-    return dict(zip(image_ids, network.predict_on_batch(pixels)["scores"], strict=True))
+    answers = network.predict_on_batch(pixels)
+    write_predictions(class_names, answers["embedding"])
+    return dict(zip(image_ids, answers["scores"], strict=True))
+
+
+def write_predictions(class_names, embeddings):
+    """A training and a validation picture of each class, embedded like the first of the pictures, and some noise."""
+    splits = np.repeat(["train", "validation"], len(class_names))
+    rows = pd.DataFrame({"image_id": [f"{number:032x}" for number in range(len(splits))], "split": splits})
+    rows["truth"] = rows["predicted"] = class_names * 2
+    ROWS.write(rows.assign(confidence=50.0, base_predicted=None, base_confidence=np.nan))
+    noise = np.random.default_rng(0).random((len(rows), embeddings.shape[1]))
+    np.save(EMBEDDINGS, (embeddings[0] * (1 + noise)).astype(np.float16))
+    Path(CLASSES).write_text(json.dumps(class_names))
+    Path(BASE_CLASSES).write_text("[]")
 
 
 def test_unlabelled_and_unknown_pictures_are_identified_and_no_others():
@@ -102,14 +122,83 @@ def test_only_real_pictures_of_the_library_that_are_used_count():
 )
 def test_high_is_from_the_limit_and_low_is_below_it(confidence, high, low):
     guessed = pd.DataFrame({"class_1": ["mug"], "confidence_1": [confidence]})
-    row = identify.with_filters(guessed, pd.Series({"mug": 3}), 95.0, 30.0, 3).iloc[0]
+    row = identify.with_filters(guessed, pd.Series({"mug": 3}), {"cup"}, 95.0, 30.0, 3).iloc[0]
     assert (row["high"], row["low"], row["wanted"]) == (high, low, False)
 
 
-def test_a_class_with_too_few_real_pictures_is_wanted_and_so_is_one_with_none():
-    guessed = pd.DataFrame({"class_1": ["mug", "cup", "jug"], "confidence_1": [50.0, 50.0, 50.0]})
-    wanted = identify.with_filters(guessed, pd.Series({"mug": 3, "cup": 2}), 95.0, 30.0, 3)["wanted"]
-    assert wanted.tolist() == [False, True, True]
+def test_a_class_with_too_few_real_pictures_is_wanted_and_so_is_one_with_none_or_with_staged_ones():
+    guessed = pd.DataFrame({"class_1": ["mug", "cup", "jug", "pot"], "confidence_1": [50.0] * 4})
+    filtered = identify.with_filters(guessed, pd.Series({"mug": 3, "cup": 2, "pot": 9}), {"pot"}, 95.0, 30.0, 3)
+    assert filtered["wanted"].tolist() == [False, True, True, True]
+
+
+def test_a_class_relies_on_staged_pictures_if_it_is_trained_with_any():
+    paths = [f"library/{name}" for name in "abcd"]
+    origins = ["staged", "real", "synthetic", "staged"]
+    labelled = images(list(zip(paths, ["mug", "cup", "jug", "pot"], origins, [None] * 4, strict=True)))
+    rows = pd.DataFrame({"image_id": labelled["image_id"], "truth": labelled["class_name"], "split": "train"})
+    rows.loc[3, "split"] = "test"
+    assert identify.relying_classes(labelled, rows) == {"mug", "jug"}
+
+
+def test_classes_look_alike_where_the_model_takes_enough_pictures_of_one_for_the_other():
+    rows = pd.DataFrame(
+        [("test", "mug", "cup")] * 2 + [("validation", "mug", "mug")] * 8  # a fifth
+        + [("test", "jug", "pot")] + [("test", "jug", "jug")]  # one may be chance
+        + [("train", "pot", "cup")] * 5 + [("difficult", "pot", "cup")] * 5 + [("test", None, "pot")] * 4,
+        columns=["split", "truth", "predicted"],
+    )  # fmt: skip
+    pairs = identify.confused_by_model(rows, 0.2)
+    assert pairs == {frozenset({"cup", "mug"})}
+    assert identify.confused_by_model(rows, 0.21) == set()
+    guessed = pd.DataFrame({"class_1": ["cup", "mug", "mug"], "class_2": ["mug", "cup", None]})
+    assert identify.look_alike(guessed, pairs) == [True, True, False]
+
+
+def around(rng, centre, number, spread):
+    return np.asarray(centre) + spread * rng.standard_normal((number, len(centre)))
+
+
+def test_what_is_far_from_everything_is_novel_and_what_is_alike_among_it_shares_a_group():
+    rng, axes = np.random.default_rng(0), np.eye(8)
+    known = np.concatenate([around(rng, axes[number], 40, 0.05) for number in (0, 1, 0, 1)])
+    rows = pd.DataFrame({"split": ["train"] * 80 + ["test"] * 80, "truth": (["mug"] * 40 + ["cup"] * 40) * 2})
+    new = [around(rng, axes[0], 20, 0.05), around(rng, axes[3], 6, 0.02), around(rng, axes[4], 4, 0.02), axes[[5]]]
+    guessed = pd.DataFrame({"class_1": ["mug"] * 20 + ["cup"] * 11})
+    vectors = [units(each.astype(np.float16)) for each in (np.concatenate(new), known)]
+    found = identify.with_distances(guessed, vectors[0], rows, vectors[1], 0.95)
+    assert found["novel"][20:].all()
+    assert found["novel"][:20].sum() <= 4
+    assert found["novel_group"][20:].fillna(0).tolist() == [1] * 6 + [2] * 4 + [0]
+    assert found["novel_group"][:20].isna().all()
+    assert (found["distance"] >= found["distance_to_any"]).all()
+    nearest = 1 - (vectors[0] @ vectors[1][:80].T).max(axis=1)
+    np.testing.assert_allclose(found["distance_to_any"], nearest, atol=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 1))
+def test_groups_are_the_components_of_the_pairs_that_are_near(seed, num_pictures, distance):
+    rng = np.random.default_rng(seed)
+    vectors = units(rng.standard_normal((num_pictures, 2)).astype(np.float16))
+    groups = group_alike(Embedded(vectors, np.zeros(num_pictures, int), np.arange(num_pictures)), distance)
+    sizes = np.bincount(groups)[1:]
+    assert (sizes >= 2).all()
+    assert sorted(sizes, reverse=True) == sizes.tolist()
+    apart = 1 - vectors @ vectors.T
+    nearest = apart + 3 * np.eye(num_pictures)
+    for picture in range(num_pictures):  # its nearest is in its group if it is near enough, and else it is alone
+        other = nearest[picture].argmin()
+        if num_pictures > 1 and nearest[picture, other] < distance - 1e-5:
+            assert groups[picture] == groups[other] > 0
+        elif num_pictures == 1 or nearest[picture, other] > distance + 1e-5:
+            assert groups[picture] == 0
+
+
+@given(st.lists(st.floats(0, 2), min_size=1), st.floats(0, 1))
+def test_the_share_of_held_out_pictures_that_are_novel_is_what_was_asked_for_at_most(distances, quantile):
+    novel = np.array(distances) > novelty_threshold(np.array(distances), quantile)
+    assert novel.sum() <= (1 - quantile) * len(distances) + 1e-6
+    assert novelty_threshold(np.empty(0), quantile) == np.inf
 
 
 def test_the_stage_writes_what_the_model_says_of_every_picture(workspace):
@@ -125,6 +214,25 @@ def test_the_stage_writes_what_the_model_says_of_every_picture(workspace):
         np.testing.assert_allclose([row.confidence_1, row.confidence_2, row.confidence_3], best, atol=1e-3)
         assert row.class_1 == ["cup", "jug", "mug", "pot"][scores[row.image_id].argmax()]
         assert (row.high, row.low, row.wanted) == (best[0] >= 95, best[0] < 30, True)
+        assert 0 <= row.distance_to_any <= row.distance <= 1
+    assert not rows["look_alike"].any()
+
+
+def test_a_pair_that_people_say_is_confused_looks_alike_whichever_comes_first(workspace):
+    write_world(["cup", "mug"], fingerprints([*UNLABELLED, UNKNOWN]), images([(UNKNOWN, None, "unknown", None)]))
+    Path("data/confused.csv").write_text("truth,predicted,weight\nmug,cup,0.5\n")
+    identify.main()
+    assert IDENTIFIED.read()["look_alike"].all()
+
+
+def test_absent_predictions_say_what_writes_them(workspace):
+    write_world(["cup", "mug"], fingerprints(UNLABELLED), images([]))
+    Path(EMBEDDINGS).unlink()
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro evaluate` writes it"):
+        identify.main()
+    Path(BASE_CLASSES).unlink()
+    with pytest.raises(InputError, match="base_classes.json is not there: `dvc repro evaluate` writes it"):
+        identify.main()
 
 
 def test_two_runs_write_the_same_bytes(workspace):

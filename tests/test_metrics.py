@@ -16,10 +16,13 @@ from stages.metrics.answers import Answers, answer
 from stages.metrics.brier import squared_errors
 from stages.metrics.confidence import count_shown
 from stages.metrics.confusion import confused_pairs, confused_plot, count_confused
+from stages.metrics.evidence import Evidence
 from stages.metrics.figure_table import all_figures, figure_table
 from stages.metrics.figures import NEED_TRUTH, figures
 from stages.metrics.interval import clopper_pearson
 from stages.metrics.log_loss import EPSILON, log_losses
+from stages.metrics.mislabelled import LabelIssues
+from stages.metrics.neighbours import Neighbours
 from stages.metrics.per_class import per_class
 from stages.metrics.ranking import Ranking, rank
 from stages.metrics.review import REASONS, reasons, worst_first
@@ -345,17 +348,41 @@ def reviewed() -> tuple[Answers, Answers]:
     return new, base
 
 
+def evidence(num_pictures, **found):
+    """Nothing that speaks against a picture, but for what is found."""
+    nothing, nobody = np.zeros(num_pictures, dtype=bool), np.full(num_pictures, NO_CLASS)
+    issues = LabelIssues(nobody, np.full(num_pictures, np.nan))
+    nearest = Neighbours(np.full((num_pictures, 1), -1), np.zeros((num_pictures, 1), np.float32))
+    return Evidence(nothing, nothing, issues, nearest, nobody, nothing)._replace(**found)
+
+
+def firsts(holds):
+    return [REASONS[column.argmax()] if column.any() else None for column in holds.T]
+
+
 def test_each_picture_has_the_first_reason_that_holds(reviewed):
     new, base = reviewed
-    bad = np.arange(8) > 5
-    expected = [*REASONS[:5], None, "wrong_and_confident", "suspected_bad_picture"]
-    assert [(*REASONS, None)[number] for number in reasons(new, base, 95, bad)] == expected
-    assert [(*REASONS, None)[number] for number in reasons(new, None, 95, bad)] == ["wrong", *expected[1:]]
+    found = evidence(8, suspected=np.arange(8) > 5)
+    expected = ["base_right_new_wrong", "wrong_and_confident", "wrong", "class_not_in_model", "right_but_unsure", None]
+    expected += ["wrong_and_confident", "suspected_bad_picture"]
+    assert firsts(reasons(new, base, 95, found)) == expected
+    assert firsts(reasons(new, None, 95, found)) == ["wrong", *expected[1:]]
+
+
+def test_what_speaks_against_a_label_or_a_side_stands_before_what_it_would_be_lost_in(reviewed):
+    new, _ = reviewed
+    doubted = LabelIssues(np.where(np.arange(8) == 4, 0, NO_CLASS), np.full(8, -0.1))
+    drawn = np.where(np.arange(8) == 5, 0, NO_CLASS)
+    found = evidence(8, trained=np.arange(8) == 2, issues=doubted, drawn_to=drawn, near=np.arange(8) == 0)
+    assert firsts(reasons(new, None, 95, found)) == [
+        "near_across_split", "wrong_and_confident", "wrong_though_trained", "class_not_in_model",
+        "probably_mislabelled", "neighbours_of_another_class", "wrong_and_confident", None,
+    ]  # fmt: skip
 
 
 def test_an_answer_that_the_base_did_not_show_out_of_scope_was_right():
     shown, hidden = answers_of([None], ["a"], [99]), answers_of([None], ["a"], [20])
-    assert REASONS[reasons(shown, hidden, 95, np.array([False]))[0]] == "base_right_new_wrong"
+    assert REASONS[reasons(shown, hidden, 95, evidence(1))[:, 0].argmax()] == "base_right_new_wrong"
 
 
 def test_the_worst_stand_first_and_training_pictures_after_others():
@@ -375,9 +402,21 @@ def test_the_worst_stand_first_and_training_pictures_after_others():
             "faults": ["dark", *[None] * 6, "blurred"],
         }
     )
-    wrong, unsure, fine = (REASONS.index("wrong"), REASONS.index("right_but_unsure"), len(REASONS))
-    listed = worst_first(rows, np.array([wrong, wrong, wrong, unsure, unsure, fine]), paths)
+    rows = rows.assign(truth=["one", "one", "one", "one", "two", "two"], predicted="two")
+    holds = np.zeros((len(REASONS), 6), dtype=bool)
+    for picture, reason in enumerate(["wrong", "wrong", "wrong", *["right_but_unsure"] * 2]):
+        holds[REASONS.index(reason), picture] = True
+    holds[REASONS.index("suspected_bad_picture"), 0] = True
+    found = evidence(6, trained=rows["split"].eq("train").to_numpy(), drawn_to=np.array([-1, 1, -1, -1, -1, -1]))
+    found = found._replace(neighbours=Neighbours(np.array([[0], [0], [-1], [0], [0], [0]]), np.zeros((6, 1))))
+    listed = worst_first(rows, holds, found, pd.Series({"one": "c", "two": None}), paths)
     assert listed["image_id"].tolist() == ["b", "a", "c", "d", "e"]
+    assert listed["also"].fillna("").tolist() == ["", "suspected_bad_picture", "", "", ""]
+    assert listed["suggested"].fillna("").tolist() == ["two", "", "", "", ""]
+    assert listed["truth_example"].dropna().tolist() == ["library/c"] * 4
+    assert listed["predicted_example"].isna().all()
+    assert listed["nearest"].tolist()[:2] == ["library/c", "library/c"]
+    assert pd.isna(listed["nearest"][2])
     assert listed["rank"].tolist() == [1, 2, 3, 4, 5]
     assert listed["path"].tolist() == ["library/b", "library/2", "library/c", "library/d", "x"]
     assert listed["faults"].isna().all()

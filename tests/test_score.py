@@ -9,8 +9,9 @@ from stages import score
 from stages._errors import InputError, InstructionError
 from stages.labels.confused import read_confused
 from stages.tables import scores
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
-from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
 from stages.tables.review import REVIEW
 
 SPLITS = ["difficult", "least_common", "most_common", "out_of_scope", "test", "train", "validation"]
@@ -24,6 +25,17 @@ def predict(rng, truth, classes):
     matrix[np.arange(len(truth)), known] += 3 * rng.random(len(truth)) ** 0.3
     matrix = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
     return matrix, np.array(classes)[matrix.argmax(axis=1)], 100.0 * matrix.max(axis=1)
+
+
+def embed(rng, truth):
+    """Embeddings in clusters, one a class, in which every picture is as far from the others."""
+    centres = np.eye(9)[[NAMES.index(name) if name in NAMES else 8 for name in truth]]
+    return (10 * centres + rng.random((len(truth), 9))).astype(np.float16)
+
+
+def write_held_out(image_ids, matrix):
+    HELD_OUT.write(pd.DataFrame({"image_id": image_ids, "fold": 0}))
+    np.save(HELD_OUT_SCORES, matrix)
 
 
 @pytest.fixture
@@ -42,10 +54,13 @@ def world(workspace):
     ROWS.write(pd.DataFrame({**columns, "base_predicted": base_predicted, "base_confidence": base_confidence}))
     np.save(SCORES, matrix)
     np.save(BASE_SCORES, base_matrix)
+    np.save(EMBEDDINGS, embed(rng, truth))
+    write_held_out([], np.empty((0, 0), np.float32))
     Path(CLASSES).write_text(json.dumps(NAMES))
     Path(BASE_CLASSES).write_text(json.dumps(base_names))
     library = np.isin(split, ["test", "train", "validation"])
     files = {"path": [f"x/{name}" for name in ids], "set": np.where(library, "library", split), "class_name": truth}
+    files["group"] = ids
     IMAGES.write(pd.DataFrame({"image_id": ids, **files}).reindex(columns=IMAGES.schema.names))
     Path("data/confused.csv").write_text("truth,predicted,weight\nape,bee,0.5\ngnu,ape,0.5\n")
     return workspace
@@ -142,6 +157,84 @@ def test_a_picture_suspected_by_its_quality_is_in_the_review_and_last_if_nothing
     assert review.iloc[-1][["image_id", "reason", "faults"]].tolist() == [
         images.loc[fine, "image_id"], "suspected_bad_picture", "blurred",
     ]  # fmt: skip
+
+
+def of_row(number):
+    """The review of one row of the world, by its place there."""
+    return REVIEW.read().set_index("image_id").loc[f"{number:032x}"].fillna("")
+
+
+def relabel(number, truth, predicted):
+    """Give a picture another label, and the model an answer that it is nearly sure of."""
+    rows, matrix = ROWS.read(), np.load(SCORES)
+    matrix[number] = 0.002 + 0.988 * np.eye(6)[NAMES.index(predicted)]
+    rows.loc[number, ["truth", "predicted", "confidence"]] = [truth, predicted, 99.0]
+    rows.loc[number, "base_predicted"] = "bee"
+    np.save(SCORES, matrix)
+    ROWS.write(rows)
+
+
+def test_a_wrong_label_among_training_pictures_is_found_with_what_to_hold_beside_it(world):
+    path = world / "params.yaml"
+    path.write_text(path.read_text().replace("threshold: 95.0", "threshold: 99.5"))
+    relabel(60, "fox", "ape")  # it lies among the apes
+    score.main()
+    row = of_row(60)
+    assert (row["split"], row["truth"], row["predicted"]) == ("train", "fox", "ape")
+    assert row[["reason", "also", "suggested"]].tolist() == ["probably_mislabelled", "wrong_though_trained", "ape"]
+    apes, foxes = ([f"x/{number:032x}" for number in (60 + of, 66 + of)] for of in (0, 5))
+    assert row["truth_example"] in foxes
+    assert row["suggested_example"] == row["predicted_example"] == apes[1]
+
+
+def test_a_label_that_the_model_learned_is_found_in_the_scores_of_one_that_did_not(world):
+    relabel(60, "fox", "fox")
+    score.main()
+    assert f"{60:032x}" not in set(REVIEW.read()["image_id"])
+    held_out = np.load(SCORES)[60:72]
+    held_out[0] = np.eye(6)[NAMES.index("ape")]
+    write_held_out([f"{number:032x}" for number in range(60, 72)], held_out)
+    score.main()
+    row = of_row(60)
+    assert row[["reason", "predicted", "suggested"]].tolist() == ["probably_mislabelled", "fox", "ape"]
+    assert row["suggested_example"] != row["predicted_example"]
+
+
+def test_held_out_scores_of_other_pictures_are_refused(world):
+    write_held_out([f"{number:032x}" for number in range(59, 71)], np.load(SCORES)[60:72])
+    with pytest.raises(InputError, match="should be about the 12 training pictures and 6 classes .* 12 pictures"):
+        score.main()
+    Path(HELD_OUT_SCORES).unlink()
+    with pytest.raises(InputError, match="held_out/scores.npy is not there: `dvc repro cross_validate` writes it"):
+        score.main()
+
+
+def test_a_label_that_the_model_learned_is_found_by_its_neighbours(world):
+    relabel(60, "fox", "fox")
+    rows, clusters = ROWS.read(), np.load(EMBEDDINGS)
+    # Five apes and more to lie among.
+    apes = rows.index[(rows["split"] == "train") & (rows.index % 6 < 3)]
+    rows.loc[apes[apes != 60], "truth"] = "ape"
+    ROWS.write(rows)
+    clusters[apes] = clusters[60] + np.arange(len(apes))[:, None] * 0.01
+    np.save(EMBEDDINGS, clusters)
+    score.main()
+    row = of_row(60)
+    assert row[["reason", "also", "suggested"]].tolist() == ["neighbours_of_another_class", "", "ape"]
+    assert row["nearest"] in [f"x/{number:032x}" for number in apes]
+
+
+def test_a_judging_picture_as_near_to_a_training_one_as_a_copy_is_shown_beside_it(world):
+    score.main()
+    before = REVIEW.read()
+    assert not before.loc[before["image_id"].eq(f"{50:032x}"), "reason"].eq("near_across_split").any()
+    clusters = np.load(EMBEDDINGS)
+    clusters[50] = clusters[63]  # a test picture, and a training picture of its class
+    np.save(EMBEDDINGS, clusters)
+    score.main()
+    row = of_row(50)
+    assert "near_across_split" in {row["reason"], *row["also"].split(", ")}
+    assert row["nearest"] == f"x/{63:032x}"
 
 
 def test_without_a_base_the_gate_says_so(world):
@@ -256,7 +349,7 @@ def test_a_set_without_pictures_gives_null_and_fails_its_rules(world):
     rows = ROWS.read()
     keep = ~rows["split"].isin(["test", "most_common"])
     ROWS.write(rows[keep])
-    for path in (SCORES, BASE_SCORES):
+    for path in (SCORES, BASE_SCORES, EMBEDDINGS):
         np.save(path, np.load(path)[keep])
     score.main()
     metrics = json.loads(Path(scores.METRICS).read_text())
@@ -294,6 +387,15 @@ def test_absent_predictions_say_what_writes_them(world):
 def test_a_matrix_of_another_shape_or_type_is_refused(world, matrix, message):
     np.save(SCORES, matrix)
     with pytest.raises(InputError, match=message):
+        score.main()
+
+
+def test_embeddings_that_are_absent_or_of_other_rows_are_refused(world):
+    np.save(EMBEDDINGS, np.zeros((3, 5), np.float16))
+    with pytest.raises(InputError, match=r"should be 84 rows of float16 features .* it is \(3, 5\) of float16"):
+        score.main()
+    Path(EMBEDDINGS).unlink()
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro evaluate` writes it"):
         score.main()
 
 

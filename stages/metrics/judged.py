@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ def at_temperature(
         highest = np.asarray(matrix.max(axis=1), dtype=np.float64)
         rows = rows.assign(**{f"{prefix}confidence": np.minimum(100 * highest, 100.0)})
     judged = Judged(matrix, answer(rows, prefix, matrix, classes, confused))
-    _let_go(matrix)
+    let_go(matrix)
     return judged
 
 
@@ -86,14 +86,15 @@ def figures_by_set(
     rows = {**place, ALL_SETS: slice(None)}
     truth, test = model.answers.truth, sets["test"].confidence
     rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
-    _let_go(model.matrix)
+    let_go(model.matrix)
     return {name: all_figures(answers, rankings[name], test, threshold) for name, answers in sets.items()}
 
 
-def _let_go(matrix: NDArray[np.float32]) -> None:
+def let_go(matrix: NDArray[Any]) -> None:
     """Give back the memory of a memory map; what is asked for again is read again.
 
-    A matrix is as large as all else together, and there are up to three: the model's, the same scaled, the base's.
+    A matrix of scores is as large as all else together, and there are up to three: the model's, the same scaled, the
+    base's.
     """
     mapped: object = matrix.base
     if isinstance(mapped, mmap.mmap):

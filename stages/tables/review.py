@@ -19,6 +19,12 @@ REVIEW = Table(
             "base_predicted": pa.string(),  # null without a base
             "base_confidence": pa.float64(),
             "faults": pa.string(),  # null, or what is suspected of the picture; see stages/images/faults.py
+            "also": pa.string(),  # null, or the other reasons that hold
+            "suggested": pa.string(),  # null, or the class that its label should rather be
+            "truth_example": pa.string(),  # path of the most typical training picture of the class; null without one
+            "predicted_example": pa.string(),
+            "suggested_example": pa.string(),
+            "nearest": pa.string(),  # path of the training picture most like it
         }
     ),
     key=("image_id", "split"),
