@@ -23,7 +23,11 @@ repro: .venv/ready | data/library ## run what changed, then show the metrics, th
 	dvc repro
 	@python -m serving.summary
 
-test: .venv/ready ## run the tests
+tests/npm/node_modules/ready: tests/npm/package-lock.json
+	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \
+	else echo "npm is not here: the tests that need Azurite are skipped" >&2; fi
+
+test: .venv/ready tests/npm/node_modules/ready ## run the tests
 	pytest
 
 check: .venv/ready ## lint and check the types, changing nothing

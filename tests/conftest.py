@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from azurite import Azurite, why_absent
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does.
@@ -20,3 +21,13 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "data/classes.yaml").touch()
     (tmp_path / "data/confused.csv").write_text("truth,predicted,weight\n")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory):
+    """A running Azurite; the tests that need one skip where there is none."""
+    why = why_absent()
+    if why:
+        pytest.skip(why)
+    with Azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
