@@ -5,7 +5,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format review promote next compact sql adopt lock
+.PHONY: help repro test check format push pull verify review promote next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,15 @@ check: .venv/ready ## lint and check the types, changing nothing
 format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
+
+push: .venv/ready ## bring all that is needed to the DVC remote, or say what it lacks: make push [COMMITS="model-006 main"]
+	@python -m remote.push --commits="$$COMMITS"
+
+pull: .venv/ready ## fetch and check out all that is needed, digesting what comes: make pull [COMMITS="..."]
+	@python -m remote.pull --commits="$$COMMITS"
+
+verify: .venv/ready ## read cache and remote again and name what is damaged or missing: make verify [COMMITS="..."] [SAMPLE=0.1]
+	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
 
 review: .venv/ready ## print the Markdown that a pull request needs: make review BASE=main
 	@python -m serving.review --base="$(BASE)"
