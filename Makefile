@@ -5,10 +5,10 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format push pull verify review promote next compact sql adopt lock
+.PHONY: help repro test check format remote-check push pull verify review promote next compact sql adopt lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
@@ -38,6 +38,9 @@ check: .venv/ready ## lint and check the types, changing nothing
 format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
+
+remote-check: .venv/ready ## say in words what is wrong with the DVC remote, before a run is paid for
+	@python -m remote.check
 
 push: .venv/ready ## bring all that is needed to the DVC remote, or say what it lacks: make push [COMMITS="model-006 main"]
 	@python -m remote.push --commits="$$COMMITS"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from remote._diagnosis import causes, diagnosis
 from remote._needed import Needed, needed
 from remote._stores import Store
 from stages._errors import RemoteError, RetrainError
@@ -18,6 +19,13 @@ from stages._repository import require_root
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+# Where DVC looks when its configuration does not say.
+SECRET_VARIABLES = (
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_CLIENT_SECRET",
+)
 SECRET_OPTIONS = ("connection_string", "account_key", "sas_token", "client_secret", "password", "secret_access_key")
 # A key in a connection string, a signature in a SAS.
 _SECRET_WORDS = re.compile(r"(?i)((?:AccountKey|SharedAccessSignature|sig)=)[^;&\s'\"]+")
@@ -58,7 +66,7 @@ class Clone:
 
 @contextmanager
 def opened() -> Iterator[Clone]:
-    """Open the clone whose root is the working folder, and tell in words what DVC or the remote's client raises.
+    """Open the clone whose root is the working folder; what DVC or the remote's client raise inside is told in words.
 
     A site cache of its own, gone when it ends, keeps out DVC's index of earlier commands: half written by one that was
     killed, it makes plain DVC skip objects and report success (docs/dvc-push.md).
@@ -70,17 +78,15 @@ def opened() -> Iterator[Clone]:
 
     require_root()
     logging.getLogger("azure").setLevel(logging.WARNING)  # it tells every request otherwise
-    secrets: set[str] = set()
+    secrets = set(filter(None, map(os.environ.get, SECRET_VARIABLES)))
     try:
         with _own_site_cache(), Repo() as repo:
             secrets |= _secrets(repo.config)
             yield Clone(repo, Store(repo.cache.local, "the cache"), _remote(repo))
-    except RetrainError:
-        raise
+    except RetrainError as error:
+        raise type(error)(masked(str(error), secrets)) from error
     except Exception as error:  # each remote's client raises what it likes; the words are passed on
-        raise RemoteError(
-            f"{masked(_words(error), secrets)}\n`make remote-check` says what is wrong with the remote, if it is that."
-        ) from error
+        raise RemoteError(masked(explained(error), secrets)) from error
 
 
 def masked(text: str, secrets: Collection[str]) -> str:
@@ -122,16 +128,16 @@ def _secrets(config: Mapping[str, Any]) -> set[str]:
     }
 
 
-def _words(error: BaseException) -> str:
-    """Join an error's words with those of what caused it: DVC often says only that something failed."""
+def explained(error: BaseException) -> str:
+    """Put an error of DVC or of a remote's client in words: what it means, if that is known, and its own."""
     told: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        words = str(cause).strip() or type(cause).__name__
-        if words not in told:
+    for cause in causes(error):
+        words = str(cause).strip().split("\n")[0] or type(cause).__name__
+        if not any(words in before for before in told):
             told.append(words)
-        cause = cause.__cause__
-    return ": ".join(told)
+    meaning = diagnosis(error)
+    own = ": ".join(told)
+    return f"{meaning}.\n({own})" if meaning else f"{own}. `make remote-check` says whether the remote works."
 
 
 @contextmanager

@@ -62,16 +62,16 @@ class Store:
             digested = progress(zip(oids, digests, strict=True), len(oids), f"objects of {self.name} read")
             return [oid for oid, digest in digested if digest != md5_of(oid)]
 
-    def add(self, source: "Store", oids: Sequence[str]) -> dict[str, str]:
+    def add(self, source: "Store", oids: Sequence[str]) -> dict[str, BaseException]:
         """Copy objects here, over what may be there under their names.
 
         Returns:
-            A mapping of each object that could not be copied to the words of why.
+            A mapping of each object that could not be copied to what was raised.
         """
         if self._is_local():  # a link is not laid over a file
             for oid in oids:
                 Path(self._odb.oid_to_path(oid)).unlink(missing_ok=True)
-        failed: dict[str, str] = {}
+        failed: dict[str, BaseException] = {}
         batches = [oids[start : start + _BATCH] for start in range(0, len(oids), _BATCH)]
         for batch in progress(batches, len(batches), f"batches of {_BATCH} objects to {self.name}"):
             self._odb.add(
@@ -80,7 +80,7 @@ class Store:
                 list(batch),
                 check_exists=False,
                 verify=False,  # both sides are checked by who calls
-                on_error=lambda oid, error: failed.update({oid: str(error) or type(error).__name__}),
+                on_error=failed.__setitem__,
                 batch_size=self._odb.fs.jobs,
             )
         return failed

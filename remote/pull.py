@@ -8,7 +8,7 @@ What the cache has is read again, what is damaged there is fetched anew, and wha
 import logging
 from collections.abc import Sequence
 
-from remote._clone import Clone, commits_wanted, opened
+from remote._clone import Clone, commits_wanted, explained, opened
 from remote._needed import Needed
 from remote._stores import total_bytes
 from stages._command import run
@@ -50,14 +50,16 @@ def fetch(clone: Clone, wanted: Needed) -> list[str]:
     return missing
 
 
-def _require_all(wanted: Needed, name: str, absent: list[str], spoilt: list[str], failed: dict[str, str]) -> None:
+def _require_all(
+    wanted: Needed, name: str, absent: list[str], spoilt: list[str], failed: dict[str, BaseException]
+) -> None:
     parts = []
     if absent:
         parts.append(f"{name} lacks {len(absent)} objects:{wanted.named(absent)}")
     if spoilt:
         parts.append(f"{name} has {len(spoilt)} damaged objects:{wanted.named(spoilt)}")
     if failed:
-        why = next(iter(failed.values()))
+        why = explained(next(iter(failed.values())))
         parts.append(
             f"{len(failed)} objects could not be fetched, the first because: {why}{wanted.named(list(failed))}"
         )

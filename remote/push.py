@@ -9,7 +9,7 @@ sent, lists last, and the remote is listed again. What is sent is digested first
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from remote._clone import commits_wanted, opened
+from remote._clone import commits_wanted, explained, opened
 from remote._needed import Needed
 from remote._stores import Store, Stored, is_directory, lacking, total_bytes
 from stages._command import run
@@ -31,7 +31,7 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
         RemoteError: something cannot be sent: it is neither here nor there, is damaged here, or the remote refuses.
     """
     sent: list[str] = []
-    failed: dict[str, str] = {}
+    failed: dict[str, BaseException] = {}
     tries = 0
     here = cache.listed()
     lacks = _lacking(cache, remote, wanted, here)
@@ -43,10 +43,10 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
         tries = 0 if len(still) < len(lacks) else tries + 1
         lacks = still
     if lacks:
-        told = f": {next(iter(failed.values()))}" if failed else ", though it took them without a word"
+        told = f": {explained(next(iter(failed.values())))}" if failed else ", though it took them without a word."
         raise RemoteError(
-            f"{remote.name} lacks {len(lacks)} of {len(wanted.objects)} objects still{told}. Push again, or "
-            f"`make remote-check` says what is wrong.{wanted.named(lacks)}"
+            f"{remote.name} lacks {len(lacks)} of {len(wanted.objects)} objects still{told}\n"
+            f"Push again when that is mended.{wanted.named(lacks)}"
         )
     return sent
 
