@@ -77,3 +77,9 @@ class Azurite:
     def service(self) -> BlobServiceClient:
         """Give a client of it."""
         return BlobServiceClient.from_connection_string(self.connection())
+
+    def wait_until_written(self, word: str) -> None:
+        """Wait until what it knows, which it writes down every five seconds, has a word: a kill would undo the rest."""
+        index = self.folder / "__azurite_db_blob__.json"
+        while not index.exists() or word not in index.read_text():
+            time.sleep(0.1)

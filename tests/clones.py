@@ -1,5 +1,6 @@
 """Small clones with a few files under DVC and a remote on Azurite, for tests of what passes between the two."""
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from azure.storage.blob import ContainerClient
 from azurite import Azurite
 from repositories import commit, run, surroundings, write
 
+CACHE = Path(".dvc/cache/files/md5")
 CONFIG = """\
 [core]
     analytics = false
@@ -48,6 +50,32 @@ def flipped(content: bytes, bit: int) -> bytes:
     changed = bytearray(content)
     changed[bit // 8 % len(changed)] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def cached(oid: str) -> Path:
+    """Give the place of an object in the cache."""
+    return CACHE / oid[:2] / oid[2:]
+
+
+def in_cache() -> dict[str, int]:
+    """Give a mapping of every object of the cache to its bytes."""
+    return {f"{file.parent.name}{file.name}": file.stat().st_size for file in CACHE.glob("*/*")}
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Change a file as a failing disk does: its times and rights stay."""
+    stat = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(content)
+    path.chmod(stat.st_mode)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def another_clone(clone: Path, azurite: Azurite, name: str = "other", *options: str) -> Path:
+    """Clone a clone anew, and let it use the remote."""
+    run("git", "clone", "--quiet", *options, clone.as_uri(), str(clone.parent / name))
+    (clone.parent / name / ".dvc/config.local").write_text(local_config(azurite))
+    return clone.parent / name
 
 
 def put_under_dvc(*paths: str) -> None:

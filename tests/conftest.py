@@ -1,3 +1,4 @@
+import logging
 import shutil
 from pathlib import Path
 
@@ -31,3 +32,17 @@ def azurite(tmp_path_factory):
         pytest.skip(why)
     with Azurite(tmp_path_factory.mktemp("azurite")) as server:
         yield server
+
+
+@pytest.fixture
+def command(monkeypatch, caplog):
+    """Runs the main() of a command in this process and gives what it logged."""
+    caplog.set_level(logging.INFO)
+
+    def run_main(module, *arguments):
+        monkeypatch.setattr("sys.argv", [module.__name__, *arguments])
+        caplog.clear()
+        module.main()
+        return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("remote"))
+
+    return run_main

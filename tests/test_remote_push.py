@@ -1,7 +1,5 @@
 """A push is whole or says that it is not, over the protocol of Azure."""
 
-import logging
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -9,15 +7,13 @@ from pathlib import Path
 
 import pytest
 from azurite import Azurite
-from clones import World, flipped, local_config, put_under_dvc, world, write_pictures
+from clones import World, another_clone, cached, flipped, in_cache, overwrite, put_under_dvc, world, write_pictures
 from repositories import commit, run
 
 from remote import pull, push, verify
 from remote._needed import Needed
 from remote._stores import Stored, lacking
 from stages._errors import RemoteError
-
-CACHE = Path(".dvc/cache/files/md5")
 
 
 @pytest.fixture
@@ -26,31 +22,9 @@ def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    caplog.set_level(logging.INFO)
-
-    def run_main(module, *arguments: str) -> str:
-        """Run a command's main; gives what it logged."""
-        monkeypatch.setattr("sys.argv", [module.__name__, *arguments])
-        caplog.clear()
-        module.main()
-        return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("remote"))
-
-    return run_main
-
-
-def cached(oid: str) -> Path:
-    return CACHE / oid[:2] / oid[2:]
-
-
-def overwrite(path: Path, content: bytes) -> None:
-    """Change a file as a failing disk does: its times and rights stay."""
-    stat = path.stat()
-    path.chmod(0o644)
-    path.write_bytes(content)
-    path.chmod(stat.st_mode)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+def a_file() -> str:
+    """Give an object of the cache that is no list of a folder."""
+    return next(oid for oid in in_cache() if not oid.endswith(".dir"))
 
 
 def test_what_a_side_lacks_is_what_is_absent_or_of_another_size() -> None:
@@ -113,7 +87,7 @@ def test_one_bit_flipped_in_any_object_on_either_side_is_named(clone: World, com
 
 
 def test_what_is_damaged_here_is_never_sent(clone: World, command) -> None:
-    oid = next(oid for path in CACHE.glob("*/*") if not (oid := path.parent.name + path.name).endswith(".dir"))
+    oid = a_file()
     overwrite(cached(oid), flipped(cached(oid).read_bytes(), 5))
     with pytest.raises(RemoteError, match=rf"the cache has 1 damaged, the remote has not:\n- \S+ \({oid}\)"):
         command(push)
@@ -121,7 +95,7 @@ def test_what_is_damaged_here_is_never_sent(clone: World, command) -> None:
 
 
 def test_what_neither_side_has_is_named_and_the_list_that_names_it_is_not_sent(clone: World, command) -> None:
-    oid = next(oid for path in CACHE.glob("*/*") if not (oid := path.parent.name + path.name).endswith(".dir"))
+    oid = a_file()
     cached(oid).unlink()
     with pytest.raises(RemoteError, match=rf"Neither side has 1 objects:\n- \S+ \({oid}\)"):
         command(push)
@@ -130,9 +104,7 @@ def test_what_neither_side_has_is_named_and_the_list_that_names_it_is_not_sent(c
 
 def test_a_clone_without_data_sees_what_the_remote_lacks(clone: World, azurite: Azurite, command, monkeypatch) -> None:
     command(push)
-    run("git", "clone", "--quiet", "--depth=1", clone.clone.as_uri(), "../other")
-    monkeypatch.chdir("../other")
-    Path(".dvc/config.local").write_text(local_config(azurite))
+    monkeypatch.chdir(another_clone(clone.clone, azurite, "other", "--depth=1"))
     assert "Sent: 0 objects" in command(push)
     oid, name = next((oid, name) for oid, name in clone.objects().items() if not oid.endswith(".dir"))
     clone.container.delete_blob(name)
@@ -159,9 +131,7 @@ def test_pull_names_a_flipped_bit_on_the_remote_and_keeps_none_of_it(
     oid, name = next((oid, name) for oid, name in clone.objects().items() if not oid.endswith(".dir"))
     whole = clone.read(name)
     clone.flip(name, 77)
-    run("git", "clone", "--quiet", clone.clone.as_uri(), "../other")
-    monkeypatch.chdir("../other")
-    Path(".dvc/config.local").write_text(local_config(azurite))
+    monkeypatch.chdir(another_clone(clone.clone, azurite))
     with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged objects:\n- \S+ \({oid}\)"):
         command(pull)
     assert not cached(oid).exists() and not Path("data/library").exists()
