@@ -5,7 +5,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format remote-check push pull verify review promote next compact sql adopt lock
+.PHONY: help repro test check format remote-check push pull verify gc review promote next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ pull: .venv/ready ## fetch and check out all that is needed, digesting what come
 
 verify: .venv/ready ## read cache and remote again and name what is damaged or missing: make verify [COMMITS="..."] [SAMPLE=0.1]
 	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
+
+gc: .venv/ready ## say what no branch, tag or experiment needs, or delete it here and on the remote: make gc [DELETE=1] [DAYS=30]
+	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
 
 review: .venv/ready ## print the Markdown that a pull request needs: make review BASE=main
 	@python -m serving.review --base="$(BASE)"

@@ -132,12 +132,14 @@ def explained(error: BaseException) -> str:
     """Put an error of DVC or of a remote's client in words: what it means, if that is known, and its own."""
     told: list[str] = []
     for cause in causes(error):
-        words = str(cause).strip().split("\n")[0] or type(cause).__name__
+        words = str(cause).strip() or type(cause).__name__
+        if hasattr(cause, "error_code"):
+            words = words.split("\n")[0]  # the rest is for the service's own people
         if not any(words in before for before in told):
             told.append(words)
     meaning = diagnosis(error)
     own = ": ".join(told)
-    return f"{meaning}.\n({own})" if meaning else f"{own}. `make remote-check` says whether the remote works."
+    return f"{meaning}.\n({own})" if meaning else own
 
 
 @contextmanager
