@@ -9,10 +9,10 @@ override REASON := $(value REASON)
 override QUERY := $(value QUERY)
 export REASON QUERY
 
-.PHONY: help repro test check format review report promote next compact sql adopt lock
+.PHONY: help repro test check format remote-check push pull verify gc review report promote next compact sql adopt lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
@@ -27,7 +27,11 @@ repro: .venv/ready | data/library ## run what changed, then show the metrics, th
 	dvc repro
 	@python -m serving.summary
 
-test: .venv/ready ## run the tests
+tests/npm/node_modules/ready: tests/npm/package-lock.json
+	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \
+	else echo "npm is not here: the tests that need Azurite are skipped" >&2; fi
+
+test: .venv/ready tests/npm/node_modules/ready ## run the tests
 	pytest
 
 check: .venv/ready ## lint and check the types, changing nothing
@@ -40,6 +44,21 @@ check: .venv/ready ## lint and check the types, changing nothing
 format: .venv/ready ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
+
+remote-check: .venv/ready ## say in words what is wrong with the DVC remote, before a run is paid for
+	@python -m remote.check
+
+push: .venv/ready ## bring all that is needed to the DVC remote, or say what it lacks: make push [COMMITS="model-006 main"]
+	@python -m remote.push --commits="$$COMMITS"
+
+pull: .venv/ready ## fetch and check out all that is needed, digesting what comes: make pull [COMMITS="..."]
+	@python -m remote.pull --commits="$$COMMITS"
+
+verify: .venv/ready ## read cache and remote again and name what is damaged or missing: make verify [COMMITS="..."] [SAMPLE=0.1]
+	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
+
+gc: .venv/ready ## say what no branch, tag or experiment needs, or delete it here and on the remote: make gc [DELETE=1] [DAYS=30]
+	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
 
 review: export BASE := $(BASE)
 review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main

@@ -1,23 +1,17 @@
 """Measure `dvc push` and `dvc pull` of shards beside the same pictures as single files, over Azurite.
 
-    python -m bench.push PICTURES [--azurite azurite-blob] [--number 3000] [--size 299] [--shard 1000]
+    python -m bench.push PICTURES [--number 3000] [--size 299] [--shard 1000]
 
-PICTURES is a folder of photographs; `azurite-blob` is a program of the npm package azurite. The pictures are packed as
+PICTURES is a folder of photographs; `make test` has installed Azurite. The pictures are packed as
 the pipeline does, then the shards' members are written out as single files; both go to containers of their own and
 come back to an empty cache. Then a hundredth is added after a release, and what a second push sends is compared with
 the bytes of the new pictures' shard. Objects and bytes are counted where they arrived; seconds are by the clock.
 """
 
 import argparse
-import base64
 import contextlib
-import os
 import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,32 +19,7 @@ import pandas as pd
 from azure.storage.blob import BlobServiceClient
 
 from bench.packing import add, dvc, make_repository, release, stage
-
-ACCOUNT = "bench"
-KEY = base64.b64encode(b"a key of this measurement").decode()
-
-
-@contextmanager
-def azurite(program: str, folder: Path) -> Iterator[str]:
-    """Run Azurite on a free port, its data in a folder; yields the connection string."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ("--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(folder))
-    environment = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
-    server = subprocess.Popen([program, "--blobPort", str(port), *options], env=environment, process_group=0)
-    try:
-        end = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            assert time.monotonic() < end, "Azurite does not start"
-            time.sleep(0.2)
-        endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
-        yield f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
-    finally:
-        server.kill()
-        server.wait()
+from tests.azurite import Azurite
 
 
 def clock(*arguments: str) -> float:
@@ -124,16 +93,15 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--azurite", default="azurite-blob")
     parser.add_argument("--number", type=int, default=3000)
     parser.add_argument("--size", type=int, default=299)
     parser.add_argument("--shard", type=int, default=1000)
     arguments = parser.parse_args()
-    pictures, program = arguments.pictures.resolve(), arguments.azurite
+    pictures = arguments.pictures.resolve()
     with TemporaryDirectory() as server, TemporaryDirectory() as folder, contextlib.chdir(folder):
         new = make_repository(pictures, arguments.number, arguments.size, arguments.shard)
-        with azurite(program, Path(server)) as connection:
-            measure(connection, new)
+        with Azurite(Path(server)) as azurite:
+            measure(azurite.connection(), new)
 
 
 if __name__ == "__main__":

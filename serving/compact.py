@@ -37,7 +37,7 @@ def main() -> None:
     params.write_bytes(_params.with_value(params.read_bytes().decode(), "shard", "compacted", version).encode())
 
     log.info(
-        "compact: shard.compacted is %d, was %d. Next: `make repro`, `git commit`, `dvc push`; the push sends every "
+        "compact: shard.compacted is %d, was %d. Next: `make repro`, `git commit`, `make push`; the push sends every "
         "shard that was not full, once.",
         version,
         compacted,

@@ -94,7 +94,7 @@ def fetch_release(tag: str, folder: Path) -> None:
     except Exception as error:  # each remote's client raises what it likes; the words are passed on
         raise RepositoryError(
             f"the release {tag} cannot be read from DVC's cache or remote: {error}. "
-            "`dvc remote list` shows the remote; `dvc push` on the machine that made the model brings it there."
+            "`dvc remote list` shows the remote; `make push` on the machine that made the model brings it there."
         ) from error
 
 
@@ -133,7 +133,7 @@ def main() -> None:
             _open_cycle(release, version + 1, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
 
     log.info(
-        "next: the base is %s, export.version is %d. Next: `git push`, `dvc push`; change pictures, then `make repro`.",
+        "next: the base is %s, export.version is %d. Next: `git push`, `make push`; change pictures, `make repro`.",
         tag,
         version + 1,
     )

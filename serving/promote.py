@@ -3,6 +3,7 @@
     python -m serving.promote [--reason "why a model that fails its gate is promoted all the same"]
 
 Reads: data/scores/gate.json, data/scores/metrics.json, dvc.lock (through DVC)
+Asks: the DVC remote, if there is one, which must have all that the commit needs
 Writes: the annotated tag model-NNN, NNN being export.version
 Params: export
 """
@@ -17,9 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from remote._clone import opened
+from remote._stores import lacking
 from stages import _params
 from stages._command import run
-from stages._errors import GateError, InputError, RepositoryError
+from stages._errors import GateError, InputError, RemoteError, RepositoryError
 from stages._repository import git, require_committed, require_root
 
 log = logging.getLogger(__name__)
@@ -103,6 +106,25 @@ def require_up_to_date() -> None:
         )
 
 
+def require_pushed() -> None:
+    """Refuse while the remote, if there is one, lacks anything that the model is or was made of.
+
+    Raises:
+        RemoteError: it lacks something, or does not answer.
+    """
+    with opened() as clone:
+        if clone.remote is None:
+            return
+        wanted = clone.needed([])
+        lacks = lacking(wanted.objects, clone.remote.listed(), clone.cache.listed())
+        lacks += [oid for oid in wanted.unread if oid not in lacks]
+        if lacks:
+            raise RemoteError(
+                f"{clone.remote.name} lacks {len(lacks)} of the {len(wanted.objects)} objects that this commit needs. "
+                f"`make push` sends them, then promote again.{wanted.named(lacks)}"
+            )
+
+
 def _failures(gate: Mapping[str, Any]) -> list[str]:
     return [f"- {rule['set']} {rule['metric']}: {rule['why']}" for rule in gate["rules"] if not rule["passed"]]
 
@@ -146,10 +168,11 @@ def main() -> None:
     _require_new(tag)
     require_pass(gate, reason)
     require_up_to_date()
+    require_pushed()
 
     git("tag", "--annotate", tag, "--cleanup=whitespace", "--file=-", text=message(tag, gate, metrics, reason))
     log.info(
-        "promote: %s is %s, the gate says %s. Next: `git push origin %s`, `dvc push`, then `make next`.",
+        "promote: %s is %s, the gate says %s. Next: `git push origin %s`, then `make next`.",
         tag,
         git("rev-parse", "--short", "HEAD").strip(),
         gate["verdict"],

@@ -15,7 +15,7 @@ from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER, INDEX
 
 # The pictures to be shown beside one, where the review table names them: its columns, and what they are.
-BESIDE = {"typical_of_truth": "typical of the truth", "typical_of_predicted": "typical of the answer"}
+BESIDE = {"truth_example": "typical of the truth", "predicted_example": "typical of the answer"}
 FORMATS = ("WEBP", "PNG")  # of shards
 
 

@@ -10,6 +10,7 @@ Every one of these is shown as one message, without a traceback, and ends the co
     ├── BaseError          data/base: another network, another input size, a checksum that does not hold
     ├── TrainingError      training cannot go on: the loss is not a number, memory or disk is full
     ├── RepositoryError    git or DVC stand in the way: uncommitted changes, a stale dvc.lock, a tag in use
+    ├── RemoteError        DVC's remote cannot be used, or it or the cache lacks or damaged what a commit needs
     └── GateError          the model did not pass its gate
 
 A message says what is wrong, what was expected, what came, and what to do about it.
@@ -42,6 +43,10 @@ class TrainingError(RetrainError):
 
 class RepositoryError(RetrainError):
     """The state of git or of DVC does not allow what was asked for."""
+
+
+class RemoteError(RetrainError):
+    """DVC's remote cannot be used, or it or the cache lacks or damaged what a commit needs."""
 
 
 class GateError(RetrainError):

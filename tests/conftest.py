@@ -1,7 +1,9 @@
+import logging
 import shutil
 from pathlib import Path
 
 import pytest
+from azurite import Azurite, why_absent
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does.
@@ -20,3 +22,27 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "data/classes.yaml").touch()
     (tmp_path / "data/confused.csv").write_text("truth,predicted,weight\n")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory):
+    """A running Azurite; the tests that need one skip where there is none."""
+    why = why_absent()
+    if why:
+        pytest.skip(why)
+    with Azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture
+def command(monkeypatch, caplog):
+    """Runs the main() of a command in this process and gives what it logged."""
+    caplog.set_level(logging.INFO)
+
+    def run_main(module, *arguments):
+        monkeypatch.setattr("sys.argv", [module.__name__, *arguments])
+        caplog.clear()
+        module.main()
+        return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("remote"))
+
+    return run_main

@@ -111,7 +111,7 @@ def test_what_is_nowhere_leaves_everything_as_it_was(clone: Path) -> None:
     shutil.rmtree("../remote")
     shutil.rmtree(".dvc/cache")
     before = state()
-    with pytest.raises(RepositoryError, match=r"release model-001 cannot be read .*`dvc push` on the machine"):
+    with pytest.raises(RepositoryError, match=r"release model-001 cannot be read .*`make push` on the machine"):
         main()
     assert state() == before
     assert not list(Path().glob("*.partial"))

@@ -11,7 +11,7 @@ from conftest import ROOT
 from repositories import GATE, METRICS, commit, run, surroundings, write
 
 from serving.promote import main, message, require_pass
-from stages._errors import GateError, InputError, RepositoryError
+from stages._errors import GateError, InputError, RemoteError, RepositoryError
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,27 @@ def test_a_depth_1_clone_without_data_promotes_what_is_current_and_refuses_what_
     commit("Other pictures")
     with pytest.raises(RepositoryError, match=r"dvc.lock is stale"):
         promote(monkeypatch, "--reason", "now")
+
+
+def test_a_model_is_promoted_when_the_remote_has_all_of_it(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = sorted(Path("../remote/files/md5").glob("*/*"), key=lambda file: file.name.endswith(".dir"))
+    lost = {file: file.read_bytes() for file in (stored[0], stored[-1])}  # a file, the list of a folder
+    for file in lost:
+        file.unlink()
+    with pytest.raises(RemoteError, match=r"remote store lacks 2 of the \d+ objects.*`make push` sends.*\n- data/"):
+        promote(monkeypatch, "--reason", "now")
+    assert tags() == []
+    for file, content in lost.items():
+        file.write_bytes(content)
+    promote(monkeypatch, "--reason", "now")
+    assert tags() == ["model-001"]
+
+
+def test_without_a_remote_a_model_is_promoted(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(".dvc/config", "[core]\n    analytics = false\n")
+    commit("No remote")
+    promote(monkeypatch, "--reason", "now")
+    assert tags() == ["model-001"]
 
 
 def test_a_folder_without_scores_says_how_to_get_them(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,110 @@
+"""Push until the remote has everything that the workspace and the wanted commits need, or say what it lacks.
+
+    python -m remote.push [--commits "model-006 main"]
+
+The remote is listed, and compared with every object: the lists of folders and each file under them. What is missing is
+sent, lists last, and the remote is listed again. What is sent is digested first.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from remote._clone import commits_wanted, explained, opened
+from remote._needed import Needed
+from remote._stores import Store, Stored, is_directory, lacking, total_bytes
+from stages._command import run
+from stages._errors import RemoteError
+
+log = logging.getLogger(__name__)
+
+# How often in a row sending may bring nothing, such as with a server that is away for a while: its client waits, too.
+_TRIES = 3
+
+
+def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
+    """Send what the remote lacks until it lacks nothing.
+
+    Returns:
+        What was sent.
+
+    Raises:
+        RemoteError: something cannot be sent: it is neither here nor there, is damaged here, or the remote refuses.
+    """
+    sent: list[str] = []
+    failed: dict[str, BaseException] = {}
+    tries = 0
+    here = cache.listed()
+    lacks = _lacking(cache, remote, wanted, here)
+    while lacks and tries < _TRIES:
+        files = [oid for oid in lacks if not is_directory(oid)]
+        failed = remote.add(cache, files or lacks)
+        sent += [oid for oid in files or lacks if oid not in failed]
+        still = _lacking(cache, remote, wanted, here)
+        tries = 0 if len(still) < len(lacks) else tries + 1
+        lacks = still
+    if lacks:
+        told = f": {explained(next(iter(failed.values())))}" if failed else ", though it took them without a word."
+        raise RemoteError(
+            f"{remote.name} lacks {len(lacks)} of {len(wanted.objects)} objects still{told}\n"
+            f"Push again when that is mended.{wanted.named(lacks)}"
+        )
+    return sent
+
+
+def _lacking(cache: Store, remote: Store, wanted: Needed, here: Mapping[str, Stored]) -> list[str]:
+    """List what the remote lacks and the cache has whole; refuse if it is not so with all that the remote lacks."""
+    there = remote.listed()
+    lacks = lacking(wanted.objects, there, here)
+    damaged = set(cache.damaged([oid for oid in lacks if oid in here]))
+    lost = [oid for oid in lacks if oid not in there and (oid not in here or oid in damaged)]
+    if lost or wanted.unread:
+        raise RemoteError(_lost_words(cache, remote, wanted, lost, damaged))
+    if damaged:
+        log.warning(
+            "push: %s has damaged %d objects, which %s has. `make pull` mends them.%s",
+            cache.name,
+            len(damaged),
+            remote.name,
+            wanted.named(sorted(damaged)),
+        )
+    return [oid for oid in lacks if oid not in damaged]
+
+
+def _lost_words(cache: Store, remote: Store, wanted: Needed, lost: Sequence[str], damaged: Collection[str]) -> str:
+    parts = [f"{remote.name} is not whole, and cannot be made so from here."]
+    absent = [oid for oid in lost if oid not in damaged]
+    spoilt = [oid for oid in lost if oid in damaged]
+    unread = [oid for oid in wanted.unread if oid not in lost]
+    if absent:
+        parts.append(f"Neither side has {len(absent)} objects:{wanted.named(absent)}")
+    if spoilt:
+        parts.append(f"{cache.name} has {len(spoilt)} damaged, the remote has not:{wanted.named(spoilt)}")
+    if unread:
+        parts.append(f"Lists of folders are damaged, so which files they name is not known:{wanted.named(unread)}")
+    parts.append("Push from the clone that has them, or bring the files back to the workspace: `dvc add`, `dvc repro`.")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Run the command."""
+    commits = commits_wanted("Push until the remote has all that is needed.")
+    with opened() as clone:
+        remote = clone.require_remote()
+        wanted = clone.needed(commits)
+        sent = make_whole(clone.cache, remote, wanted)
+        listing = remote.listed()
+    if wanted.unmade:
+        log.info("push: never made, so not pushed: %s.", ", ".join(sorted(wanted.unmade)))
+    log.info(
+        "push: %s is whole: it has the %d objects (%.1f MB) that %s needs. Sent: %d objects (%.1f MB).",
+        remote.name,
+        len(wanted.objects),
+        total_bytes(wanted.objects, listing) / 1e6,
+        ", ".join(["the workspace", *commits]),
+        len(sent),
+        total_bytes(sent, listing) / 1e6,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

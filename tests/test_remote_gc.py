@@ -1,0 +1,110 @@
+"""Garbage is what no branch, tag or experiment needs; every promoted model keeps its pictures."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azurite import Azurite
+from clones import World, another_clone, in_cache, put_under_dvc, world, write_pictures
+from repositories import commit, run, write
+
+from remote import gc, pull, push, verify
+from remote._stores import Stored
+from stages._errors import InputError, RemoteError, RepositoryError
+
+
+@pytest.fixture
+def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:
+    """A clone with three promoted models and a commit before them, nothing pushed."""
+    with world(tmp_path, azurite) as made:
+        for version in (1, 2, 3):
+            shutil.rmtree("data/library")
+            write_pictures("data/library", 3, seed=10 + version)
+            write("data/model.h5", f"weights {version}")
+            put_under_dvc("data/library", "data/model.h5")
+            commit(f"Model {version}")
+            run("git", "tag", "--annotate", f"model-00{version}", "--message", "promoted")
+        yield made
+
+
+def replace_pictures(seed: int) -> None:
+    shutil.rmtree("data/library")
+    write_pictures("data/library", 2, seed=seed)
+    put_under_dvc("data/library")
+
+
+def test_garbage_is_what_is_neither_needed_nor_young() -> None:
+    listing = {"a": Stored(1, 10.0), "b": Stored(1, 10.0), "c": Stored(1, 11.0), "d": Stored(1, None)}
+    assert gc.unneeded(listing, {"a"}, 10.0) == ["b"]
+
+
+def test_after_it_every_tag_pulls_and_verifies(
+    clone: World, azurite: Azurite, command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = "model-001 model-002 model-003"
+    replace_pictures(20)
+    commit("An experiment")
+    run("git", "update-ref", "refs/exps/aa/bb/one", "HEAD")
+    experiment = set(in_cache())
+    command(push, "--commits", tags)
+    run("git", "reset", "--quiet", "--hard", "HEAD~")
+    replace_pictures(21)
+    commit("Nobody's")
+    command(push)
+    run("git", "reset", "--quiet", "--hard", "model-001")
+    garbage = set(in_cache()) - experiment
+    assert len(garbage) == 3
+
+    before = clone.objects()
+    assert "nothing was deleted" in command(gc, "--days", "0")
+    assert before == clone.objects()
+    told = command(gc, "--days", "0", "--delete")
+    assert "the cache has" in told and "3 of them" in told
+    assert set(before) - set(clone.objects()) == garbage
+    assert not garbage & set(in_cache())
+
+    command(verify, "--commits", tags)
+    with pytest.raises(RemoteError, match="unsaved files"):  # pictures that only the workspace has now
+        command(pull)
+    shutil.rmtree("data/library")
+    command(pull)
+    for tag in tags.split():
+        monkeypatch.chdir(another_clone(clone.clone, azurite, tag, "--branch", tag))
+        command(pull)
+        assert Path("data/model.h5").read_text() == f"weights {int(tag[-3:])}"
+        command(verify)
+
+
+def test_what_is_young_stays(clone: World, command: Callable[..., str]) -> None:
+    command(push)
+    replace_pictures(22)
+    command(push)
+    run("git", "checkout", "--quiet", "data/library.dvc")
+    old = time.time() - 40 * 86400
+    for oid in in_cache():
+        os.utime(Path(".dvc/cache/files/md5", oid[:2], oid[2:]), (old, old))
+    before, cached = set(clone.objects()), set(in_cache())
+    command(gc, "--delete")
+    assert set(clone.objects()) == before
+    assert len(cached - set(in_cache())) == 7 + 3  # those before the first model, and those never committed
+
+
+def test_it_refuses_when_it_cannot_know_what_is_needed(
+    clone: World, azurite: Azurite, command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(push)
+    with pytest.raises(InputError, match="DAYS is a number of days"):
+        command(gc, "--days", "-1")
+    for oid in in_cache():
+        if oid.endswith(".dir") and oid not in clone.objects():
+            Path(".dvc/cache/files/md5", oid[:2], oid[2:]).unlink()
+    before = clone.objects()
+    with pytest.raises(RemoteError, match=r"no side has 2 lists of folders whole that are needed"):
+        command(gc, "--days", "0", "--delete")
+    assert clone.objects() == before
+    monkeypatch.chdir(another_clone(clone.clone, azurite, "shallow", "--depth=1"))
+    with pytest.raises(RepositoryError, match="this clone is shallow"):
+        command(gc)
