@@ -5,7 +5,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help repro test check format review promote next compact sql adopt lock
+.PHONY: help repro test check format review promote publish next compact sql adopt lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ review: .venv/ready ## print the Markdown that a pull request needs: make review
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
 	@python -m serving.promote --reason="$$REASON"
+
+publish: .venv/ready ## copy a promoted export to where it is served from: make publish TO=az://models [VERSION=7]
+	@python -m serving.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
 
 next: .venv/ready ## open the next cycle from the promoted model
 	@python -m serving.next_cycle

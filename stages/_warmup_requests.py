@@ -1,8 +1,8 @@
 """Requests that TensorFlow Serving answers by itself before it calls a model available.
 
-The first answers of a model are slow: TensorFlow plans its graph, and a GPU's libraries choose their algorithms. TensorFlow
-Serving therefore replays `assets.extra/tf_serving_warmup_requests`, a file of TFRecords that each hold a message
-`tensorflow.serving.PredictionLog`.
+The first answers of a model are slow: TensorFlow plans its graph, and a GPU's libraries choose their algorithms.
+TensorFlow Serving therefore replays `assets.extra/tf_serving_warmup_requests`, a file of TFRecords that each hold a
+message `tensorflow.serving.PredictionLog`.
 Source: https://www.tensorflow.org/tfx/serving/saved_model_warmup; the messages' fields by their numbers in
 https://github.com/tensorflow/serving/tree/master/tensorflow_serving/apis. They are encoded here: the package that has
 the messages ties itself to versions of TensorFlow, and four nested fields are all that is needed.

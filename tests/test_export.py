@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from pictures import draw
-
 from tensorflow_serving.apis import prediction_log_pb2
 
 from stages import _params, _warmup_requests, export
