@@ -9,7 +9,7 @@ override REASON := $(value REASON)
 override QUERY := $(value QUERY)
 export REASON QUERY
 
-.PHONY: help repro test check format remote-check push pull verify gc review report promote next compact sql adopt lock
+.PHONY: help repro test check format remote-check push pull verify gc review report promote publish next compact sql adopt lock licences sbom audit
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ report: .venv/ready ## write one page for people who run no commands: build/repo
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
 	@python -m serving.promote --reason="$$REASON"
 
+publish: .venv/ready ## copy a promoted export to where it is served from: make publish TO=az://models [VERSION=7]
+	@python -m serving.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
+
 next: .venv/ready ## open the next cycle from the promoted model
 	@python -m serving.next_cycle
 
@@ -82,5 +85,16 @@ sql: .venv/ready ## query every table with DuckDB: make sql [QUERY="select ..."]
 adopt: .venv/ready ## put your own pictures in place of the sample: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]
 	@python -m curation.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
 
-lock: .venv/ready ## pin every version anew
+lock: .venv/ready ## pin every version anew, for machines without and with a GPU
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --extra gpu --extra cluster --constraint requirements.lock --output-file requirements-gpu.lock pyproject.toml
+
+licences: .venv/ready ## list the licence of every locked package in docs/licences.csv
+	@python -m deploy.sbom --licences > licences.partial && mv licences.partial docs/licences.csv
+
+sbom: .venv/ready ## write the bill of materials of both locks (CycloneDX): sbom.cdx.json
+	@python -m deploy.sbom > sbom.partial && mv sbom.partial sbom.cdx.json
+
+audit: .venv/ready ## ask the advisory database about every locked version; takes the network
+	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-gpu.lock

@@ -42,7 +42,7 @@ def exported(name: str, size: int, folder: Path) -> Path:
     network = networks.build(name, size, NUM_CLASSES)
     sub_classes = {each: [each] for each in names}
     description = Description(format=1, network=name, size=size, weights_sha256="0" * 64, sub_classes=sub_classes)
-    save(ServedModel(TrainedModel(network, description, names), 1, MAX_PIXELS), folder / name)
+    save(ServedModel(TrainedModel(network, description, names), 1, MAX_PIXELS, 1.0), folder / name)
     return folder / name
 
 

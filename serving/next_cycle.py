@@ -12,15 +12,13 @@ Writes: data/base/ (model/, shards/index.parquet, metrics.json, calibration.json
 Params: export
 """
 
-import hashlib
 import logging
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from serving.promote import METRICS, tag_name
+from serving.committed import Committed
+from serving.promote import METRICS, promoted_versions, tag_name
 from stages import _params
 from stages._command import run
 from stages._errors import RepositoryError
@@ -33,7 +31,6 @@ log = logging.getLogger(__name__)
 
 BASE = "data/base"
 MODEL = "data/model"
-_TAG = re.compile(r"model-(\d{3})")
 
 
 def require_promoted(version: int, promoted: Collection[int], shallow: bool) -> None:
@@ -73,47 +70,14 @@ def fetch_release(tag: str, folder: Path) -> None:
     Raises:
         RepositoryError: a file is neither in the cache nor on the remote, cannot be fetched, or is damaged.
     """
-    from dvc.api import DVCFileSystem
-    from dvc.repo import Repo
-
-    try:
-        # The remote of today: where it was when the tag was made need not hold any more.
-        with Repo() as workspace:
-            config = {section: workspace.config[section] for section in ("core", "remote")}
-        release = DVCFileSystem(rev=tag, config=config)
-        model = release.find(MODEL)
-        if not model:
-            raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
-        wanted = {path: str(PurePosixPath("model", PurePosixPath(path).relative_to(MODEL))) for path in model}
-        wanted |= {INDEX.path: "shards/index.parquet", METRICS: "metrics.json"}
-        wanted[CALIBRATION] = str(PurePosixPath(BASE_CALIBRATION).relative_to(BASE))
-        for path, place in wanted.items():
-            _fetch(release, path, folder / place)
-    except RepositoryError:
-        raise
-    except Exception as error:  # each remote's client raises what it likes; the words are passed on
-        raise RepositoryError(
-            f"the release {tag} cannot be read from DVC's cache or remote: {error}. "
-            "`dvc remote list` shows the remote; `make push` on the machine that made the model brings it there."
-        ) from error
-
-
-def _fetch(release: Any, path: str, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    release.get_file(path, str(place))
-    expected = release.info(path).get("md5")  # none for what git holds
-    if expected:
-        with place.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if found != expected:
-            raise RepositoryError(
-                f"{path} of the release is damaged in DVC's cache or remote: its MD5 should be {expected} and is "
-                f"{found}. Take {expected[:2]}/{expected[2:]} out of .dvc/cache/files/md5, or push it there anew."
-            )
-
-
-def _promoted_versions(tags: Sequence[str]) -> list[int]:
-    return [int(found[1]) for found in map(_TAG.fullmatch, tags) if found]
+    release = Committed(tag)
+    model = release.find(MODEL)
+    if not model:
+        raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
+    wanted = {path: str(PurePosixPath("model", PurePosixPath(path).relative_to(MODEL))) for path in model}
+    wanted |= {INDEX.path: "shards/index.parquet", METRICS: "metrics.json"}
+    wanted[CALIBRATION] = str(PurePosixPath(BASE_CALIBRATION).relative_to(BASE))
+    release.fetch({path: folder / place for path, place in wanted.items()})
 
 
 def main() -> None:
@@ -123,7 +87,7 @@ def main() -> None:
     require_root()
     require_committed()
     shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
-    require_promoted(version, _promoted_versions(git("tag", "--list").splitlines()), shallow)
+    require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), shallow)
 
     with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
         release = Path(folder) / "base"

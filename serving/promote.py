@@ -2,7 +2,10 @@
 
     python -m serving.promote [--reason "why a model that fails its gate is promoted all the same"]
 
-Reads: data/scores/gate.json, data/scores/metrics.json, dvc.lock (through DVC)
+Before, the export answers ten pictures in a fresh process (`serving/smoke.py`); no reason overrides a wrong answer.
+
+Reads: data/scores/gate.json, data/scores/metrics.json, dvc.lock (through DVC); of the commit data/export, ten pictures
+    and what `evaluate` said of them
 Asks: the DVC remote, if there is one, which must have all that the commit needs
 Writes: the annotated tag model-NNN, NNN being export.version
 Params: export
@@ -14,12 +17,13 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from remote._clone import opened
 from remote._stores import lacking
+from serving.smoke import require_answers
 from stages import _params
 from stages._command import run
 from stages._errors import GateError, InputError, RemoteError, RepositoryError
@@ -38,6 +42,7 @@ MAIN_METRICS = (
     "false_positive_fraction",
     "num_errors",
 )
+_TAG = re.compile(r"model-(\d{3})")
 # What `dvc repro --dry` ends with when no stage would run. Should DVC ever word it differently, nothing is promoted.
 _UP_TO_DATE = "Data and pipelines are up to date."
 
@@ -49,6 +54,11 @@ def tag_name(version: int) -> str:
         version: 1 to 999, as `export.version` has it.
     """
     return f"model-{version:03d}"
+
+
+def promoted_versions(tags: Sequence[str]) -> list[int]:
+    """Read the versions of promoted models off a list of tags."""
+    return [int(found[1]) for found in map(_TAG.fullmatch, tags) if found]
 
 
 def require_pass(gate: Mapping[str, Any], reason: str) -> None:
@@ -160,7 +170,8 @@ def _reason() -> str:
 def main() -> None:
     """Run the command."""
     reason = _reason()
-    tag = tag_name(_params.read(_params.Export).version)
+    version = _params.read(_params.Export).version
+    tag = tag_name(version)
     gate, metrics = _read_json(GATE), _read_json(METRICS)
 
     require_root()
@@ -169,10 +180,11 @@ def main() -> None:
     require_pass(gate, reason)
     require_up_to_date()
     require_pushed()
+    require_answers("HEAD", version)
 
     git("tag", "--annotate", tag, "--cleanup=whitespace", "--file=-", text=message(tag, gate, metrics, reason))
     log.info(
-        "promote: %s is %s, the gate says %s. Next: `git push origin %s`, then `make next`.",
+        "promote: %s is %s, the gate says %s. Next: `git push origin %s`, `make publish TO=...`, then `make next`.",
         tag,
         git("rev-parse", "--short", "HEAD").strip(),
         gate["verdict"],

@@ -3,10 +3,11 @@
 Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.json, data/scores/metrics.json and the
     reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
     data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
-Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version), data/export/NNN/ (classes.json: the label map,
-    model.json, history.csv: the training log, calibration.json, metrics.json, gate.json, the reports, params.yaml).
-    Nothing of another version stays in data/export
-Params: fingerprint, export; those of the other stages travel in the copy of params.yaml
+Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version; in its assets.extra the requests that TensorFlow
+    Serving warms up with), data/export/NNN/ (release.json: version, threshold, temperature and the weights' SHA-256;
+    classes.json: the label map, model.json, history.csv: the training log, calibration.json, metrics.json, gate.json,
+    the reports, params.yaml). Nothing of another version stays in data/export
+Params: fingerprint, score, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
 picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
@@ -19,20 +20,20 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
-from stages import _params
+from stages import _params, _warmup_requests
 from stages._command import run
 from stages._errors import InputError
-from stages._outputs import whole
+from stages._outputs import whole, write_json
 from stages.images.graph import prepare_batch
 from stages.metrics.temperature import TINY, applied_temperature
 from stages.models import files
-from stages.models.files import TrainedModel
+from stages.models.files import Description, TrainedModel
 from stages.tables.scores import (
     AGAINST_BASE,
     BENCHMARKS,
@@ -48,6 +49,7 @@ from stages.tables.scores import (
 log = logging.getLogger(__name__)
 
 EXPORT = "data/export"
+RELEASE = "release.json"
 NUM_BEST = 3
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
 # Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.
@@ -69,8 +71,8 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         super().__init__(name="served_model")
         # The numbers only: were the Keras model an attribute, its layers would be saved along with them.
         self.weights = [weight.value for weight in trained.network.weights]
-        size, class_names = trained.description.size, tf.constant(trained.class_names)
-        digest = trained.description.weights_sha256
+        self.size, class_names = trained.description.size, tf.constant(trained.class_names)
+        size, digest = self.size, trained.description.weights_sha256
 
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
             scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], temperature)
@@ -142,22 +144,37 @@ def companions(model: Path) -> list[Path]:
     return [*paths, Path(_params.PATH)]
 
 
-def write_release(served: ServedModel, beside: Sequence[Path], version: int, folder: Path) -> Path:
+def describe(description: Description, version: int, threshold: float, temperature: float) -> dict[str, object]:
+    """Say what an application must know of a release beside the label map; see `RELEASE`.
+
+    Args:
+        description: of the model.
+        version: 1 to 999.
+        threshold: confidence from which a user is shown an answer, 0 to 100.
+        temperature: by which the served scores are scaled; 1 for not at all.
+    """
+    digest = description.weights_sha256
+    return {"version": version, "threshold": threshold, "temperature": temperature, "weights_sha256": digest}
+
+
+def write_release(served: ServedModel, description: Mapping[str, object], beside: Sequence[Path], folder: Path) -> Path:
     """Write everything of one version.
 
     Args:
         served: the model.
+        description: from `describe`.
         beside: files to copy.
-        version: 1 to 999.
         folder: of the exports; is made.
 
     Returns:
         The version's folder.
     """
-    name = f"{version:03d}"
+    name = f"{description['version']:03d}"
     release = folder / name
     release.mkdir(parents=True)
     save(served, release / name)
+    _warmup_requests.write(release / name, served.size)
+    write_json(release / RELEASE, description)
     for path in beside:
         shutil.copyfile(path, release / path.name)
     return release
@@ -166,14 +183,16 @@ def write_release(served: ServedModel, beside: Sequence[Path], version: int, fol
 def main() -> None:
     """Run the stage."""
     max_pixels, version = _params.read(_params.Fingerprint).max_pixels, _params.read(_params.Export).version
+    threshold = _params.read(_params.Score).threshold
     beside = companions(Path(files.MODEL))
-    calibration = json.loads(Path(CALIBRATION).read_text(encoding="utf-8"))
+    temperature = applied_temperature(json.loads(Path(CALIBRATION).read_text(encoding="utf-8")))
     trained = files.load(Path(files.MODEL))
 
-    served = ServedModel(trained, version, max_pixels, applied_temperature(calibration))
+    served = ServedModel(trained, version, max_pixels, temperature)
+    description = describe(trained.description, version, threshold, temperature)
 
     with whole(EXPORT) as folder:
-        release = write_release(served, beside, version, folder)
+        release = write_release(served, description, beside, folder)
         num_bytes = sum(path.stat().st_size for path in release.rglob("*") if path.is_file())
     log.info(
         "export: version %03d: %s of %d classes, %.1f MB with the %d files beside it",
@@ -181,7 +200,7 @@ def main() -> None:
         trained.description.network,
         len(trained.class_names),
         num_bytes / 1e6,
-        len(beside),
+        len(beside) + 1,
     )
 
 

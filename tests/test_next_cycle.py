@@ -111,7 +111,7 @@ def test_what_is_nowhere_leaves_everything_as_it_was(clone: Path) -> None:
     shutil.rmtree("../remote")
     shutil.rmtree(".dvc/cache")
     before = state()
-    with pytest.raises(RepositoryError, match=r"release model-001 cannot be read .*`make push` on the machine"):
+    with pytest.raises(RepositoryError, match=r"model-001 cannot be read .*`make push` on the machine"):
         main()
     assert state() == before
     assert not list(Path().glob("*.partial"))
@@ -123,7 +123,7 @@ def test_a_damaged_object_is_noticed(clone: Path) -> None:
             Path(path).chmod(0o644)
             Path(path).write_bytes(b"a b0ot")
     before = state()
-    with pytest.raises(RepositoryError, match=r"data/model/model.weights.h5 of the release is damaged"):
+    with pytest.raises(RepositoryError, match=r"data/model/model.weights.h5 of model-001 is damaged"):
         main()
     assert state() == before
 

@@ -10,6 +10,7 @@ import repositories
 from conftest import ROOT
 from repositories import GATE, METRICS, commit, run, surroundings, write
 
+import serving.promote
 from serving.promote import main, message, require_pass
 from stages._errors import GateError, InputError, RemoteError, RepositoryError
 
@@ -20,8 +21,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def clone(template: Path, tmp_path: Path) -> Iterator[Path]:
+def clone(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(template, tmp_path / "world", symlinks=True)
+    # The pipeline of these repositories exports nothing; tests/test_smoke.py is about what is tried here.
+    monkeypatch.setattr(serving.promote, "require_answers", lambda rev, version: None)
     with surroundings(tmp_path / "world" / "clone"):
         yield tmp_path / "world" / "clone"
 
@@ -70,6 +73,16 @@ def test_a_reason_is_recorded_in_an_annotated_tag_at_this_commit(clone: Path, mo
     text = run("git", "cat-file", "tag", "model-001")
     assert f"object {run('git', 'rev-parse', 'HEAD')}" in text
     assert text.endswith(message("model-001", GATE, METRICS, '# it\'s "better"\n$(rm) für uns'))
+
+
+def test_no_reason_promotes_an_export_that_answers_wrongly(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(rev: str, version: int) -> None:
+        raise GateError(f"the export of {rev}, version {version}, does not answer as evaluate did")
+
+    monkeypatch.setattr(serving.promote, "require_answers", refuse)
+    with pytest.raises(GateError, match="the export of HEAD, version 1, does not answer"):
+        promote(monkeypatch, "--reason", "now")
+    assert tags() == []
 
 
 def test_a_version_is_promoted_once(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

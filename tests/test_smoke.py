@@ -1,0 +1,156 @@
+"""The smoke test before a promotion: which pictures, what is a fault, and that a fresh process answers."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import repositories
+import tensorflow as tf
+from pictures import save
+from repositories import commit, dvc, surroundings, write
+
+from serving.smoke import choose, faults, require_answers
+from stages._errors import GateError
+
+CLASSES = ["café", "mug", "plate"]
+DIGEST = 64 * "0"
+SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
+RELEASE = {"version": 7, "threshold": 95.0, "temperature": 1.0, "weights_sha256": DIGEST}
+
+
+def answer(softmax: np.ndarray, **changed: object) -> dict[str, object]:
+    best = np.argsort(-softmax)
+    classes, confidences = [CLASSES[column] for column in best], (100 * softmax[best]).tolist()
+    given = {"classes": classes, "confidences": confidences, "scores": softmax.tolist()}
+    return given | {"version": 7, "weights_sha256": DIGEST} | changed
+
+
+def found(*answers: dict[str, object], release: dict[str, object] = RELEASE) -> list[str]:
+    return faults(answers, SCORES[: len(answers)], CLASSES, release, 1.0)
+
+
+def test_what_answers_within_the_tolerance_has_no_fault() -> None:
+    assert found(*map(answer, SCORES)) == []
+    assert found(answer(SCORES[0] + [0.009, -0.009, 0])) == []
+
+
+def test_a_confidence_beyond_the_tolerance_is_a_fault() -> None:
+    (fault,) = found(answer(SCORES[0] + [0.02, -0.02, 0]))
+    assert "café at 72.00, for evaluate it was café at 70.00" in fault
+    assert "by up to 2.00, 1 may be" in fault
+
+
+def test_a_label_map_in_another_order_is_a_fault() -> None:
+    (fault,) = found(answer(SCORES[0], classes=["plate", "mug", "café"]))
+    assert "picture 0 is plate at 70.00" in fault
+
+
+def test_a_class_that_nobody_knows_is_a_fault() -> None:
+    assert "picture 0 is cup" in found(answer(SCORES[0], classes=["cup", "mug", "plate"]))[0]
+
+
+@pytest.mark.parametrize(("key", "value"), [("version", 6), ("weights_sha256", 64 * "1")])
+def test_an_answer_of_another_model_is_a_fault(key: str, value: object) -> None:
+    assert f"picture 0 is answered with {key} {value}, release.json says" in found(answer(SCORES[0], **{key: value}))[0]
+
+
+def test_another_number_of_classes_is_a_fault() -> None:
+    assert found(answer(SCORES[0], scores=[0.5, 0.5])) == ["picture 0 has 2 scores, where evaluate had 3"]
+
+
+def test_a_temperature_scales_what_is_expected() -> None:
+    scaled = SCORES[0] ** 0.5 / (SCORES[0] ** 0.5).sum()
+    assert found(answer(scaled), release=RELEASE | {"temperature": 2.0}) == []
+    assert found(answer(SCORES[0]), release=RELEASE | {"temperature": 2.0}) != []
+
+
+def test_every_benchmark_comes_before_the_test_set_and_none_has_more_than_its_turn() -> None:
+    splits = ["train", "validation", "a", "a", "a", "b", "test", "test"]
+    rows = pd.DataFrame({"image_id": list("01234567"), "split": splits})
+    images = pd.DataFrame({"image_id": list("012345677"), "path": [f"{name}.png" for name in "012345678"]})
+    fingerprints = pd.DataFrame({"path": images["path"], "format": "PNG"})
+    assert choose(rows, images, fingerprints, 3)["row"].tolist() == [2, 5, 3]
+    assert choose(rows, images, fingerprints, 10)["path"].tolist() == [f"{n}.png" for n in (2, 5, 3, 4, 6, 7)]
+    fingerprints.loc[2, "format"] = "TIFF"
+    assert choose(rows, images, fingerprints, 2)["row"].tolist() == [3, 5]
+
+
+class Constant(tf.Module):
+    """Answers every picture with the same scores, as an export's signature does."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False)
+    def image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.size(image_bytes)
+        scores = tf.repeat(SCORES[:1], rows, 0)
+        return {
+            "classes": tf.repeat([CLASSES], rows, 0),
+            "confidences": 100 * scores,
+            "scores": scores,
+            "version": tf.fill([rows], tf.constant(7, tf.int64)),
+            "weights_sha256": tf.fill([rows], DIGEST),
+        }
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A repository with an export, and what `evaluate` and `merge` would have said of two benchmark pictures."""
+    folder = tmp_path_factory.mktemp("smoke") / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        repositories.run("git", "init", "--quiet", "--initial-branch=main")
+        write(".dvc/config", repositories.CONFIG)
+        write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
+        for number in range(2):
+            save(Path(f"data/benchmarks/difficult/mug/{number}.png"), number)
+        served = Constant()
+        tf.saved_model.save(served, "data/export/007/007", {"serving_default": served.image_bytes})
+        write("data/export/007/release.json", json.dumps(RELEASE))
+        paths = [f"benchmarks/difficult/mug/{number}.png" for number in range(2)]
+        pd.DataFrame({"path": paths, "format": "PNG"}).to_parquet("data/fingerprints.parquet")
+        pd.DataFrame({"path": paths, "image_id": ["a", "b"]}).to_parquet("data/images.parquet")
+        Path("data/predictions").mkdir()
+        rows = pd.DataFrame({"image_id": ["c", "a", "b"], "split": ["train", "difficult", "difficult"]})
+        rows.to_parquet("data/predictions/rows.parquet")
+        write("data/predictions/classes.json", json.dumps(CLASSES))
+        np.save("data/predictions/scores.npy", SCORES[[1, 0, 0]])
+        dvc("add", "data/benchmarks", "data/export", "data/predictions", *map(str, Path("data").glob("*.parquet")))
+        commit("An export")
+        yield folder
+
+
+def test_an_export_that_answers_as_evaluate_did_is_accepted_from_the_cache_alone(clone: Path) -> None:
+    for path in ("benchmarks", "export", "predictions"):
+        shutil.rmtree(clone / "data" / path)
+    require_answers("HEAD", 7)
+    assert not list(clone.glob("*.partial"))
+
+
+def test_an_export_of_other_scores_is_refused(clone: Path) -> None:
+    dvc("checkout", "--quiet")
+    np.save("data/predictions/scores.npy", SCORES[[0, 0, 1]])
+    dvc("add", "data/predictions")
+    commit("Other scores")
+    with pytest.raises(GateError, match=r"as evaluate did:\n- picture 1 is café at 70.00, .* plate at 80.00.*\n`dvc"):
+        require_answers("HEAD", 7)
+
+
+def test_an_export_that_cannot_be_loaded_is_refused_in_its_own_words(clone: Path) -> None:
+    dvc("checkout", "--quiet")
+    saved = Path("data/export/007/007/saved_model.pb")
+    saved.unlink()
+    saved.write_bytes(b"no protobuf")
+    dvc("add", "data/export")
+    commit("A broken export")
+    with pytest.raises(
+        GateError, match=r"does not answer: a fresh process that loads it ends with\n(.|\n)*saved_model"
+    ):
+        require_answers("HEAD", 7)
+
+
+def test_an_absent_export_is_refused(clone: Path) -> None:
+    with pytest.raises(GateError, match=r"data/export/008 is not in dvc.lock: `make repro` writes it"):
+        require_answers("HEAD", 8)
