@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import reviewed
@@ -18,6 +19,7 @@ from repositories import commit, run, surroundings, write
 from serving import charts, report
 from serving.promoted import promoted_models
 from stages._errors import InputError
+from stages._params import NotWorse, Rule
 from stages.tables import scores
 
 HOSTILE = "<script>alert('x')</script> &amp; \"quoted\" {{ 7 * 7 }}"
@@ -210,6 +212,11 @@ def test_without_scores_the_message_says_what_writes_them(workspace, monkeypatch
         run("git", "init", "--quiet")
         with pytest.raises(InputError, match=r"gate.json is not there: `make repro` writes it"):
             written(monkeypatch)
+
+
+def test_every_metric_that_a_rule_may_name_has_words():
+    named = {name for rule in (Rule, NotWorse) for name in get_args(rule.model_fields["metric"].annotation)}
+    assert set(report.WORDS) == named
 
 
 @given(st.lists(st.none() | st.floats(0, 1), min_size=1, max_size=40))
