@@ -140,6 +140,29 @@ def test_pull_names_a_flipped_bit_on_the_remote_and_keeps_none_of_it(
     assert "nothing, all was in place" in command(pull)
 
 
+def test_a_download_that_breaks_off_leaves_nothing_that_is_taken_for_whole(
+    clone: World, azurite: Azurite, command, monkeypatch
+) -> None:
+    """Of two that break off, DVC leaves the second's part under the object's name."""
+    from dvc_azure.spec import AzureBlobFileSystem
+
+    def break_off(self, rpath: str, lpath: str, **_) -> None:
+        Path(lpath).write_bytes(clone.read(rpath.split("/", 1)[1])[:5])
+        raise OSError("the line is cut")
+
+    command(push)
+    lost = [oid for oid in in_cache() if not oid.endswith(".dir")][:2]
+    for oid in lost:
+        cached(oid).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(AzureBlobFileSystem, "get_file", break_off)
+        with pytest.raises(RemoteError, match="2 objects could not be fetched, the first because: the line is cut"):
+            command(pull)
+    assert not set(lost) & set(in_cache())
+    assert "fetched 2 of 7" in command(pull)
+    command(verify)
+
+
 def test_without_a_remote_it_says_how_to_get_one(clone: World, command) -> None:
     Path(".dvc/config").write_text("[core]\n    analytics = false\n")
     Path(".dvc/config.local").unlink()
