@@ -27,9 +27,16 @@ class Needed:
     unread: dict[str, str] = field(default_factory=dict)
     unmade: set[str] = field(default_factory=set)
 
-    def named(self, oids: Sequence[str]) -> str:
-        """List objects for a message, a line each, in the order of their paths."""
-        return "".join(f"\n- {path} ({oid})" for path, oid in sorted((self.objects[oid], oid) for oid in oids))
+    def named(self, oids: Sequence[str], most: int = 20) -> str:
+        """List objects for a message, a line each, in the order of their paths.
+
+        Args:
+            oids: the objects.
+            most: lines; how many more there are is said.
+        """
+        lines = [f"\n- {path} ({oid})" for path, oid in sorted((self.objects[oid], oid) for oid in oids)]
+        more = f"\n- and {len(lines) - most} more; `make verify` names all" if len(lines) > most else ""
+        return "".join(lines[:most]) + more
 
 
 def needed(repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everything: bool = False) -> Needed:

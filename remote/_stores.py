@@ -59,7 +59,7 @@ class Store:
         """Read objects that are listed, all their bytes; returns those that are not what their names say."""
         with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
             digests = pool.map(self._digest, oids)
-            digested = progress(zip(oids, digests, strict=True), len(oids), f"objects of {self.name} read")
+            digested = progress(zip(oids, digests, strict=True), len(oids), "objects read")
             return [oid for oid, digest in digested if digest != md5_of(oid)]
 
     def add(self, source: "Store", oids: Sequence[str]) -> dict[str, BaseException]:
@@ -73,7 +73,7 @@ class Store:
                 Path(self._odb.oid_to_path(oid)).unlink(missing_ok=True)
         failed: dict[str, BaseException] = {}
         batches = [oids[start : start + _BATCH] for start in range(0, len(oids), _BATCH)]
-        for batch in progress(batches, len(batches), f"batches of {_BATCH} objects to {self.name}"):
+        for batch in progress(batches, len(batches), f"batches of {_BATCH} objects"):
             self._odb.add(
                 [source._odb.oid_to_path(oid) for oid in batch],
                 source._odb.fs,

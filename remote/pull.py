@@ -38,16 +38,17 @@ def fetch(clone: Clone, wanted: Needed) -> list[str]:
         )
     missing = sorted([oid for oid in wanted.objects if oid not in here] + damaged)
     there = remote.listed() if missing else {}
-    failed = clone.cache.add(remote, [oid for oid in missing if oid in there])
+    coming = [oid for oid in missing if oid in there]
+    failed = clone.cache.add(remote, coming)
     # Whatever came is read, also what is said to have failed: DVC may leave a part of it under the object's name, and
     # would believe that later.
     came = clone.cache.listed()
-    spoilt = clone.cache.damaged([oid for oid in missing if oid in came])
+    spoilt = clone.cache.damaged([oid for oid in coming if oid in came])
     clone.cache.remove(spoilt)
     spoilt = [oid for oid in spoilt if oid not in failed]
     absent = [oid for oid in missing if oid not in there]
     _require_all(wanted, remote.name, absent, spoilt, failed)
-    return missing
+    return coming
 
 
 def _require_all(

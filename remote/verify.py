@@ -60,9 +60,11 @@ def faults(store: Store, wanted: Needed, must_have: bool, fraction: float, rng: 
         total_bytes(read, listing) / 1e6,
         len(damaged),
     )
-    found = [f"{store.name} has {len(damaged)} damaged objects:{wanted.named(damaged)}"] if damaged else []
+    found = (
+        [f"{store.name} has {len(damaged)} damaged objects:{wanted.named(damaged, len(damaged))}"] if damaged else []
+    )
     if missing and must_have:
-        found.append(f"{store.name} lacks {len(missing)} objects:{wanted.named(missing)}")
+        found.append(f"{store.name} lacks {len(missing)} objects:{wanted.named(missing, len(missing))}")
     return found
 
 
@@ -86,7 +88,9 @@ def main() -> None:
         if clone.remote is not None:
             found += faults(clone.remote, wanted, True, fraction, rng)
     if wanted.unread:
-        found.append(f"No side has these lists of folders whole:{wanted.named(list(wanted.unread))}")
+        found.append(
+            f"No side has these lists of folders whole:{wanted.named(list(wanted.unread), len(wanted.unread))}"
+        )
     if found:
         found.append(
             "`make push` sends what is missing there and whole here; `make pull` fetches what is damaged here. What is "

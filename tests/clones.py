@@ -19,6 +19,7 @@ CONFIG = """\
     remote = cloud
 [cache]
     type = "reflink,copy"
+    verify = true
 ['remote "cloud"']
     url = azure://{container}/dvc
     verify = true

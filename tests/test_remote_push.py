@@ -1,5 +1,6 @@
 """A push is whole or says that it is not, over the protocol of Azure."""
 
+import hashlib
 import random
 import shutil
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from azurite import Azurite
 from clones import World, another_clone, cached, flipped, in_cache, overwrite, put_under_dvc, world, write_pictures
-from repositories import commit, run
+from repositories import ROOT, commit, run
 
 from remote import pull, push, verify
 from remote._needed import Needed
@@ -23,8 +24,17 @@ def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:
 
 
 def a_file() -> str:
-    """Give an object of the cache that is no list of a folder."""
-    return next(oid for oid in in_cache() if not oid.endswith(".dir"))
+    """Give the object of one picture."""
+    return hash_of("data/library/1/0001.png")
+
+
+def one_of_each_kind() -> list[str]:
+    """Give the list of the folder, a file of it, and the file beside it."""
+    return [next(oid for oid in in_cache() if oid.endswith(".dir")), a_file(), hash_of("data/model.h5")]
+
+
+def hash_of(path: str) -> str:
+    return hashlib.md5(Path(path).read_bytes()).hexdigest()
 
 
 def test_what_a_side_lacks_is_what_is_absent_or_of_another_size() -> None:
@@ -39,8 +49,17 @@ def test_a_sample_has_every_list_of_a_folder_and_that_share_of_the_files() -> No
     assert verify.sampled(oids[:1], 0.01, random.Random(1)) == oids[:1]
 
 
-def test_named_lists_paths_in_order() -> None:
-    assert Needed({"1": "z", "2": "a"}).named(["1", "2"]) == "\n- a (2)\n- z (1)"
+def test_the_committed_configuration_verifies_and_shares_no_file_with_the_cache() -> None:
+    from dvc.config import Config
+
+    committed = Config.load_file(ROOT / ".dvc/config")["cache"]
+    assert committed == {"type": "reflink,copy", "verify": "true"}
+
+
+def test_objects_are_named_by_path_in_order_and_not_by_the_thousand() -> None:
+    needed = Needed({"1": "z", "2": "a", "3": "b"})
+    assert needed.named(["1", "2"]) == "\n- a (2)\n- z (1)"
+    assert needed.named(["1", "2", "3"], most=1) == "\n- a (2)\n- and 2 more; `make verify` names all"
 
 
 def test_a_second_push_sends_nothing(clone: World, command) -> None:
@@ -53,7 +72,8 @@ def test_a_second_push_sends_nothing(clone: World, command) -> None:
 
 def test_any_object_that_is_deleted_is_noticed_and_sent_again(clone: World, command) -> None:
     command(push)
-    for oid, name in clone.objects().items():
+    for oid in one_of_each_kind():
+        name = clone.objects()[oid]
         clone.container.delete_blob(name)
         with pytest.raises(RemoteError, match=f"the remote cloud lacks 1 objects:\n- .*{oid}"):
             command(verify)
@@ -72,7 +92,8 @@ def test_an_object_that_is_cut_short_is_sent_again(clone: World, command) -> Non
 
 def test_one_bit_flipped_in_any_object_on_either_side_is_named(clone: World, command) -> None:
     command(push)
-    for number, (oid, name) in enumerate(clone.objects().items()):
+    for number, oid in enumerate(one_of_each_kind()):
+        name = clone.objects()[oid]
         whole = clone.read(name)
         clone.flip(name, number * 1009)
         with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged objects:\n- data/\S+ \({oid}\)\n"):
@@ -161,6 +182,16 @@ def test_a_download_that_breaks_off_leaves_nothing_that_is_taken_for_whole(
     assert not set(lost) & set(in_cache())
     assert "fetched 2 of 7" in command(pull)
     command(verify)
+
+
+def test_pull_keeps_what_is_damaged_here_until_it_has_better(clone: World, command) -> None:
+    oid = a_file()
+    command(push)
+    overwrite(cached(oid), flipped(cached(oid).read_bytes(), 3))
+    clone.container.delete_blob(clone.objects()[oid])
+    with pytest.raises(RemoteError, match=rf"^the remote cloud lacks 1 objects:\n- \S+ \({oid}\)\nWhat a clone"):
+        command(pull)
+    assert cached(oid).exists()
 
 
 def test_without_a_remote_it_says_how_to_get_one(clone: World, command) -> None:
