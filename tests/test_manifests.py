@@ -1,5 +1,8 @@
 """The Kubernetes manifests: valid by Kubernetes' own schemas, and in line with each other and with the code."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,9 @@ import yaml
 from conftest import ROOT
 
 MANIFESTS = sorted(path for path in (ROOT / "deploy").glob("*.yaml"))
+SCRIPT = (ROOT / "deploy/train.sh").read_text(encoding="utf-8")
+# Read by train.sh or by deploy/settings.py, by Git, and by adlfs.
+KNOWN = re.compile(r"REPOSITORY|COMMIT|RUN|TARGETS|BATCH_SIZE|NUM_EPOCHS|SETTINGS|REQUIRE_GPU|WORKERS|GIT_.*|AZURE_.*")
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -24,18 +30,48 @@ def pods() -> list[Any]:
     found = []
     for path in MANIFESTS:
         for document in documents(path):
-            template = document.get("spec", {}).get("template")
-            if template:
-                found.append(pytest.param(template["spec"], id=f"{path.name} {document['metadata']['name']}"))
+            name = f"{path.name} {document['metadata']['name']}"
+            if template := document.get("spec", {}).get("template"):
+                found.append(pytest.param(template["spec"], id=name))
+            if document["kind"] == "DaskCluster":
+                parts = ("scheduler", "worker")
+                found += [pytest.param(document["spec"][part]["spec"], id=f"{name} {part}") for part in parts]
     return found
+
+
+def jobs() -> list[Any]:
+    every = [document for path in MANIFESTS for document in documents(path)] + throwaway()
+    return [pytest.param(one, id=one["metadata"]["name"]) for one in every if one["kind"] == "Job"]
+
+
+def throwaway() -> list[dict[str, Any]]:
+    """What the overlay of a throw-away run makes, nothing where there is no kubectl."""
+    if not shutil.which("kubectl"):
+        return []
+    command = ["kubectl", "kustomize", "--load-restrictor=LoadRestrictionsNone", "deploy/throwaway"]
+    return list(yaml.safe_load_all(subprocess.check_output(command, cwd=ROOT)))
+
+
+def environment(job: dict[str, Any]) -> dict[str, str]:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable["value"] for variable in container["env"]}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 @pytest.mark.parametrize("version", ["1.30", "1.37"])
 def test_a_manifest_is_what_kubernetes_knows_and_nothing_else(path: Path, version: str) -> None:
     for document in documents(path):
-        if "dask.org" not in document["apiVersion"]:
-            kubernetes_validate.validate(document, version, strict=True)
+        if document["kind"] == "DaskCluster":
+            # The schemas have no such kind; it consists of two pods and a service.
+            parts = [("Pod", document["spec"][part]["spec"]) for part in ("scheduler", "worker")]
+            parts.append(("Service", document["spec"]["scheduler"]["service"]))
+            documents_of = [
+                {"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec} for kind, spec in parts
+            ]
+        else:
+            documents_of = [document]
+        for one in documents_of:
+            kubernetes_validate.validate(one, version, strict=True)
 
 
 def test_the_check_refuses_a_misspelt_field() -> None:
@@ -80,3 +116,81 @@ def test_the_server_is_not_older_than_the_tensorflow_that_writes_the_export() ->
     (written_by,) = (line.split()[0] for line in lock.splitlines() if line.startswith("tensorflow=="))
     served_by = container["image"].partition(":")[2]
     assert [int(part) for part in served_by.split(".")] >= [int(part) for part in written_by[12:].split(".")]
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_a_job_ends_costs_no_more_than_it_may_and_says_all_that_the_script_needs(job):
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    assert 0 < spec["activeDeadlineSeconds"] <= 86400
+    assert spec["backoffLimit"] <= 6
+    assert pod["restartPolicy"] in ("Never", "OnFailure")
+    assert pod["terminationGracePeriodSeconds"] >= 30  # train.sh gives a stage ten seconds to stop, then copies
+    assert job["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    assert {volume["name"]: volume.get("emptyDir") for volume in pod["volumes"]}["work"] == {"sizeLimit": "25Gi"}
+    given = environment(job)
+    assert {"REPOSITORY", "COMMIT", "RUN"} <= given.keys()
+    assert all(isinstance(value, str) and KNOWN.fullmatch(name) for name, value in given.items())
+    (container,) = pod["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert (mounts["work"], mounts["out"]) == ("/work", "/mnt/out")
+    limits = container["resources"]["limits"]
+    assert (
+        ("nvidia.com/gpu" in limits)
+        == (given.get("REQUIRE_GPU") == "yes")
+        == (pod["nodeSelector"]["retrain/pool"] == "gpu")
+    )
+
+
+@pytest.mark.parametrize("name", ["REPOSITORY", "COMMIT", "RUN", "TARGETS", "SETTINGS", "REQUIRE_GPU", "WORKERS"])
+def test_the_script_reads_what_jobs_set(name):
+    assert re.search(rf"\${{?{name}\b|{name}:[?=]", SCRIPT)
+
+
+def test_identify_is_made_of_the_branch_that_the_training_writes():
+    training, identify = (environment(of_kind(name, "Job")) for name in ("job.yaml", "identify.yaml"))
+    assert identify["COMMIT"] == f"runs/{training['RUN']}"
+    assert (training["TARGETS"], identify["TARGETS"]) == ("export", "identify")
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which lays the overlay over the Job, is not here")
+def test_the_throw_away_run_is_the_training_with_another_cut_off_and_never_exports():
+    (job,) = (one for one in throwaway() if one["kind"] == "Job")
+    kubernetes_validate.validate(job, "1.37", strict=True)
+    base, given = environment(of_kind("job.yaml", "Job")), environment(job)
+    changed = {name for name in given if given[name] != base.get(name)}
+    assert changed == {"RUN", "TARGETS", "SETTINGS"}
+    assert (given["TARGETS"], given["SETTINGS"]) == ("identify", "split.minimum=35")
+
+
+def test_machines_that_train_together_have_the_names_that_they_are_called_by():
+    job, service = of_kind("together.yaml", "Job"), of_kind("together.yaml", "Service")
+    name, spec = job["metadata"]["name"], job["spec"]
+    hosts = [f"{name}-{number}.{service['metadata']['name']}:2222" for number in range(spec["completions"])]
+    assert environment(job)["WORKERS"].split(" ") == hosts
+    assert environment(job)["SETTINGS"] == f"train.devices={len(hosts)}"
+    assert spec["completionMode"] == "Indexed"
+    assert spec["parallelism"] == spec["completions"]
+    assert spec["template"]["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert spec["template"]["metadata"]["labels"].items() >= service["spec"]["selector"].items()
+
+
+def test_the_image_is_built_from_the_lock_and_keeps_its_rules():
+    subprocess.run(["hadolint", "--no-color", ROOT / "deploy/Dockerfile"], check=True)
+    text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    assert "--require-hashes --requirement /opt/requirements-gpu.lock" in text
+    assert re.search(r"^USER 65532$", text, re.MULTILINE)
+    # Ubuntu 24.04 has Python 3.12, for which the lock is made.
+    assert "ubuntu24.04" in text
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (line,) = (line for line in makefile.splitlines() if "--output-file requirements-gpu.lock" in line)
+    assert "--python-version 3.12" in line
+    # CUDA of the base and of the lock.
+    (lock,) = re.findall(
+        r"^nvidia-cuda-runtime-cu12==([\d.]+)", (ROOT / "requirements-gpu.lock").read_text(), re.MULTILINE
+    )
+    (base,) = re.findall(r"^ARG CUDA=([\d.]+)-", text, re.MULTILINE)
+    assert base.split(".")[:2] == lock.split(".")[:2]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    copied = re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)
+    assert ignored == ["*", *(f"!{path}" for path in copied)]

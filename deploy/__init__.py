@@ -1,0 +1,1 @@
+"""The run on a rented machine, and what is installed there."""
