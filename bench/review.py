@@ -143,9 +143,11 @@ def rankings(found: Predictions) -> Iterator[tuple[str, str, NDArray[np.int64]]]
         yield name, "review table, probably_mislabelled", table.loc[doubted, "image_id"].astype(int).to_numpy()
         issues = find_label_issues(scores, found.label)
         rows = np.flatnonzero(issues.suggested >= 0)
-        yield name, "ours, by margin", rows[np.argsort(issues.margin[rows], kind="stable")]
-        for method, order in (("confident_learning", "normalized_margin"), ("prune_by_noise_rate", "self_confidence")):
-            ranked = find_with_cleanlab(found.label, scores, filter_by=method, return_indices_ranked_by=order, n_jobs=1)
+        yield name, "ours", rows[np.argsort(issues.self_confidence[rows], kind="stable")]
+        for method in ("confident_learning", "prune_by_noise_rate"):
+            ranked = find_with_cleanlab(
+                found.label, scores, filter_by=method, return_indices_ranked_by="self_confidence", n_jobs=1
+            )
             yield name, f"cleanlab, {method}", np.asarray(ranked)
 
 
