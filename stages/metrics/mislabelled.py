@@ -17,8 +17,8 @@ class LabelIssues(NamedTuple):
     Attributes:
         suggested: of shape (pictures,), int64: the class that a picture rather belongs to; NO_CLASS where nothing
             speaks against its label.
-        self_confidence: of shape (pictures,), float64, 0 to 1: score of the label; lower is more likely mislabelled. NaN
-            where the model does not know the label.
+        self_confidence: of shape (pictures,), float64, 0 to 1: score of the label; lower is more likely mislabelled.
+            NaN where the model does not know the label.
     """
 
     suggested: NDArray[np.int64]
