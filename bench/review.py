@@ -33,8 +33,7 @@ from stages.metrics.mislabelled import find_label_issues
 from stages.metrics.neighbours import Embedded, units
 from stages.metrics.review import reasons, worst_first
 from stages.metrics.splits import places
-from stages.models.cross_validation import folds_of
-from stages.score import typical, weigh
+from stages.score import doubt, typical, weigh
 
 PLANTED = 0.02
 THRESHOLD, NEAR = 95.0, 0.25  # of params.yaml
@@ -79,15 +78,15 @@ def predict(pixels: NDArray[np.uint8], class_names: NDArray[np.str_], seed: int,
     parts = divide(class_names, seed)
     order = np.concatenate([parts[name] for name in ("test", "train", "validation")])
     split = np.repeat(["test", "train", "validation"], [len(parts[name]) for name in ("test", "train", "validation")])
+    label = plant(true.astype(np.int64), len(names), seed)[order]
     pixels, true = pixels[order], true[order].astype(np.int64)
-    label = plant(true, len(names), seed)
 
     def part(rows: NDArray[np.bool_]) -> InMemory:
         return InMemory(pixels[rows], label[rows], len(names))
 
     training, validation = split == "train", part(split == "validation")
     scores, embeddings = answers(pixels, (part(training), validation), seed)
-    fold = folds_of(np.flatnonzero(training).astype(str), num_folds)
+    fold = np.random.default_rng([seed, 3]).permutation(int(training.sum())) % num_folds
     held_out = np.zeros((training.sum(), len(names)), np.float32)
     of_training = np.flatnonzero(training)
     for number in range(num_folds):
@@ -120,7 +119,8 @@ def reviewed(found: Predictions, held_out: NDArray[np.float32] | None) -> pd.Dat
     model = at_temperature(rows, "", (found.scores, names), NO_CONFUSED, 1.0)
     place = places(rows["split"].to_numpy(dtype=object), [])
     embedded = Embedded(units(found.embeddings), found.label, np.arange(len(rows)))
-    evidence = weigh(place, model, held_out, embedded, np.zeros(len(rows), dtype=bool), NEAR)
+    issues = doubt(model, place["train"], held_out)
+    evidence = weigh(place, model.answers, issues, embedded, np.zeros(len(rows), dtype=bool), NEAR)
     images = rows[["image_id"]].assign(path=rows["image_id"], set="library", dropped=None, faults=None)
     holds = reasons(model.answers, None, THRESHOLD, evidence)
     return worst_first(rows, holds, evidence, typical(rows, embedded, place["train"], names), images)
@@ -143,9 +143,11 @@ def rankings(found: Predictions) -> Iterator[tuple[str, str, NDArray[np.int64]]]
         yield name, "review table, probably_mislabelled", table.loc[doubted, "image_id"].astype(int).to_numpy()
         issues = find_label_issues(scores, found.label)
         rows = np.flatnonzero(issues.suggested >= 0)
-        yield name, "ours, by margin", rows[np.argsort(issues.margin[rows], kind="stable")]
-        for method, order in (("confident_learning", "normalized_margin"), ("prune_by_noise_rate", "self_confidence")):
-            ranked = find_with_cleanlab(found.label, scores, filter_by=method, return_indices_ranked_by=order, n_jobs=1)
+        yield name, "ours", rows[np.argsort(issues.self_confidence[rows], kind="stable")]
+        for method in ("confident_learning", "prune_by_noise_rate"):
+            ranked = find_with_cleanlab(
+                found.label, scores, filter_by=method, return_indices_ranked_by="self_confidence", n_jobs=1
+            )
             yield name, f"cleanlab, {method}", np.asarray(ranked)
 
 

@@ -8,8 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages._errors import InputError
+from stages.metrics.memory_map import let_go
 from stages.metrics.neighbours import units
 from stages.tables.predictions import EMBEDDINGS, ROWS
+
+BLOCK = 10_000  # rows that are mapped at once, so that the file is not in memory beside what is made of it
 
 
 def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
@@ -33,7 +36,11 @@ def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
             f"{EMBEDDINGS} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
             f"{matrix.dtype}. `dvc repro --force evaluate` writes them anew."
         )
-    return units(matrix)
+    scaled = np.empty(matrix.shape, np.float32)
+    for start in range(0, len(rows), BLOCK):
+        scaled[start : start + BLOCK] = units(matrix[start : start + BLOCK])
+        let_go(matrix)
+    return scaled
 
 
 def read_class_names(path: str) -> list[str]:

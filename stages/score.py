@@ -40,8 +40,9 @@ from stages.metrics.answers import Answers
 from stages.metrics.calibration_report import calibration_report
 from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
 from stages.metrics.figures import DIGITS
-from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set, let_go
-from stages.metrics.mislabelled import find_label_issues, with_held_out
+from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set
+from stages.metrics.memory_map import let_go
+from stages.metrics.mislabelled import LabelIssues, find_label_issues, with_held_out
 from stages.metrics.neighbours import Embedded, medoids, nearest
 from stages.metrics.reports import lay_out
 from stages.metrics.review import reasons, worst_first
@@ -162,10 +163,25 @@ def base_temperature() -> float:
     return applied_temperature(calibration)
 
 
+def doubt(model: Judged, training: slice, held_out: NDArray[np.float32] | None) -> LabelIssues:
+    """Look for wrong labels.
+
+    Args:
+        model: at temperature 1.
+        training: the rows of the training pictures.
+        held_out: their scores by networks that did not see them, or None.
+    """
+    matrix = model.matrix if held_out is None else with_held_out(model.matrix, training, held_out)
+    issues = find_label_issues(matrix, model.answers.truth)
+    let_go(matrix)
+    let_go(model.matrix)
+    return issues
+
+
 def weigh(
     place: Mapping[str, slice],
-    model: Judged,
-    held_out: NDArray[np.float32] | None,
+    answers: Answers,
+    issues: LabelIssues,
     embedded: Embedded,
     suspected: NDArray[np.bool_],
     near: float,
@@ -174,8 +190,8 @@ def weigh(
 
     Args:
         place: set to its rows.
-        model: at temperature 1.
-        held_out: scores of the training pictures by networks that did not see them, or None.
+        answers: of the model.
+        issues: from `doubt`.
         embedded: every row.
         suspected: of shape (rows,): whether the picture has a fault.
         near: share of the usual distance to a training picture that is suspiciously near.
@@ -185,18 +201,13 @@ def weigh(
     for name in JUDGING:
         usual[place[name]] = True
     training = embedded.take(place["train"])
-    truth, num_classes = model.answers.truth, model.answers.num_classes
     neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
-    matrix = model.matrix if held_out is None else with_held_out(model.matrix, place["train"], held_out)
-    issues = find_label_issues(matrix, truth)
-    let_go(matrix)
-    let_go(model.matrix)
     return Evidence(
         trained,
         suspected,
         issues,
         neighbours,
-        drawn_elsewhere(neighbours, training.classes, truth, num_classes),
+        drawn_elsewhere(neighbours, training.classes, answers.truth, answers.num_classes),
         near_training(neighbours, trained, usual, near),
     )
 
@@ -258,8 +269,10 @@ def main() -> None:
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
+    # The scores are let go of before the embeddings are read: both at once are more memory than all else.
+    issues = doubt(raw, place["train"], read_held_out(rows, classes))
     embedded = Embedded(read_embeddings(rows), raw.answers.truth, groups(rows, images))
-    evidence = weigh(place, raw, read_held_out(rows, classes), embedded, suspected, params.near)
+    evidence = weigh(place, raw.answers, issues, embedded, suspected, params.near)
     examples = typical(rows, embedded, place["train"], classes)
     holds = reasons(new, base, threshold, evidence)
     worst = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)

@@ -41,7 +41,7 @@ class Evidence(NamedTuple):
         return self._replace(
             trained=self.trained[rows],
             suspected=self.suspected[rows],
-            issues=LabelIssues(self.issues.suggested[rows], self.issues.margin[rows]),
+            issues=LabelIssues(self.issues.suggested[rows], self.issues.self_confidence[rows]),
             neighbours=Neighbours(self.neighbours.rows[rows], self.neighbours.similarity[rows]),
             drawn_to=self.drawn_to[rows],
             near=self.near[rows],

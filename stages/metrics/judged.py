@@ -1,8 +1,7 @@
 """A model as it is judged: its answers at one temperature of its confidences, set by set, and every figure of them."""
 
-import mmap
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from stages.metrics.answers import Answers, answer
 from stages.metrics.figure_table import all_figures
 from stages.metrics.figures import Figures
+from stages.metrics.memory_map import let_go
 from stages.metrics.ranking import rank
 from stages.metrics.temperature import scaled_on_disk
 from stages.metrics.truth import NO_CLASS
@@ -88,14 +88,3 @@ def figures_by_set(
     rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
     let_go(model.matrix)
     return {name: all_figures(answers, rankings[name], test, threshold) for name, answers in sets.items()}
-
-
-def let_go(matrix: NDArray[Any]) -> None:
-    """Give back the memory of a memory map; what is asked for again is read again.
-
-    A matrix of scores is as large as all else together, and there are up to three: the model's, the same scaled, the
-    base's.
-    """
-    mapped: object = matrix.base
-    if isinstance(mapped, mmap.mmap):
-        mapped.madvise(mmap.MADV_DONTNEED)

@@ -17,12 +17,12 @@ class LabelIssues(NamedTuple):
     Attributes:
         suggested: of shape (pictures,), int64: the class that a picture rather belongs to; NO_CLASS where nothing
             speaks against its label.
-        margin: of shape (pictures,), float64, -1 to 1: score of the label less the best of the other classes; lower is
-            more likely mislabelled. NaN where the model does not know the label.
+        self_confidence: of shape (pictures,), float64, 0 to 1: score of the label; lower is more likely mislabelled.
+            NaN where the model does not know the label.
     """
 
     suggested: NDArray[np.int64]
-    margin: NDArray[np.float64]
+    self_confidence: NDArray[np.float64]
 
 
 def find_label_issues(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> LabelIssues:
@@ -43,22 +43,20 @@ def find_label_issues(scores: NDArray[np.float32], labels: NDArray[np.int64]) ->
     """
     num_pictures, num_classes = scores.shape
     known = np.flatnonzero(is_known(labels, num_classes))
-    suggested, margin = np.full(num_pictures, NO_CLASS, np.int64), np.full(num_pictures, np.nan)
-    if not len(known) or num_classes < 2:
-        return LabelIssues(suggested, margin)
+    suggested, own = np.full(num_pictures, NO_CLASS, np.int64), np.full(num_pictures, np.nan)
+    if not len(known):
+        return LabelIssues(suggested, own)
     thresholds = confident_thresholds(scores, labels)
     step = max(1, BLOCK // num_classes)
     for start in range(0, len(known), step):
         rows = known[start : start + step]
-        block, of_block = np.array(scores[rows]), np.arange(len(rows))
+        block, of_block = np.asarray(scores[rows]), np.arange(len(rows))
         confident = np.where(block >= thresholds, block, -1.0)
         best = confident.argmax(axis=1)
-        of_label = block[of_block, labels[rows]]
-        block[of_block, labels[rows]] = -1.0
-        margin[rows] = of_label.astype(np.float64) - block.max(axis=1)
-        issue = (confident[of_block, best] >= 0) & (best != labels[rows]) & (margin[rows] < 0)
+        own[rows] = block[of_block, labels[rows]]
+        issue = (confident[of_block, best] >= 0) & (best != labels[rows]) & (own[rows] < block.max(axis=1))
         suggested[rows[issue]] = best[issue]
-    return LabelIssues(suggested, margin)
+    return LabelIssues(suggested, own)
 
 
 def with_held_out(scores: NDArray[np.float32], rows: slice, held_out: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -110,7 +110,7 @@ def _others(holds: NDArray[np.bool_], first: NDArray[np.intp]) -> list[str | Non
 def _badness(frame: pd.DataFrame, evidence: Evidence) -> NDArray[np.float64]:
     nearest = evidence.neighbours.similarity[:, 0].astype(np.float64)
     by_reason = {
-        "probably_mislabelled": -evidence.issues.margin,
+        "probably_mislabelled": -evidence.issues.self_confidence,
         "near_across_split": nearest,
         "neighbours_of_another_class": nearest,
         "right_but_unsure": -frame["confidence"].to_numpy(),
