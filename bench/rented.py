@@ -2,10 +2,10 @@
 
     python -m bench.rented [--epochs 8]
 
-It takes what `make repro` made here, pushes it to Azurite (`make test` installs that), and makes a bare Git repository of the
-last commit. A run with another seed is told to stop after its third epoch, its disk is deleted, and the same run is
-started again; a second run makes `identify` of its branch, and one with a wrong key is refused. Status and time of each,
-and what the log said, are printed.
+It takes what `make repro` made here, pushes it to Azurite (`make test` installs that), and makes a bare Git repository
+of the last commit. A run with another seed is told to stop after its third epoch, its disk is deleted, and the same run
+is started again; a second run makes `identify` of its branch, and one with a wrong key is refused. Status and time of
+each, and what the log said, are printed.
 """
 
 import argparse
