@@ -106,7 +106,7 @@ def main() -> None:
     photos = photos_in(options.photos)[: options.num]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         measured = list(zip(*pool.map(measure_copies, photos, chunksize=8), strict=True))
-    own = dict(limit.split("=") for limit in options.limits)
+    own = {name: float(value) for name, value in (limit.split("=") for limit in options.limits)}
     limits = _params.Quality(**(_params.read(_params.Quality).model_dump() | own))
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
     faults = find_faults(untouched, limits)
