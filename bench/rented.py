@@ -57,8 +57,9 @@ def start(folder: Path, name: str, disk: str, **variables: str) -> subprocess.Po
 def end(folder: Path, name: str, process: subprocess.Popen[bytes], started: float) -> None:
     """Wait for a run, and print its status, its time, and what matters of its log."""
     status = process.wait()
-    said = (folder / "out" / name / "log.txt").read_text(encoding="utf-8").splitlines()
-    lines = [line for line in said if " == " in line or "epoch " in line or "oing on" in line or "error:" in line]
+    log = (folder / "out" / name / "log.txt").read_text(encoding="utf-8")
+    said = log[log.rindex(f"== run {name} ") :].splitlines()  # of this try
+    lines = [line for line in said if "== " in line or " epoch " in line or " error: " in line]
     print(f"{name}: status {status}, {time.perf_counter() - started:.0f} s", *lines, "", sep="\n  ", flush=True)
 
 
