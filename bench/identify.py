@@ -96,18 +96,18 @@ def throw_away(found: pd.DataFrame) -> Iterator[dict[str, object]]:
     yield row("throw-away", "by chance", None, right)
 
 
-def release(found: pd.DataFrame) -> Iterator[dict[str, object]]:
+def far(found: pd.DataFrame, run: str) -> Iterator[dict[str, object]]:
     """Count what comes up as far from everything."""
     for what, right in (
         ("no class", found["truth"] == NONE),
         (f"no class or {SMALL}", found["truth"].isin([NONE, SMALL])),
         (SMALL, found["truth"] == SMALL),
     ):
-        yield row("release", f"{what}: by distance_to_any", found["distance_to_any"], right)
-        yield row("release", f"{what}: by low confidence", -found["confidence_1"], right)
-        novel = row("release", f"{what}: novel", None, right)
+        yield row(run, f"{what}: by distance_to_any", found["distance_to_any"], right)
+        yield row(run, f"{what}: by low confidence", -found["confidence_1"], right)
+        novel = row(run, f"{what}: novel", None, right)
         yield novel | {"in the first 20": np.nan, "listed": found["novel"].sum(), "found": right[found["novel"]].sum()}
-        yield row("release", f"{what}: by chance", None, right)
+        yield row(run, f"{what}: by chance", None, right)
 
 
 def row(run: str, order: str, key: pd.Series | None, right: pd.Series) -> dict[str, object]:
@@ -138,7 +138,7 @@ def main() -> None:
     rows = []
     for seed in asked.seeds:
         pixels, frame = gather(asked.shared, asked.size, seed)
-        for run, count in (("throw-away", throw_away), ("release", release)):
+        for run in ("throw-away", "release"):
             if run == "release":
                 frame["split"] = frame["split"].mask(frame["truth"] == SMALL, "unlabelled")
             path = asked.work / f"identify-{run}-{seed}-{asked.size}.npz"
@@ -146,7 +146,8 @@ def main() -> None:
                 np.savez(path, *said(pixels, frame, seed))
             with np.load(path) as saved:
                 found = identified(frame, *(saved[name] for name in saved.files))
-            rows += [{"seed": seed, **each} for each in count(found)]
+            counted = [*throw_away(found)] * (run == "throw-away") + [*far(found, run)]
+            rows += [{"seed": seed, **each} for each in counted]
             print(f"seed {seed}, {run}: {found['novel'].sum()} novel, largest groups {groups(found)}", flush=True)
     table = pd.DataFrame(rows)
     table.to_csv(asked.work / "identify.csv", index=False)

@@ -1,10 +1,11 @@
 """Say how well the measures of quality find degraded copies of photos among the untouched ones.
 
-    python -m bench.quality --photos FOLDER [--num 3000]
+    python -m bench.quality --photos FOLDER [--num 3000] [--limits min_sharpness=0.6 ...]
 
 Each photo is degraded one way at a time, saved as a JPEG again and judged as the pipeline does, by the limits of
-params.yaml. Recall is the share of the degraded copies that have the fault; precision the share of degraded ones among
-all that have it, of one copy a photo. AUC compares measures without any limit: 0.5 is chance.
+params.yaml but for those that --limits sets: by default, what the comments there say of photographs. Recall is the
+share of the degraded copies that have the fault; precision the share of degraded ones among all that have it, of one
+copy a photo. AUC compares measures without any limit: 0.5 is chance.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from stages.images.decode import decode
 from stages.images.faults import find_faults
 from stages.images.fingerprint import SIDE, grey_of
 
+PHOTOGRAPHS = ["min_sharpness=0.6", "min_highlights=0.45", "min_contrast=0.32"]
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -99,11 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--num", type=int, default=3000)
+    parser.add_argument("--limits", nargs="*", default=PHOTOGRAPHS, metavar="NAME=VALUE")
     options = parser.parse_args()
     photos = photos_in(options.photos)[: options.num]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         measured = list(zip(*pool.map(measure_copies, photos, chunksize=8), strict=True))
-    limits = _params.read(_params.Quality)
+    own = {name: float(value) for name, value in (limit.split("=") for limit in options.limits)}
+    limits = _params.Quality(**(_params.read(_params.Quality).model_dump() | own))
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
     faults = find_faults(untouched, limits)
     print(f"{len(photos):,} photos; of the untouched ones are suspected:")

@@ -24,8 +24,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-gpu.lock")
-# Their metadata say nothing, or a whole text; read off the file LICENSE that they ship.
-_OF_FILE = {"isodate": "BSD-3-Clause", "namex": "Apache-2.0", "python-dateutil": "Apache-2.0 AND BSD-3-Clause"}
+# Their metadata say nothing, a whole text or "Dual License"; read by a person off the file LICENSE that they ship.
+_READ = {"isodate": "BSD-3-Clause", "namex": "Apache-2.0", "python-dateutil": "Apache-2.0 AND BSD-3-Clause"}
 _NVIDIA = "LicenseRef-NVIDIA-Proprietary"
 _UNKNOWN = "not installed here"
 # Longer than that, the field holds the licence's text.
@@ -58,10 +58,18 @@ def licence(name: str, installed: Distribution | None) -> str:
         return _NVIDIA if name.startswith("nvidia-") else _UNKNOWN
     metadata = installed.metadata
     stated = " ".join((metadata["License-Expression"] or metadata["License"] or "").split())
-    if name in _OF_FILE or not stated or len(stated) > _LONGEST:
+    if name in _READ:
+        return _READ[name]
+    if not stated or len(stated) > _LONGEST:
         named = [line.split(" :: ")[-1] for line in metadata.get_all("Classifier", []) if line.startswith("License")]
-        return _OF_FILE.get(name) or " AND ".join(named)
+        return " AND ".join(named) or _title(installed)
     return stated
+
+
+def _title(installed: Distribution) -> str:
+    """Read the first line of the licence that a package ships."""
+    shipped = [file for file in installed.files or () if file.name.upper().startswith(("LICEN", "COPYING"))]
+    return next((line.strip() for file in shipped for line in file.read_text().splitlines() if line.strip()), "")
 
 
 def bill(versions: Mapping[str, str]) -> dict[str, Any]:

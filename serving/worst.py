@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER, INDEX
 
-# The pictures to be shown beside one, where the review table names them: its columns, and what they are.
+# The pictures to be shown beside one, where the review table names their paths: its columns, and what they are.
 BESIDE = {"truth_example": "typical of the truth", "predicted_example": "typical of the answer"}
 FORMATS = ("WEBP", "PNG")  # of shards
 
@@ -24,7 +25,8 @@ class Worst:
     """Pictures to look at.
 
     Attributes:
-        rows: of the review table, worst first; no rows where it cannot be read.
+        rows: of the review table, worst first, with the image_ids of what is to be shown beside them in place of the
+            paths; no rows where it cannot be read.
         pictures: image_id to picture, of `rows` and of what is to be shown beside them; what cannot be read is absent.
         missing: why something could not be read, else empty.
     """
@@ -46,8 +48,11 @@ def read_worst(number: int) -> Worst:
 
         files = DVCFileSystem()
         rows = pd.read_parquet(BytesIO(files.read_bytes(REVIEW.path))).head(number)
-        shown = rows[["image_id", *(name for name in BESIDE if name in rows)]]
-        pictures = _read_pictures(files, set(shown.to_numpy().ravel()))
+        if rows[list(BESIDE)].notna().any(axis=None):
+            images = pd.read_parquet(BytesIO(files.read_bytes(IMAGES.path)), columns=["path", "image_id"])
+            image_ids = images.drop_duplicates("path").set_index("path")["image_id"]
+            rows = rows.assign(**{name: rows[name].map(image_ids) for name in BESIDE})
+        pictures = _read_pictures(files, set(rows[["image_id", *BESIDE]].to_numpy().ravel()))
     except Exception as error:  # each remote's client raises what it likes, and a review without pictures beats none
         return Worst(rows, pictures, f"{type(error).__name__}: {error}")
     return Worst(rows, pictures, "")
@@ -57,7 +62,7 @@ def beside(row: Mapping[Any, Any]) -> dict[str, str]:
     """Name the pictures that belong beside one: what they are, to their image_id.
 
     Args:
-        row: of the review table.
+        row: of `Worst.rows`.
     """
     return {words: row[name] for name, words in BESIDE.items() if isinstance(row.get(name), str)}
 

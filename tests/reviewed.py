@@ -9,6 +9,7 @@ from repositories import commit, dvc, run, write
 
 from stages._shards import write_shard
 from stages.images.codec import encode
+from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.scores import BASE_METRICS
 from stages.tables.shards import INDEX
@@ -25,6 +26,11 @@ def write_review(**columns) -> None:
     frame.assign(**{**held, "image_id": frame["image_id"], **columns}).to_parquet(REVIEW.path)
 
 
+def example(image_id: str) -> str:
+    """Path of a picture, as the review table names one to be shown beside another."""
+    return f"library/{image_id}.png"
+
+
 def make(**columns) -> None:
     """Write 13 pictures of one colour each and their review table, put both under DVC, and commit."""
     write_review(**columns)
@@ -34,8 +40,10 @@ def make(**columns) -> None:
     places = write_shard(Path("data/shards/00000.tar"), [(f"{n}.png", data) for n, data in enumerate(pictures)])
     rows = [(str(number), "00000.tar", *place) for number, place in enumerate(places)]
     INDEX.write(pd.DataFrame(rows, columns=INDEX.schema.names))
+    images = pd.DataFrame({"image_id": [row[0] for row in rows], "path": [example(row[0]) for row in rows]})
+    images.to_parquet(IMAGES.path)
     run("git", "init", "--quiet", "--initial-branch=main")
     dvc("init", "--quiet")
     write(BASE_METRICS, json.dumps({"test": {"num_pictures": 30, "top_1_accuracy": 0.925}}))
-    dvc("add", "--quiet", "data/shards", "data/base", REVIEW.path)
+    dvc("add", "--quiet", "data/shards", "data/base", REVIEW.path, IMAGES.path)
     commit("A model")

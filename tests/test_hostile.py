@@ -51,6 +51,6 @@ def test_a_cut_jpeg_or_png_is_never_taken_for_a_whole_one(taken):
 
 
 def test_the_pixels_that_a_kind_may_have_are_its_share_of_the_limit(taken):
-    assert "1000000) allows in a WEBP: 333333" in taken["larger.webp"][0]["error"]
+    assert "1000000) allows in a WEBP: 250000" in taken["larger.webp"][0]["error"]
     assert "scans of 1000 x 1000 pixels are too many to decode" in taken["scans_500_of_1.jpg"][0]["error"]
     assert "error" not in taken["scans_1190_of_100.jpg"][0]

@@ -82,7 +82,7 @@ def template(tmp_path_factory):
         write("params.yaml", re.sub(r"version: \d+", "version: 3", (ROOT / "params.yaml").read_text()))
         write_scores(metrics={"test": {"top_1_accuracy": 0.95}})
         hostile = dict.fromkeys(("truth", "predicted", "base_predicted", "path", "faults"), HOSTILE)
-        reviewed.make(**hostile, base_confidence=12.0, truth_example="12", predicted_example=None)
+        reviewed.make(**hostile, base_confidence=12.0, truth_example=reviewed.example("12"), predicted_example=None)
         run("git", "tag", "--annotate", "model-002", "--message", "the gate says no")
         run("git", "tag", "--annotate", "model-001", "--message", "the gate says yes")
         run("git", "tag", "model-new")

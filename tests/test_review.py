@@ -207,7 +207,9 @@ def test_the_worst_pictures_are_read_where_they_are_and_drawn_where_git_does_not
 
 
 def test_examples_are_shown_where_the_review_table_names_them(world, monkeypatch, capsys):
-    reviewed.write_review(truth_example=[str(number) for number in range(12, -1, -1)], predicted_example=None)
+    reviewed.write_review(
+        truth_example=[reviewed.example(str(number)) for number in range(12, -1, -1)], predicted_example=None
+    )
     assert set(read_worst(2).pictures) == {"0", "1", "12", "11"}
     assert "Below each, one typical of the truth and one typical of the answer." in review_now(monkeypatch, capsys).out
 

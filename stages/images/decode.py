@@ -13,7 +13,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 # How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
 # several copies, would take more than 1 GB or 2 s.
-_COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 3, "AVIF": 3}
+_COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 4, "AVIF": 4}
 _COSTLIER_OTHERS = 2
 # A progressive JPEG passes over all its pixels once a scan. Encoders write about ten scans; a file of some kilobytes
 # may have thousands.
