@@ -18,7 +18,7 @@
 set -Eeuo pipefail
 
 : "${REPOSITORY:?says which Git repository to clone}" "${COMMIT:?says which commit to make}" "${RUN:?names the run}"
-: "${OUT:?names the mounted cloud folder}" "${WORK:=/work}" "${TARGETS:=}" "${SETTINGS:=}" "${KEEP_SECONDS:=600}"
+: "${OUT:?names the mounted cloud folder}" "${WORK:=/scratch}" "${TARGETS:=}" "${SETTINGS:=}" "${KEEP_SECONDS:=600}"
 : "${WORKERS:=}" "${JOB_COMPLETION_INDEX:=0}"
 clone=$WORK/retrain
 kept=$OUT/$RUN

@@ -132,7 +132,7 @@ def test_a_job_ends_costs_no_more_than_it_may_and_says_all_that_the_script_needs
     assert all(isinstance(value, str) and KNOWN.fullmatch(name) for name, value in given.items())
     (container,) = pod["containers"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert (mounts["work"], mounts["out"]) == ("/work", "/mnt/out")
+    assert (mounts["work"], mounts["out"]) == ("/scratch", "/mnt/out")
     limits = container["resources"]["limits"]
     assert (
         ("nvidia.com/gpu" in limits)
