@@ -1,15 +1,16 @@
 """Time the stage `fingerprint` beside a process pool over `imagehash.phash`, and beside imagededup.
 
-    python -m bench.fingerprint --photos FOLDER [--num 3000] [--repeats 3] [--imagededup PYTHON] [--memo NUM]
+    python -m bench.fingerprint --photos FOLDER [--num 3000] [--repeats 3] [--imagededup PYTHON] [--memo] [--parts]
 
 FOLDER holds photos of 320 px (data/clothing.tar, unpacked); those of 1,280 px are made of them (bench/photos.py), and
 each kind is kept in --work. All run in turns, in processes of their own, each over all cores; the ratio is that of the
 medians. Ours is the whole stage: listing, MD5, hash, quality, the digest of the pixels, the proof that the file is
-whole, the table and the memo.
+whole, the table and the memo. --parts says what takes the time: milliseconds of one core a photo, in one process.
 """
 
 import argparse
 import ctypes
+import hashlib
 import os
 import resource
 import shutil
@@ -22,17 +23,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagehash
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 from bench.photos import make_library, photos_in
+from stages.fingerprint import fingerprint
+from stages.images.decode import decode
+from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
+from stages.images.thumbnail import thumbnail
 
 ROOT = Path(__file__).resolve().parents[1]
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h: orphans become ours
+MOST_PIXELS = 10**9
 CORES = len(os.sched_getaffinity(0))
 POOL = """
 import os, sys
@@ -127,6 +134,37 @@ def compare(library: Path, work: Path, imagededup: str | None, repeats: int) -> 
     return {name: Taken(*map(statistics.median, zip(*times, strict=True))) for name, times in taken.items()}
 
 
+def phash_of(data: bytes) -> None:
+    """Hash a file's bytes with imagehash."""
+    with Image.open(BytesIO(data)) as image:
+        imagehash.phash(image)
+
+
+def time_parts(photos: Sequence[Path]) -> dict[str, float]:
+    """Time each part of a fingerprint by itself; milliseconds of the processor a photo."""
+    files = [photo.read_bytes() for photo in photos]
+    images = [decode(data, MOST_PIXELS, SIDE).image for data in files]
+    greys = [grey_of(image) for image in images]
+    parts: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
+        "all": (partial(fingerprint, max_pixels=MOST_PIXELS), files),
+        "decode": (partial(decode, max_pixels=MOST_PIXELS, side=SIDE), files),
+        "MD5": (hashlib.md5, files),
+        "grey": (grey_of, images),
+        "hash": (perceptual_hash, greys),
+        "quality": (quality, greys),
+        "digest": (lambda image: pixel_digest(image, *image.size), images),
+        "thumbnail": (thumbnail, images),
+        "imagehash.phash": (phash_of, files),
+    }
+    taken = {}
+    for name, (function, arguments) in parts.items():
+        begun = time.process_time()
+        for argument in arguments:
+            function(argument)
+        taken[name] = 1000 * (time.process_time() - begun) / len(arguments)
+    return taken
+
+
 def true_hash(path: Path) -> int:
     """Hash the upright picture, decoded whole, with imagehash."""
     with Image.open(path) as image:
@@ -182,6 +220,7 @@ def main() -> None:
     parser.add_argument("--quality", type=int, default=90, help="of the JPEGs of 1,280 px")
     parser.add_argument("--imagededup", help="the Python of an environment that has imagededup")
     parser.add_argument("--memo", action="store_true", help="time the memo, too")
+    parser.add_argument("--parts", action="store_true", help="time the parts, too, on 300 of the photos")
     options = parser.parse_args()
     sources = photos_in(options.photos)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -201,6 +240,8 @@ def main() -> None:
             bits = bits_between(library, repository_of(library, options.work))
             print(f"  hash beside imagehash's: equal {bits.count(0) / len(bits):.2%},", end=" ")
             print(f"within 2 bits {sum(b <= 2 for b in bits) / len(bits):.2%}, at most {max(bits)}")
+        if options.parts:
+            print("  " + ", ".join(f"{part} {taken:.3f} ms" for part, taken in time_parts(photos[:300]).items()))
         if options.memo:
             runs = time_memo(library, options.work)
             first = runs["first run"]
