@@ -2,6 +2,8 @@ import logging
 import shutil
 from pathlib import Path
 
+# DVC's log handlers keep the sys.stdout of its first import: inside a test that is one which is closed after it.
+import dvc  # noqa: F401
 import pytest
 from azurite import Azurite, why_absent
 from hypothesis import settings
