@@ -7,7 +7,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Text that a person gives: make would take its dollars for variables.
 override REASON := $(value REASON)
 override QUERY := $(value QUERY)
-export REASON QUERY
+override BASE := $(value BASE)
+export REASON QUERY BASE
 
 .PHONY: help repro test check format remote-check push pull verify gc review report promote publish next compact sql adopt lock licences sbom audit
 
@@ -60,7 +61,6 @@ verify: .venv/ready ## read cache and remote again and name what is damaged or m
 gc: .venv/ready ## say what no branch, tag or experiment needs, or delete it here and on the remote: make gc [DELETE=1] [DAYS=30]
 	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
 
-review: export BASE := $(BASE)
 review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
 	@python -m serving.review --base="$$BASE"
 
