@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 _TRIES = 3
 
 
-def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
+def make_whole(cache: Store, remote: Store, wanted: Needed) -> tuple[list[str], dict[str, Stored]]:
     """Send what the remote lacks until it lacks nothing.
 
     Returns:
-        What was sent.
+        What was sent, and the remote's last listing.
 
     Raises:
         RemoteError: something cannot be sent: it is neither here nor there, is damaged here, or the remote refuses.
@@ -33,13 +33,14 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
     sent: list[str] = []
     failed: dict[str, BaseException] = {}
     tries = 0
-    here = cache.listed()
-    lacks = _lacking(cache, remote, wanted, here)
+    here, there = cache.listed(), remote.listed()
+    lacks = _lacking(cache, remote, wanted, here, there)
     while lacks and tries < _TRIES:
         files = [oid for oid in lacks if not is_directory(oid)]
         failed = remote.add(cache, files or lacks)
         sent += [oid for oid in files or lacks if oid not in failed]
-        still = _lacking(cache, remote, wanted, here)
+        there = remote.listed()
+        still = _lacking(cache, remote, wanted, here, there)
         tries = 0 if len(still) < len(lacks) else tries + 1
         lacks = still
     if lacks:
@@ -48,12 +49,13 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> list[str]:
             f"{remote.name} lacks {len(lacks)} of {len(wanted.objects)} objects still{told}\n"
             f"Push again when that is mended.{wanted.named(lacks)}"
         )
-    return sent
+    return sent, there
 
 
-def _lacking(cache: Store, remote: Store, wanted: Needed, here: Mapping[str, Stored]) -> list[str]:
+def _lacking(
+    cache: Store, remote: Store, wanted: Needed, here: Mapping[str, Stored], there: Mapping[str, Stored]
+) -> list[str]:
     """List what the remote lacks and the cache has whole; refuse if it is not so with all that the remote lacks."""
-    there = remote.listed()
     lacks = lacking(wanted.objects, there, here)
     damaged = set(cache.damaged([oid for oid in lacks if oid in here]))
     lost = [oid for oid in lacks if oid not in there and (oid not in here or oid in damaged)]
@@ -91,8 +93,7 @@ def main() -> None:
     with opened() as clone:
         remote = clone.require_remote()
         wanted = clone.needed(commits)
-        sent = make_whole(clone.cache, remote, wanted)
-        listing = remote.listed()
+        sent, listing = make_whole(clone.cache, remote, wanted)
     if wanted.unmade:
         log.info("push: never made, so not pushed: %s.", ", ".join(sorted(wanted.unmade)))
     log.info(
