@@ -16,7 +16,7 @@ from remote._clone import opened
 from remote._stores import Store, Stored, total_bytes
 from stages._command import run
 from stages._errors import InputError, RemoteError, RepositoryError
-from stages._repository import git
+from stages._repository import git, is_shallow
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def tips() -> list[str]:
     Raises:
         RepositoryError: the clone is shallow, or fetching failed.
     """
-    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+    if is_shallow():
         raise RepositoryError(
             "this clone is shallow, so it does not know every tag: `git fetch --unshallow --tags`, or use another."
         )

@@ -23,7 +23,7 @@ from stages import _params
 from stages._command import run
 from stages._errors import RepositoryError
 from stages._outputs import write_json
-from stages._repository import as_before_on_failure, dvc_add, git, require_committed, require_root
+from stages._repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
 from stages.tables.scores import BASE_CALIBRATION, CALIBRATION
 from stages.tables.shards import INDEX
 
@@ -86,8 +86,7 @@ def main() -> None:
     tag = tag_name(version)
     require_root()
     require_committed()
-    shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
-    require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), shallow)
+    require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), is_shallow())
 
     with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
         release = Path(folder) / "base"

@@ -31,6 +31,15 @@ def git(*arguments: str, text: str | None = None) -> str:
     return done.stdout
 
 
+def is_shallow() -> bool:
+    """Say whether the clone has part of the history only.
+
+    Raises:
+        RepositoryError: git refused.
+    """
+    return git("rev-parse", "--is-shallow-repository").strip() == "true"
+
+
 def dvc_add(folders: Sequence[str]) -> None:
     """Put folders under DVC, or what they hold now in place of what they held; DVC's progress is shown on a terminal.
 
