@@ -1,15 +1,12 @@
 """The models that were promoted, as their tags tell: when, with which verdict, and how good they were."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from serving.promote import GATE, METRICS
+from serving.promote import GATE, METRICS, promoted_versions, tag_name
 from stages._errors import RepositoryError
 from stages._repository import git
-
-_TAG = re.compile(r"model-(\d{3})")
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,9 @@ def promoted_models(newest: int) -> list[Promoted]:
         newest: the version after which none is wanted.
     """
     listed = git("for-each-ref", "--format=%(refname:strip=2) %(creatordate:short)", "refs/tags/model-*").splitlines()
-    tags = [line.rsplit(" ", 1) for line in listed]
-    versions = [(int(found[1]), tag, on) for tag, on in tags if (found := _TAG.fullmatch(tag))]
-    return [_read(tag, version, on) for version, tag, on in sorted(versions) if version <= newest]
+    days = dict(line.rsplit(" ", 1) for line in listed)
+    versions = [version for version in sorted(promoted_versions(list(days))) if version <= newest]
+    return [_read(tag_name(version), version, days[tag_name(version)]) for version in versions]
 
 
 def _read(tag: str, version: int, on: str) -> Promoted:
