@@ -126,7 +126,7 @@ def find_pairs(
     comparison = Comparison(pictures, params, compared)
     pieces = range(0, max(1, comparison.num_new), comparison.step)
     found = pd.concat([known, *over_shared(comparison.search, pieces, "pieces of the pair search")])
-    if memo:
+    if memo and not compared.all():
         memo.keep(pictures, found)
     said = _rows(image_ids, duplicate)
     every_turn = np.tile(np.arange(len(TURNS)), len(said))
