@@ -1,6 +1,5 @@
 """The two sides of a push, DVC's cache and its remote: sets of objects that are named by the MD5 of their bytes."""
 
-import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from stages._digest import md5_of_file
 from stages._progress import progress
 
 # Objects that are handed to DVC at once, between two steps of the progress.
@@ -96,8 +96,8 @@ class Store:
         return bool(self._odb.fs.protocol == "local")
 
     def _digest(self, oid: str) -> str:
-        with self._at_hand(oid) as path, path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        with self._at_hand(oid) as path:
+            return md5_of_file(path)
 
     @contextmanager
     def _at_hand(self, oid: str) -> Iterator[Path]:

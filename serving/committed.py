@@ -1,11 +1,11 @@
 """What a commit names, out of DVC's cache or else its remote, never out of the workspace."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages._digest import md5_of_file
 from stages._errors import RepositoryError, RetrainError
 
 
@@ -53,7 +53,7 @@ class Committed:
             with self._words():
                 self._files.get_file(path, str(place))
                 expected = self._files.info(path).get("md5")  # none for what git holds
-            if expected and (found := _md5(place)) != expected:
+            if expected and (found := md5_of_file(place)) != expected:
                 raise RepositoryError(
                     f"{path} of {self._rev} is damaged in DVC's cache or remote: its MD5 should be {expected} and is "
                     f"{found}. Take {expected[:2]}/{expected[2:]} out of .dvc/cache/files/md5, or push it there anew."
@@ -70,8 +70,3 @@ class Committed:
                 f"{self._rev} cannot be read from DVC's cache or remote: {error}. `dvc remote list` shows the remote; "
                 "`make push` on the machine that made the model brings it there."
             ) from error
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -8,7 +8,6 @@ Losing the memo or the cache costs time, never another result. A memo is of one 
 a prepared picture's bytes beside the picture; a shard is used only after its bytes were read and have the MD5 expected.
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Self
 import pandas as pd
 import pyarrow as pa
 
+from stages._digest import md5_of_file
 from stages._memo_file import MemoFile
 from stages._shards import ShardReader
 
@@ -105,7 +105,7 @@ class ShardMemo:
         """
         if self._objects is None:
             return
-        digests = {shard: self._copies.get(shard) or _md5(folder / shard) for shard in index["shard"].unique()}
+        digests = {shard: self._copies.get(shard) or md5_of_file(folder / shard) for shard in index["shard"].unique()}
         now = index.assign(shard=index["shard"].map(digests), age=0)
         before = self._rows[~self._rows["shard"].isin(now["shard"])]
         before = before[before["age"] == before["age"].min()].assign(age=1)
@@ -136,7 +136,7 @@ class ShardMemo:
 
     def _is_whole(self, md5: str) -> bool:
         if md5 not in self._whole:
-            self._whole[md5] = _md5(self._object(md5)) == md5
+            self._whole[md5] = md5_of_file(self._object(md5)) == md5
         return self._whole[md5]
 
     def _object(self, md5: str) -> Path:
@@ -158,11 +158,6 @@ def dvc_objects() -> Path | None:
 
 def _object_name(md5: str) -> str:
     return f"{md5[:2]}/{md5[2:]}"
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _copy(source: Path, target: Path) -> None:
