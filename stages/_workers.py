@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 # Large enough that handing a chunk over costs nothing beside decoding it, small enough to share out evenly.
 CHUNK = 64
-# Starting processes takes as long as reading so many pictures; a cluster's are started already.
+# Starting processes takes as long as preparing so many pictures; a cluster's are started already.
 FEW = 4 * CHUNK
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def over(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
+def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, few: int = FEW) -> Iterator[Result]:
     """Apply `function` to every item in parallel and yield the results in the order of the items.
 
     Results do not depend on how many workers there are, nor on one that dies in the middle on a cluster: its work is
@@ -42,11 +42,12 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], what: str) -
         function: a function of a module, or a `functools.partial` of one; it is called in another process.
         items: what can be sent to another process.
         what: the items in plural, such as "pictures", for the progress bar.
+        few: so many items are done sooner than processes are started.
 
     Raises:
         InputError: the cluster cannot be used.
     """
-    yield from progress(_ordered(function, items), total=len(items), what=what)
+    yield from progress(_ordered(function, items, few), total=len(items), what=what)
 
 
 def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
@@ -75,8 +76,8 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _ordered(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    if len(items) <= (CHUNK if os.environ.get("DASK_SCHEDULER_ADDRESS") else FEW):
+def _ordered(function: Callable[[Item], Result], items: Sequence[Item], few: int) -> Iterator[Result]:
+    if len(items) <= (CHUNK if os.environ.get("DASK_SCHEDULER_ADDRESS") else few):
         yield from map(function, items)
         return
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

@@ -18,9 +18,10 @@ from stages import _params
 from stages._command import run
 from stages._errors import InputError
 from stages._memo import Memo, Reading, Stamp, Wanted, stamp_of, version
-from stages._workers import over
-from stages.images.decode import UnreadableError, decode
-from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
+from stages._workers import FEW, over
+from stages.images.decode import UnreadableError
+from stages.images.fingerprint import grey_of, perceptual_hash, quality
+from stages.images.small import decode_small
 from stages.images.thumbnail import thumbnail
 from stages.tables.fingerprints import FINGERPRINTS
 
@@ -94,18 +95,18 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
         Columns of the table; `error` alone for what cannot be read.
     """
     try:
-        image, format_name, width, height = decode(data, max_pixels, SIDE)
+        pixels, digest, format_name, width, height = decode_small(data, max_pixels)
     except UnreadableError as error:
         return {"error": str(error)}
-    grey = grey_of(image)
+    grey = grey_of(pixels)
     return {
         "width": width,
         "height": height,
         "format": format_name,
         "phash": perceptual_hash(grey),
         **quality(grey),
-        "pixels": pixel_digest(image, width, height),
-        "thumbnail": thumbnail(image),
+        "pixels": digest,
+        "thumbnail": thumbnail(pixels, grey),
     }
 
 
@@ -120,7 +121,8 @@ def main() -> None:
         )
     memo = Memo("fingerprints", version(params.model_dump()), FINGERPRINTS.schema)
 
-    rows = memo.rows(files, lambda wanted: over(partial(read, max_pixels=params.max_pixels), wanted, "files"))
+    work = partial(read, max_pixels=params.max_pixels)
+    rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few=4 * FEW))
 
     FINGERPRINTS.write_arrow(rows)
     unreadable = rows.filter(rows["error"].is_valid()).sort_by("path")

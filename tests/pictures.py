@@ -5,6 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from stages.images.fingerprint import grey_of, perceptual_hash
+from stages.images.small import small_pixels
+from stages.images.thumbnail import thumbnail
+
 
 def draw(seed: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
     """A picture of coloured patches, as different from that of another seed as chance makes it."""
@@ -17,3 +21,12 @@ def draw(seed: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
 def save(path: Path, seed: int, size: tuple[int, int] = (40, 30)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(seed, size).save(path)
+
+
+def hash_of(image: Image.Image) -> int:
+    return perceptual_hash(grey_of(small_pixels(image)))
+
+
+def thumbnail_of(image: Image.Image) -> bytes:
+    pixels = small_pixels(image)
+    return thumbnail(pixels, grey_of(pixels))

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import draw
+from pictures import draw, thumbnail_of
 from PIL import Image, ImageEnhance, ImageOps
 
 from stages.images.alike import prepare, similarity
-from stages.images.thumbnail import NUM_BYTES, thumbnail
+from stages.images.thumbnail import NUM_BYTES
 from stages.images.turns import BACK, TURNS
 
 
 def stack(*images):
-    return np.stack([np.frombuffer(thumbnail(image), np.uint8) for image in images])
+    return np.stack([np.frombuffer(thumbnail_of(image), np.uint8) for image in images])
 
 
 def alike(first, second, turn=0, colour=0.0):

@@ -5,20 +5,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import draw, save
+from pictures import draw, hash_of, save, thumbnail_of
 from PIL import Image
 
 from stages import _params, dedup, fingerprint
 from stages._pair_memo import PairMemo
-from stages.images.fingerprint import grey_of, perceptual_hash
-from stages.images.thumbnail import thumbnail
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 
 
 def pictures(**looks):
     """Pictures by name: hash, digest of the pixels, and what the thumbnail shows."""
-    rows = [(name * 32, phash, pixels, thumbnail(draw(seed))) for name, (phash, pixels, seed) in sorted(looks.items())]
+    rows = [
+        (name * 32, phash, pixels, thumbnail_of(draw(seed))) for name, (phash, pixels, seed) in sorted(looks.items())
+    ]
     return pd.DataFrame(rows, columns=["image_id", "phash", "pixels", "thumbnail"])
 
 
@@ -80,8 +80,8 @@ def test_what_was_compared_before_changes_no_pair(libraries):
 
 def test_a_pair_is_the_same_whichever_of_the_two_is_new():
     one, other = draw(3), draw(3).transpose(Image.Transpose.ROTATE_90)
-    rows = [("a" * 32, perceptual_hash(grey_of(one)), "p", thumbnail(one))]
-    rows.append(("b" * 32, perceptual_hash(grey_of(other)), "q", thumbnail(other)))
+    rows = [("a" * 32, hash_of(one), "p", thumbnail_of(one))]
+    rows.append(("b" * 32, hash_of(other), "q", thumbnail_of(other)))
     both = pd.DataFrame(rows, columns=["image_id", "phash", "pixels", "thumbnail"])
     alone = dedup.find_pairs(both, params(14), NOTHING, NOTHING)
     assert alone["turn"].tolist() == ["rotate_270"]
@@ -98,7 +98,7 @@ HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)
 @given(HASHES, st.data())
 def test_a_pair_called_distinct_never_comes_back_however_pictures_come_and_go(hashes, data):
     frame = pd.DataFrame({"image_id": [f"{value:032x}" for value in sorted(hashes)], "phash": sorted(hashes)})
-    frame = frame.assign(pixels=frame["image_id"], thumbnail=thumbnail(draw(1)))
+    frame = frame.assign(pixels=frame["image_id"], thumbnail=thumbnail_of(draw(1)))
     pairs = set(
         zip(*dedup.find_pairs(frame, params(8), NOTHING, NOTHING)[["image_a", "image_b"]].values.T, strict=True)
     )

@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import draw
+from pictures import draw, hash_of, thumbnail_of
 from PIL import Image, ImageFilter
 
 from stages.images.codec import encode
-from stages.images.fingerprint import SIDE, grey_of, perceptual_hash, pixel_digest, quality
 from stages.images.fingerprint import _shrunk_cosines as cosines
+from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.letterbox import fitted, letterbox
 from stages.images.prepared import decode
+from stages.images.small import SIDE, small_pixels
+from stages.images.thumbnail import CHROMA_SIDE
+from stages.images.thumbnail import SIDE as THUMBNAIL_SIDE
+from stages.images.thumbnail import _weights as shrinking
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))
@@ -43,7 +47,7 @@ def test_a_prepared_picture_comes_back_bit_for_bit(seed, codec):
 
 
 def bits_between(image):
-    return (perceptual_hash(grey_of(image)) ^ int(str(imagehash.phash(image)), 16)).bit_count()
+    return (hash_of(image) ^ int(str(imagehash.phash(image)), 16)).bit_count()
 
 
 def test_the_hash_is_imagehash_s_but_for_coefficients_about_the_median():
@@ -55,23 +59,75 @@ def test_the_hash_is_imagehash_s_but_for_coefficients_about_the_median():
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 255))
 def test_a_plain_field_has_one_hash_whatever_its_size_and_its_grey(width, height, grey):
-    assert perceptual_hash(Image.new("L", (width, height), grey)) == (1 << 63 if grey else 0)
+    assert perceptual_hash(np.full((height, width), grey, np.uint8)) == (1 << 63 if grey else 0)
 
 
-def test_the_products_of_the_hash_are_whole_numbers_that_float64_holds():
+@pytest.mark.parametrize("weights", [cosines, shrinking])
+def test_the_products_are_whole_numbers_that_float64_holds(weights):
     longest = 2 * 1024
     white = np.full((2 * SIDE, longest), 255, dtype=object)
-    rows, columns = (abs(cosines(length).astype(int)).astype(object) for length in white.shape)
+    rows, columns = (abs(weights(length).astype(int)).astype(object) for length in white.shape)
     assert (rows.sum(axis=1).max() * 255) * columns.sum(axis=1).max() * 2 < 2**53
-    assert np.array_equal(cosines(321), np.rint(cosines(321)))
+    assert np.array_equal(weights(321), np.rint(weights(321)))
 
 
-def test_the_pixel_digest_tells_sizes_apart():
-    assert pixel_digest(Image.new("RGB", (2, 8)), 2, 8) != pixel_digest(Image.new("RGB", (8, 2)), 8, 2)
+SIZES = st.tuples(st.integers(1, 180), st.integers(1, 180))
+
+
+@given(st.integers(0, 50), SIZES)
+def test_grey_is_pillow_s(seed, size):
+    image = draw(seed, size)
+    assert np.array_equal(grey_of(small_pixels(image)), np.asarray(image.convert("L")))
+
+
+@given(st.integers(0, 50), SIZES)
+def test_the_brightness_of_a_thumbnail_is_pillow_s_but_for_its_rounding_in_between(seed, size):
+    image = draw(seed, size)
+    expected = image.convert("L").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    found = np.frombuffer(thumbnail_of(image)[: THUMBNAIL_SIDE**2], np.uint8).astype(int)
+    assert np.abs(found - np.ravel(expected)).max() <= 2
+
+
+@given(st.integers(0, 50), st.tuples(st.integers(1, 50), st.integers(1, 50)))
+def test_the_colours_of_a_thumbnail_are_means_of_what_each_cell_covers(seed, size):
+    image = draw(seed, size)
+    side = CHROMA_SIDE
+    cells = np.asarray(image, float).repeat(side, axis=0).repeat(side, axis=1).reshape(side, size[1], side, size[0], 3)
+    red, green, blue = np.moveaxis(cells.mean(axis=(1, 3)), -1, 0)
+    brightness = 0.299 * red + 0.587 * green + 0.114 * blue
+    expected = np.stack([(blue - brightness) / 1.772 + 128, (red - brightness) / 1.402 + 128])
+    found = np.frombuffer(thumbnail_of(image)[THUMBNAIL_SIDE**2 :], np.uint8)
+    assert np.abs(found - expected.ravel()).max() <= 0.51
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255), SIZES)
+def test_the_thumbnail_of_a_plain_field_is_plain(red, green, blue, size):
+    data = thumbnail_of(Image.new("RGB", size, (red, green, blue)))
+    planes = np.split(np.frombuffer(data, np.uint8), [THUMBNAIL_SIDE**2, -(CHROMA_SIDE**2)])
+    assert [len(set(plane)) for plane in planes] == [1, 1, 1]
 
 
 def measured(image):
-    return quality(grey_of(image))
+    return quality(grey_of(small_pixels(image)))
+
+
+@given(st.integers(0, 50), SIZES)
+def test_quality_is_what_its_formula_says(seed, size):
+    image = draw(seed, size)
+    grey = np.asarray(image.convert("L"), dtype=float)
+    ordered = np.sort(grey, axis=None)
+    shares = [ordered[int(np.ceil(share * grey.size / 1000)) - 1] / 255 for share in (20, 950, 980)]
+    inner = grey[1:-1:2, 1:-1]
+    upper, lower, left, right = grey[:-2:2, 1:-1], grey[2::2, 1:-1], grey[1:-1:2, :-2], grey[1:-1:2, 2:]
+    gradient = ((lower - upper) ** 2 + (right - left) ** 2).sum() if min(size) > 2 else 0
+    found = measured(image)
+    assert found["brightness"] == pytest.approx(grey.mean() / 255)
+    assert (found["highlights"], found["contrast"]) == pytest.approx((shares[1], shares[2] - shares[0]))
+    if gradient:
+        laplacian = upper + lower + left + right - 4 * inner
+        assert found["sharpness"] == pytest.approx((laplacian**2).sum() / gradient)
+    else:
+        assert found["sharpness"] is None
 
 
 def test_quality_falls_where_the_picture_is_worse():

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import draw
+from pictures import draw, hash_of
 from PIL import Image
 
-from stages.images.fingerprint import grey_of, perceptual_hash
 from stages.images.pairs import near_pairs
 from stages.images.turns import BACK, TURNS, turn_hashes, turn_planes
 
@@ -69,13 +68,13 @@ def test_a_turned_hash_is_nearly_that_of_the_turned_picture(turn):
     distances = []
     for seed in range(40):
         image = draw(seed, (64, 64))
-        turned = perceptual_hash(grey_of(image.transpose(Image.Transpose[TURNS[turn].upper()])))
-        distances.append((int(turn_hashes(as_array([perceptual_hash(grey_of(image))]), turn)[0]) ^ turned).bit_count())
+        turned = hash_of(image.transpose(Image.Transpose[TURNS[turn].upper()]))
+        distances.append((int(turn_hashes(as_array([hash_of(image)]), turn)[0]) ^ turned).bit_count())
     assert np.mean(distances) < 5
     assert max(distances) <= 14
 
 
 def test_the_first_coefficient_is_in_the_highest_bit_as_turning_takes_it():
     bits = imagehash.phash(draw(1)).hash
-    assert perceptual_hash(grey_of(draw(1))) >> 63 == int(bits[0, 0])
-    assert perceptual_hash(grey_of(draw(1))) >> 55 & 1 == int(bits[1, 0])
+    assert hash_of(draw(1)) >> 63 == int(bits[0, 0])
+    assert hash_of(draw(1)) >> 55 & 1 == int(bits[1, 0])

@@ -1,46 +1,51 @@
-"""A picture's perceptual hash, the digest of its pixels, and measures of its quality, exact on every machine.
+"""A picture's perceptual hash, and measures of its quality, exact on every machine.
 
 All sums are of integers that float64 holds exactly, so that no order of summing and no kind of processor changes a bit.
 """
 
-import hashlib
-from bisect import bisect_left
 from functools import lru_cache
-from itertools import accumulate
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-# Pictures are looked at with a shorter side from this to twice this. Half of it would decode faster still, but then the
-# hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.9 % (docs/fingerprints.md).
-SIDE = 96
-# The longer side of a strip, likewise: what is longer is shrunk along it.
-_LONGEST = 1024
+from stages.images.resample import lanczos, whole
+
 # The hash is taken of so many cosines each way, of the picture at this size.
 _NUM_COSINES, _HASHED_SIDE = 8, 32
-# Weights are whole multiples of 1/65536: grey (8 bits) times two sums of weights (21.5 bits each) stays below 2^53.
-_SCALE = 2**16
-# Pixels that are digested at a time, so that no second copy of a large picture is made.
-_BAND = 2**22
+_GREYS = np.arange(256)
 
 
-def grey_of(image: Image.Image) -> Image.Image:
-    """Make a picture grey, and small if it is large.
+def grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a picture grey, as Pillow does (ITU-R BT.601's luma).
 
     Args:
-        image: upright, in mode RGB.
+        pixels: shape (height, width, 4), uint8: red, green, blue and anything.
 
     Returns:
-        In mode L, the shorter side below 2 x SIDE.
+        Shape (height, width), uint8.
     """
-    grey = image.convert("L")
-    factor = max(1, min(grey.size) // SIDE)
-    factors = max(factor, grey.width // _LONGEST), max(factor, grey.height // _LONGEST)
-    return grey.reduce(factors) if factors != (1, 1) else grey
+    # A pixel as one number: compilers read it four times as fast as its three parts.
+    grey: NDArray[np.uint8] = _grey_of(pixels.view("<u4")[:, :, 0])
+    return grey
 
 
-def perceptual_hash(grey: Image.Image) -> int:
+@numba.njit(nogil=True, cache=True)
+def _grey_of(pixels: Any) -> Any:
+    height, width = pixels.shape
+    grey = np.empty((height, width), np.uint8)
+    byte = np.uint32(255)
+    for y in range(height):
+        for x in range(width):
+            pixel = np.uint32(pixels[y, x])
+            red, green, blue = pixel & byte, (pixel >> np.uint32(8)) & byte, (pixel >> np.uint32(16)) & byte
+            weighed = np.uint32(19595) * red + np.uint32(38470) * green + np.uint32(7471) * blue
+            grey[y, x] = (weighed + np.uint32(2**15)) >> np.uint32(16)
+    return grey
+
+
+def perceptual_hash(grey: NDArray[np.uint8]) -> int:
     """Hash what the picture looks like: similar pictures differ in few of the 64 bits.
 
     The same as `imagehash.phash`, which shrinks the picture to 32 x 32 by Lanczos' filter, takes the 8 x 8 lowest
@@ -50,13 +55,13 @@ def perceptual_hash(grey: Image.Image) -> int:
     Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"; `imagehash.phash`.
 
     Args:
-        grey: what `grey_of` returned.
+        grey: shape (height, width), uint8.
 
     Returns:
         64 bits, the first coefficient in the highest.
     """
-    pixels = np.asarray(grey, dtype=np.float64)
-    coefficients = _shrunk_cosines(grey.height) @ pixels @ _shrunk_cosines(grey.width).T
+    height, width = grey.shape
+    coefficients = _shrunk_cosines(height) @ grey.astype(np.float64) @ _shrunk_cosines(width).T
     ordered = np.sort(coefficients, axis=None)
     above = 2 * coefficients > ordered[31] + ordered[32]
     return int.from_bytes(np.packbits(above).tobytes())
@@ -64,44 +69,15 @@ def perceptual_hash(grey: Image.Image) -> int:
 
 @lru_cache(maxsize=1024)
 def _shrunk_cosines(length: int) -> NDArray[np.float64]:
-    """Shape (8, length): what shrinks a row of this length to 32 by Lanczos' filter, then takes its 8 lowest cosines.
+    """Shape (8, length): what shrinks a row of this length to 32 pixels, then takes its 8 lowest cosines.
 
-    Whole numbers. All but the first sum to zero, so that nothing but the mean is seen in a plain field.
+    All but the first sum to zero, so that nothing but the mean is seen in a plain field.
     """
-    scale = length / _HASHED_SIDE
-    stretch = max(scale, 1.0)
-    centres = (np.arange(_HASHED_SIDE)[:, None] + 0.5) * scale
-    offsets = (np.arange(length) + 0.5 - centres) / stretch
-    weights = np.where(np.abs(offsets) < 3, np.sinc(offsets) * np.sinc(offsets / 3), 0)
-    weights /= weights.sum(axis=1, keepdims=True)
     angles = np.pi / (2 * _HASHED_SIDE) * (2 * np.arange(_HASHED_SIDE) + 1) * np.arange(_NUM_COSINES)[:, None]
-    product: NDArray[np.float64] = np.rint(np.cos(angles) @ weights * _SCALE)
-    product[1:, length // 2] -= product[1:].sum(axis=1)
-    product.setflags(write=False)
-    return product
+    return whole(np.cos(angles) @ lanczos(length, _HASHED_SIDE))
 
 
-def pixel_digest(image: Image.Image, width: int, height: int) -> str:
-    """Digest the size and the pixels: equal for pictures that differ only as files.
-
-    Args:
-        image: upright, in mode RGB.
-        width: of the picture as it was saved; a large JPEG is decoded smaller.
-        height: likewise.
-
-    Returns:
-        32 hex digits.
-    """
-    # SHA-1, as processors have instructions for it: three times as fast as MD5.
-    digest = hashlib.sha1(b"%d x %d " % (width, height), usedforsecurity=False)
-    rows = max(1, _BAND // image.width)
-    for top in range(0, image.height, rows):
-        band = image if rows >= image.height else image.crop((0, top, image.width, min(top + rows, image.height)))
-        digest.update(band.tobytes())
-    return digest.hexdigest()[:32]
-
-
-def quality(grey: Image.Image) -> dict[str, float | None]:
+def quality(grey: NDArray[np.uint8]) -> dict[str, float | None]:
     """Measure sharpness and light.
 
     Source: sharpness is the mean square of the Laplacian over that of the gradient, a mean frequency squared. The
@@ -109,35 +85,49 @@ def quality(grey: Image.Image) -> dict[str, float | None]:
     falls with contrast too, and is low for a small thing on a plain ground; bench/quality.py compares the two.
 
     Args:
-        grey: what `grey_of` returned.
+        grey: shape (height, width), uint8.
 
     Returns:
         `sharpness`: 0 upwards, low for a blurred picture, null for a plain one; of the greys, all from 0 to 1,
         `brightness`: the mean, `highlights`: what the lightest twentieth reach, `contrast`: the range of the middle
         96 of a hundred.
     """
-    pixels = np.asarray(grey)
-    below = list(accumulate(grey.histogram()))
+    counts = _histogram(grey)
     # The grey that a share of the pixels, in thousandths, does not exceed.
-    darkest, high, lightest = (bisect_left(below, share * pixels.size / 1000) for share in (20, 950, 980))
+    darkest, high, lightest = np.searchsorted(1000 * np.cumsum(counts), grey.size * np.array([20, 950, 980])).tolist()
+    laplacian, gradient = _squares(grey)
     return {
-        "sharpness": _sharpness(pixels.astype(np.int16)),
-        "brightness": int(pixels.sum()) / pixels.size / 255,
+        "sharpness": laplacian / gradient if gradient else None,
+        "brightness": int(counts @ _GREYS) / grey.size / 255,
         "highlights": high / 255,
         "contrast": (lightest - darkest) / 255,
     }
 
 
-def _sharpness(pixels: NDArray[np.int16]) -> float | None:
-    if min(pixels.shape) < 3:
-        return None
-    # Every second row tells as much as all.
-    inner, left, right = pixels[1:-1:2, 1:-1], pixels[1:-1:2, :-2], pixels[1:-1:2, 2:]
-    upper, lower = pixels[:-2:2, 1:-1], pixels[2::2, 1:-1]
-    gradient = _sum_of_squares(lower - upper) + _sum_of_squares(right - left)
-    return _sum_of_squares(upper + lower + left + right - 4 * inner) / gradient if gradient else None
+@numba.njit(nogil=True, cache=True)
+def _histogram(grey: Any) -> Any:
+    # Neighbours are often equal, and a count waits for itself: one of two takes turns.
+    counts = np.zeros((2, 256), np.int64)
+    for row in grey:
+        for x, value in enumerate(row):
+            counts[x & 1, value] += 1
+    return counts[0] + counts[1]
 
 
-def _sum_of_squares(values: NDArray[np.int16]) -> float:
-    flat = values.ravel().astype(np.float64)
-    return float(np.einsum("i,i->", flat, flat))  # not by BLAS, whose threads cost more than such a sum
+@numba.njit(nogil=True, cache=True)
+def _squares(grey: Any) -> Any:
+    """Sum the squares of the Laplacian and of the gradient; every second row tells as much as all."""
+    height, width = grey.shape
+    laplacians, gradients = np.int64(0), np.int64(0)
+    for y in range(1, height - 1, 2):
+        # The longest row of the largest squares fits: 1020 * 1020 * 2048 < 2^31.
+        in_row, gradients_in_row = np.int32(0), np.int32(0)
+        for x in range(1, width - 1):
+            upper, lower = np.int32(grey[y - 1, x]), np.int32(grey[y + 1, x])
+            left, right = np.int32(grey[y, x - 1]), np.int32(grey[y, x + 1])
+            laplacian = np.int32(upper + lower + left + right - np.int32(4) * np.int32(grey[y, x]))
+            in_row += laplacian * laplacian
+            gradients_in_row += (lower - upper) * (lower - upper) + (right - left) * (right - left)
+        laplacians += in_row
+        gradients += gradients_in_row
+    return laplacians, gradients

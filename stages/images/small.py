@@ -1,0 +1,94 @@
+"""Bytes to what a fingerprint is taken of: a picture as small as the hash allows, and the digest of all its pixels."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.images.decode import decode, decode_plain_jpeg
+
+# Pictures are looked at with a shorter side from this to twice this. Half of it would decode faster still, but then the
+# hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 % (docs/fingerprints.md).
+SIDE = 96
+# The longer side of a strip, likewise: what is longer is shrunk along it.
+_LONGEST = 1024
+# Pixels that are digested at a time, so that no second copy of a large picture is made.
+_BAND = 2**22
+
+
+class Small(NamedTuple):
+    """A picture that was read to its end.
+
+    Attributes:
+        pixels: shape (height, width, 4), uint8: red, green, blue and 255, upright, the shorter side below 2 x SIDE.
+        digest: 32 hex digits, equal for pictures that differ only as files; a large JPEG's is of its decoded pixels.
+        format: its name, such as "JPEG".
+        width: of the upright picture as it was saved, in pixels.
+        height: likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    digest: str
+    format: str
+    width: int
+    height: int
+
+
+def decode_small(data: bytes, max_pixels: int) -> Small:
+    """Decode the whole picture, as `decode` does, and shrink it.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: a picture with more is not decoded.
+
+    Raises:
+        UnreadableError: empty, cut short, of another format, too large, or broken.
+    """
+    jpeg = decode_plain_jpeg(data, max_pixels, SIDE)
+    if jpeg:
+        pixels, name, width, height = jpeg
+        digest = xxhash.xxh3_128(_size(width, height))
+        digest.update(pixels.data)
+        factors = _factors(pixels.shape[1], pixels.shape[0])
+        shrunk = np.array(Image.fromarray(pixels).reduce(factors)) if factors != (1, 1) else pixels
+        return Small(shrunk, digest.hexdigest(), name, width, height)
+    image, name, width, height = decode(data, max_pixels, SIDE)
+    return Small(small_pixels(image), _digest(image, width, height), name, width, height)
+
+
+def small_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """Shrink a picture by whole numbers until its shorter side is below 2 x SIDE.
+
+    Args:
+        image: upright, in mode RGB.
+
+    Returns:
+        Shape (height, width, 4), uint8: red, green, blue and 255.
+    """
+    factors = _factors(image.width, image.height)
+    return _opaque(image.reduce(factors) if factors != (1, 1) else image)
+
+
+def _factors(width: int, height: int) -> tuple[int, int]:
+    factor = max(1, min(width, height) // SIDE)
+    return max(factor, width // _LONGEST), max(factor, height // _LONGEST)
+
+
+def _digest(image: Image.Image, width: int, height: int) -> str:
+    digest = xxhash.xxh3_128(_size(width, height))
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        digest.update(_opaque(image.crop((0, top, image.width, min(top + rows, image.height)))).data)
+    return digest.hexdigest()
+
+
+def _opaque(image: Image.Image) -> NDArray[np.uint8]:
+    """Shape (height, width, 4): `image.convert("RGBA")`, five times as fast."""
+    pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4") | np.uint32(0xFF000000)
+    return pixels.view(np.uint8).reshape(image.height, image.width, 4)
+
+
+def _size(width: int, height: int) -> bytes:
+    return b"%d x %d " % (width, height)

@@ -1,0 +1,83 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import draw
+from PIL import Image
+
+from stages.images.decode import UnreadableError, decode
+from stages.images.small import SIDE, decode_small, small_pixels
+
+LIMIT = 10**8
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def assert_as_pillow_decodes(data: bytes) -> None:
+    image, kind, width, height = decode(data, LIMIT, SIDE)
+    small = decode_small(data, LIMIT)
+    assert np.array_equal(small.pixels, small_pixels(image))
+    assert (small.format, small.width, small.height) == (kind, width, height)
+
+
+@given(
+    st.integers(0, 50),
+    st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    st.sampled_from(["RGB", "L", "CMYK"]),
+    st.integers(10, 95),
+    st.integers(0, 2),
+    st.booleans(),
+    st.sampled_from([1, 1, 1, 3, 6]),
+)
+def test_a_jpeg_is_decoded_to_the_pixels_that_pillow_gives(seed, size, mode, quality, subsampling, progressive, turn):
+    options = {"quality": quality, "subsampling": subsampling, "progressive": progressive, "exif": exif_of(turn)}
+    assert_as_pillow_decodes(saved(draw(seed, size).convert(mode), "JPEG", **options))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"])
+def test_what_is_no_jpeg_is_decoded_as_pillow_does(kind):
+    assert_as_pillow_decodes(saved(draw(1, (300, 500)), kind))
+
+
+def test_what_libjpeg_warns_of_is_left_to_pillow():
+    data = saved(draw(1, (600, 400)), "JPEG")
+    assert_as_pillow_decodes(data[:-2] + b"\0\0\0\0" + data[-2:])  # extraneous bytes, which Pillow takes no offence at
+    with pytest.raises(UnreadableError, match="truncated"):
+        decode_small(data[:-99], LIMIT)
+    with pytest.raises(UnreadableError, match="600 x 400 pixels are more than"):
+        decode_small(data, 1000)
+
+
+def test_a_large_picture_is_shrunk_and_digested_whole():
+    image = Image.new("RGB", (900, 700), "white")
+    one = decode_small(saved(image, "PNG"), LIMIT)
+    image.putpixel((899, 699), (255, 255, 254))
+    other = decode_small(saved(image, "PNG"), LIMIT)
+    assert one.pixels.shape == (100, 129, 4)
+    assert one.digest != other.digest
+    assert decode_small(saved(Image.new("RGB", (5000, 3)), "PNG"), LIMIT).pixels.shape == (3, 1250, 4)
+
+
+@given(st.integers(0, 50), st.tuples(st.integers(1, 300), st.integers(1, SIDE)))
+def test_the_digest_is_of_the_pixels_whatever_holds_them(seed, size):
+    data = saved(draw(seed, size), "JPEG")
+    again = Image.open(BytesIO(data)).convert("RGB")
+    digests = {decode_small(saved(again, kind), LIMIT).digest for kind in ("PNG", "BMP", "TIFF")}
+    assert digests == {decode_small(data, LIMIT).digest}
+
+
+def test_the_digest_tells_sizes_apart():
+    sizes = [(2, 8), (8, 2), (4, 4)]
+    assert len({decode_small(saved(Image.new("RGB", size), "PNG"), LIMIT).digest for size in sizes}) == len(sizes)
