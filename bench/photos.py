@@ -1,8 +1,8 @@
 """Make photos to measure on, in any number, from the shared photos of clothes, by seeded edits.
 
 A photo of 1,280 px is one of 320 px enlarged four times, with fine detail laid over it: the high frequencies of a
-mosaic of sixteen photos. An enlarged photo alone has almost no fine detail, and a file of a third of the bytes. The
-benchmarks print bytes per pixel.
+mosaic of sixteen photos. An enlarged photo alone has almost no fine detail, and a file of a third of the bytes, which
+decides how long it takes to decode: the benchmarks print the bytes.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -18,6 +19,13 @@ from PIL import Image, ImageFilter
 ENLARGED = 4
 # Of the photos of clothes as they are.
 QUALITY = 90
+
+
+class Large(NamedTuple):
+    """What photos of 1,280 px are made with: the quality of the JPEG, and how much of the fine detail, 0 to 1."""
+
+    quality: int = QUALITY
+    detail: float = 0.5
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -35,26 +43,28 @@ def edit(path: Path, rng: random.Random) -> Image.Image:
     return image.resize(image.size, Image.Resampling.BICUBIC, box).point(lambda value: value * gain)
 
 
-def enlarge(image: Image.Image, others: Sequence[Image.Image]) -> Image.Image:
-    """Enlarge a photo four times and lay the fine detail of a mosaic of others over it."""
+def enlarge(image: Image.Image, others: Sequence[Image.Image], share: float) -> Image.Image:
+    """Enlarge a photo four times and lay a share of the fine detail of a mosaic of others over it."""
     large = image.resize((image.width * ENLARGED, image.height * ENLARGED), Image.Resampling.LANCZOS)
+    if not share:
+        return large
     mosaic = Image.new("RGB", large.size)
     for number in range(ENLARGED**2):
         tile = others[number % len(others)].resize(image.size)
         mosaic.paste(tile, (number % ENLARGED * image.width, number // ENLARGED * image.height))
     smooth = np.asarray(mosaic.filter(ImageFilter.BoxBlur(2)), dtype=np.float32)
-    detail = (np.asarray(mosaic, dtype=np.float32) - smooth) * 0.5
+    detail = (np.asarray(mosaic, dtype=np.float32) - smooth) * share
     return Image.fromarray(np.clip(np.asarray(large) + detail, 0, 255).astype(np.uint8))
 
 
-def make(number: int, sources: Sequence[Path], folder: Path, large: int | None) -> Path:
+def make(number: int, sources: Sequence[Path], folder: Path, large: Large | None) -> Path:
     """Write the photo of a number; the first len(sources) of 320 px are the untouched files.
 
     Args:
         number: of the photo, which is also the seed of its edits.
         sources: photos of 320 px.
         folder: to write to: 500 folders of classes.
-        large: quality of a JPEG of 1,280 px; None for one of 320.
+        large: of a photo of 1,280 px; None for one of 320.
     """
     path = folder / f"{number % 500:03d}" / f"{number:06d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +75,10 @@ def make(number: int, sources: Sequence[Path], folder: Path, large: int | None) 
     rng = random.Random(number)
     image = edit(source, rng) if number >= len(sources) else Image.open(source).convert("RGB")
     if large:
-        image = enlarge(image, [Image.open(other).convert("RGB") for other in rng.sample(list(sources), 4)])
-    image.save(path, quality=large or QUALITY)
+        image = enlarge(
+            image, [Image.open(other).convert("RGB") for other in rng.sample(list(sources), 4)], large.detail
+        )
+    image.save(path, quality=large.quality if large else QUALITY)
     return path
 
 

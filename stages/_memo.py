@@ -17,12 +17,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from stages._memo_file import MemoFile
 from stages.images.decode import library_versions
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 NUM_KEPT = 3
 # The coarsest clock of a file system in use (FAT); NFS and ext4 are finer.
 _RACY_NS = 2_000_000_000
+_MOST = 2**63 - 1  # that a table's whole numbers hold; some file systems number inodes beyond
 
 
 class Stamp(NamedTuple):
@@ -44,9 +47,13 @@ class Stamp(NamedTuple):
     inode: int
 
 
+# Of a file that changed while it was read, or whose times are not to be trusted.
+_UNKNOWN = Stamp(-1, -1, -1, -1)
+
+
 def stamp_of(status: os.stat_result) -> Stamp:
     """Take from a file's status what the memo compares."""
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & _MOST)
 
 
 def version(settings: Mapping[str, object]) -> str:
@@ -116,33 +123,40 @@ class Memo:
             The table, in no particular order, a file once.
         """
         begun_ns = time.time_ns()
-        places = self._unchanged(files)
-        stamps = dict(files)
-        unknown = [path for path in stamps if path not in places]
-        by_id, by_size = self._contents({stamp.size for path in unknown if (stamp := stamps[path])})
-        wanted = [Wanted(path, by_size.get(stamp.size, ()) if (stamp := stamps[path]) else ()) for path in unknown]
-        computed = []
-        for path, reading in zip(unknown, read(wanted), strict=True):
-            stamps[path] = reading.stamp
+        numbers = chain.from_iterable(stamp or _UNKNOWN for _, stamp in files)
+        stamps = np.fromiter(numbers, np.int64).reshape(-1, len(_UNKNOWN))
+        places = self._unchanged([path for path, _ in files], stamps)
+        unknown = np.flatnonzero(places < 0).tolist()
+        by_id, by_size = self._contents(stamps[unknown, 0])
+        wanted = [Wanted(files[number][0], by_size.get(stamps[number, 0], ())) for number in unknown]
+        computed: dict[int, dict[str, object]] = {}
+        for number, reading in zip(unknown, read(wanted), strict=True):
+            stamps[number] = reading.stamp or _UNKNOWN
             if reading.row is not None:
-                computed.append(reading.row)
+                computed[number] = reading.row
             elif reading.image_id is not None:
-                places[path] = by_id[reading.image_id]
-        rows = pa.concat_tables([self._take(places), pa.Table.from_pylist(computed, schema=self._schema)])
+                places[number] = by_id[reading.image_id]
+        known = np.flatnonzero(places >= 0).tolist()
+        taken = self._take(places[known], [files[number][0] for number in known])
+        rows = pa.concat_tables([taken, pa.Table.from_pylist(list(computed.values()), schema=self._schema)])
         if unknown or len(rows) != len(self._rows):
-            self._write(rows, stamps, begun_ns)
+            self._write(rows, stamps[[*known, *computed]], begun_ns)
         return rows
 
-    def _unchanged(self, files: Iterable[tuple[str, Stamp | None]]) -> dict[str, int]:
-        """Find the files whose path and stamp are those of a row: path to the row's place."""
-        columns = (self._rows[field.name].to_pylist() for field in self._stamp_fields)
-        known = zip(self._rows["path"].to_pylist(), zip(*columns, strict=True), strict=True)
-        places: dict[tuple[str, tuple[int, ...] | None], int] = {file: place for place, file in enumerate(known)}
-        return {path: places[path, stamp] for path, stamp in files if (path, stamp) in places}
+    def _unchanged(self, paths: list[str], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the place of each file's row; -1 where there is none of this path and stamp."""
+        names = pa.array([path.encode(errors="surrogateescape") for path in paths], pa.binary())
+        found = pc.index_in(names, value_set=self._rows["path"].cast(pa.binary()).combine_chunks())
+        places: NDArray[np.int64] = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        columns = [self._rows[field.name].fill_null(_UNKNOWN.size).to_numpy() for field in self._stamp_fields]
+        same = (places >= 0) & (stamps[:, 0] != _UNKNOWN.size)
+        same[same] = (np.stack(columns, axis=1)[places[same]] == stamps[same]).all(axis=1)
+        places[~same] = -1
+        return places
 
-    def _contents(self, sizes: set[int]) -> tuple[dict[str, int], dict[int, tuple[str, ...]]]:
+    def _contents(self, sizes: NDArray[np.int64]) -> tuple[dict[str, int], dict[int, tuple[str, ...]]]:
         """Find the contents of these sizes: MD5 to a row's place, and size to the MD5s."""
-        mask = pc.is_in(self._rows["bytes"], pa.array(sorted(sizes), pa.int64()))
+        mask = pc.is_in(self._rows["bytes"], pa.array(np.unique(sizes)))
         places = np.flatnonzero(mask.to_numpy())
         chosen = self._rows.take(pa.array(places))
         by_id: dict[str, int] = {}
@@ -153,20 +167,16 @@ class Memo:
             by_size[size].add(image_id)
         return by_id, {size: tuple(sorted(image_ids)) for size, image_ids in by_size.items()}
 
-    def _take(self, places: Mapping[str, int]) -> pa.Table:
+    def _take(self, places: NDArray[np.int64], paths: list[str]) -> pa.Table:
         """Take rows by their place, under the paths that the files have now."""
-        rows = self._rows.select(self._schema.names).take(pa.array(list(places.values()), pa.int64()))
-        return rows.set_column(self._schema.get_field_index("path"), "path", pa.array(list(places), pa.string()))
+        rows = self._rows.select(self._schema.names).take(pa.array(places))
+        return rows.set_column(self._schema.get_field_index("path"), "path", pa.array(paths, pa.string()))
 
-    def _write(self, rows: pa.Table, stamps: Mapping[str, Stamp | None], begun_ns: int) -> None:
-        settled = [
-            stamp
-            if stamp and max(stamp.mtime_ns, stamp.ctime_ns) < begun_ns - _RACY_NS
-            else (None,) * len(Stamp._fields)
-            for stamp in map(stamps.get, rows["path"].to_pylist())
-        ]
+    def _write(self, rows: pa.Table, stamps: NDArray[np.int64], begun_ns: int) -> None:
+        times = stamps[:, [Stamp._fields.index("mtime_ns"), Stamp._fields.index("ctime_ns")]]
+        unsettled = (stamps[:, 0] == _UNKNOWN.size) | (times.max(axis=1) >= begun_ns - _RACY_NS)
         for place, field in enumerate(self._stamp_fields):
-            rows = rows.append_column(field, pa.array([stamp[place] for stamp in settled], pa.int64()))
+            rows = rows.append_column(field, pa.array(stamps[:, place], mask=unsettled))
         rows = rows.filter(pc.is_valid(rows["image_id"]))
         try:
             self._file.write(rows)

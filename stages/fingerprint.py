@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numba
+
 from stages import _params
 from stages._command import run
 from stages._errors import InputError
@@ -40,18 +42,19 @@ def list_files(folder: str) -> Iterator[tuple[str, Stamp | None]]:
     Yields:
         Paths relative to data/, with forward slashes, in no particular order; and what tells that the file is the same.
     """
-    if not (DATA / folder).is_dir():
-        return
-    with os.scandir(DATA / folder) as entries:
-        for entry in entries:
-            path = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from list_files(path)
-                continue
-            try:
-                yield path, stamp_of(entry.stat())
-            except OSError:  # a broken link: reading it says so
-                yield path, None
+    pending = [folder] if (DATA / folder).is_dir() else []
+    while pending:
+        folder = pending.pop()
+        with os.scandir(DATA / folder) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                    continue
+                try:
+                    yield path, stamp_of(entry.stat())
+                except OSError:  # a broken link: reading it says so
+                    yield path, None
 
 
 def read(wanted: Wanted, max_pixels: int) -> Reading:
@@ -113,13 +116,13 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
 def main() -> None:
     """Run the stage."""
     params = _params.read(_params.Fingerprint)
-    files = sorted((file for folder in FOLDERS for file in list_files(folder)), key=lambda file: os.fsencode(file[0]))
+    files = sorted(file for folder in FOLDERS for file in list_files(folder))
     if not any(path.startswith("library/") for path, _ in files):
         raise InputError(
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
-    memo = Memo("fingerprints", version(params.model_dump()), FINGERPRINTS.schema)
+    memo = Memo("fingerprints", version(params.model_dump() | {"numba": numba.__version__}), FINGERPRINTS.schema)
 
     work = partial(read, max_pixels=params.max_pixels)
     rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few=4 * FEW))
