@@ -24,8 +24,8 @@ QUALITY = 90
 class Large(NamedTuple):
     """What photos of 1,280 px are made with: the quality of the JPEG, and how much of the fine detail, 0 to 1."""
 
-    quality: int = QUALITY
-    detail: float = 0.5
+    quality: int
+    detail: float
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -43,18 +43,18 @@ def edit(path: Path, rng: random.Random) -> Image.Image:
     return image.resize(image.size, Image.Resampling.BICUBIC, box).point(lambda value: value * gain)
 
 
-def enlarge(image: Image.Image, others: Sequence[Image.Image], share: float) -> Image.Image:
-    """Enlarge a photo four times and lay a share of the fine detail of a mosaic of others over it."""
+def enlarge(image: Image.Image, others: Sequence[Image.Image], detail: float) -> Image.Image:
+    """Enlarge a photo four times and lay fine detail over it, so much of that of a mosaic of others."""
     large = image.resize((image.width * ENLARGED, image.height * ENLARGED), Image.Resampling.LANCZOS)
-    if not share:
+    if not detail:
         return large
     mosaic = Image.new("RGB", large.size)
     for number in range(ENLARGED**2):
         tile = others[number % len(others)].resize(image.size)
         mosaic.paste(tile, (number % ENLARGED * image.width, number // ENLARGED * image.height))
     smooth = np.asarray(mosaic.filter(ImageFilter.BoxBlur(2)), dtype=np.float32)
-    detail = (np.asarray(mosaic, dtype=np.float32) - smooth) * share
-    return Image.fromarray(np.clip(np.asarray(large) + detail, 0, 255).astype(np.uint8))
+    fine = np.asarray(mosaic, dtype=np.float32) - smooth
+    return Image.fromarray(np.clip(np.asarray(large) + fine * detail, 0, 255).astype(np.uint8))
 
 
 def make(number: int, sources: Sequence[Path], folder: Path, large: Large | None) -> Path:
@@ -82,7 +82,7 @@ def make(number: int, sources: Sequence[Path], folder: Path, large: Large | None
     return path
 
 
-def make_library(folder: Path, num: int, sources: Sequence[Path], large: int | None) -> list[Path]:
+def make_library(folder: Path, num: int, sources: Sequence[Path], large: Large | None) -> list[Path]:
     """Write `num` photos below a folder, or take those that stand there.
 
     Returns:

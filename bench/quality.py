@@ -23,9 +23,9 @@ from sklearn.metrics import roc_auc_score
 from bench.photos import photos_in
 from stages import _params
 from stages.fingerprint import fingerprint
-from stages.images.decode import decode
 from stages.images.faults import find_faults
-from stages.images.fingerprint import SIDE, grey_of
+from stages.images.fingerprint import grey_of
+from stages.images.small import decode_small
 
 PHOTOGRAPHS = ["min_sharpness=0.6", "min_highlights=0.45", "min_contrast=0.32"]
 Change = Callable[[Image.Image], Image.Image]
@@ -78,7 +78,7 @@ def measure(image: Image.Image) -> dict[str, object]:
     """Measure a picture as the pipeline does, and as others do."""
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=85)
-    grey = np.asarray(grey_of(decode(buffer.getvalue(), 10**9, SIDE).image), dtype=np.float64)
+    grey = grey_of(decode_small(buffer.getvalue(), 10**9).pixels).astype(np.float64)
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
     others = {"variance of Laplacian": laplacian.var(), "standard deviation": grey.std()}
     return fingerprint(buffer.getvalue(), 10**9) | others

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 NUM_KEPT = 3
 # The coarsest clock of a file system in use (FAT); NFS and ext4 are finer.
 _RACY_NS = 2_000_000_000
-_MOST = 2**63 - 1  # that a table's whole numbers hold; some file systems number inodes beyond
+_MOST = 2**63 - 1  # that a table's whole numbers hold; some file systems number inodes beyond, and times may be any
 
 
 class Stamp(NamedTuple):
@@ -47,13 +47,14 @@ class Stamp(NamedTuple):
     inode: int
 
 
-# Of a file that changed while it was read, or whose times are not to be trusted.
+# Of a file that changed while it was read, or cannot be read.
 _UNKNOWN = Stamp(-1, -1, -1, -1)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Take from a file's status what the memo compares."""
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & _MOST)
+    times = min(status.st_mtime_ns, _MOST), min(status.st_ctime_ns, _MOST)
+    return Stamp(status.st_size, *times, status.st_ino & _MOST)
 
 
 def version(settings: Mapping[str, object]) -> str:

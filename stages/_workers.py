@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
-import PIL
 
 from stages._errors import InputError
 from stages._progress import progress
@@ -175,8 +173,7 @@ def _surroundings(token: str) -> dict[str, object]:
         "it works in another folder": Path(token).is_file(),
         "other code stands in stages/": code.hexdigest(),
         "it runs another Python": platform.python_version(),
-        "it has another Pillow": PIL.__version__,
-        "it has another NumPy": np.__version__,
+        **{f"it has another {name}": version(name) for name in ("Pillow", "NumPy", "numba", "simplejpeg")},
     }
 
 

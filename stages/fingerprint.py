@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 
 import numba
+import simplejpeg
 
 from stages import _params
 from stages._command import run
 from stages._errors import InputError
 from stages._memo import Memo, Reading, Stamp, Wanted, stamp_of, version
-from stages._workers import FEW, over
+from stages._workers import over
 from stages.images.decode import UnreadableError
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
+# Bytes of pictures that one process reads sooner than others are started.
+_ALONE = 2**25
 
 
 def list_files(folder: str) -> Iterator[tuple[str, Stamp | None]]:
@@ -122,10 +125,12 @@ def main() -> None:
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
-    memo = Memo("fingerprints", version(params.model_dump() | {"numba": numba.__version__}), FINGERPRINTS.schema)
+    libraries = {"numba": numba.__version__, "simplejpeg": simplejpeg.__version__}
+    memo = Memo("fingerprints", version(params.model_dump() | libraries), FINGERPRINTS.schema)
 
     work = partial(read, max_pixels=params.max_pixels)
-    rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few=4 * FEW))
+    few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))
+    rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few))
 
     FINGERPRINTS.write_arrow(rows)
     unreadable = rows.filter(rows["error"].is_valid()).sort_by("path")

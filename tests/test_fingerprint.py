@@ -2,6 +2,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -115,6 +116,19 @@ def test_a_change_that_leaves_size_and_time_of_modification_is_seen(library):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     table()
     assert FINGERPRINTS.read().set_index("path").loc["library/boot/cut.jpg", "image_id"] == md5(b"\xff\xd8\xfe")
+
+
+def test_no_time_and_no_inode_is_too_large(library):
+    os.utime(library / "boot/0.png", (1.1e10, 1.1e10))  # in the year 2318, when nanoseconds outgrow 63 bits
+    assert table() == table()
+    status = SimpleNamespace(st_size=1, st_mtime_ns=2**70, st_ctime_ns=2**70, st_ino=2**64 - 1)
+    assert max(_memo.stamp_of(status)) == 2**63 - 1
+
+
+def test_a_broken_link_is_a_row_with_an_error_each_time(library):
+    (library / "boot/gone.jpg").symlink_to("nowhere.jpg")
+    assert table() == table()
+    assert FINGERPRINTS.read().set_index("path").loc["library/boot/gone.jpg", "error"] == "No such file or directory"
 
 
 def test_the_times_of_a_file_that_was_just_changed_are_not_trusted(library, monkeypatch):

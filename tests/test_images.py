@@ -111,6 +111,16 @@ def measured(image):
     return quality(grey_of(small_pixels(image)))
 
 
+def test_the_largest_squares_are_summed_without_overflow():
+    board = (np.indices((191, 2047)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    board[1::2, ::3] = 0  # or there would be no gradient
+    ones = board[1:-1:2, 1:-1].astype(float)
+    inner = [board[:-2:2, 1:-1], board[2::2, 1:-1], board[1:-1:2, :-2], board[1:-1:2, 2:]]
+    upper, lower, left, right = (part.astype(float) for part in inner)
+    laplacian, gradient = upper + lower + left + right - 4 * ones, (lower - upper) ** 2 + (right - left) ** 2
+    assert quality(board)["sharpness"] == (laplacian**2).sum() / gradient.sum()
+
+
 @given(st.integers(0, 50), SIZES)
 def test_quality_is_what_its_formula_says(seed, size):
     image = draw(seed, size)

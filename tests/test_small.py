@@ -8,7 +8,7 @@ from pictures import draw
 from PIL import Image
 
 from stages.images.decode import UnreadableError, decode
-from stages.images.small import SIDE, decode_small, small_pixels
+from stages.images.small import SIDE, _digest, decode_plain_jpeg, decode_small, small_pixels
 
 LIMIT = 10**8
 
@@ -29,6 +29,7 @@ def assert_as_pillow_decodes(data: bytes) -> None:
     image, kind, width, height = decode(data, LIMIT, SIDE)
     small = decode_small(data, LIMIT)
     assert np.array_equal(small.pixels, small_pixels(image))
+    assert small.digest == _digest(image, width, height)
     assert (small.format, small.width, small.height) == (kind, width, height)
 
 
@@ -43,7 +44,9 @@ def assert_as_pillow_decodes(data: bytes) -> None:
 )
 def test_a_jpeg_is_decoded_to_the_pixels_that_pillow_gives(seed, size, mode, quality, subsampling, progressive, turn):
     options = {"quality": quality, "subsampling": subsampling, "progressive": progressive, "exif": exif_of(turn)}
-    assert_as_pillow_decodes(saved(draw(seed, size).convert(mode), "JPEG", **options))
+    data = saved(draw(seed, size).convert(mode), "JPEG", **options)
+    assert_as_pillow_decodes(data)
+    assert (decode_plain_jpeg(data, LIMIT) is None) == (mode == "CMYK" or turn > 1)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"])
@@ -53,7 +56,9 @@ def test_what_is_no_jpeg_is_decoded_as_pillow_does(kind):
 
 def test_what_libjpeg_warns_of_is_left_to_pillow():
     data = saved(draw(1, (600, 400)), "JPEG")
-    assert_as_pillow_decodes(data[:-2] + b"\0\0\0\0" + data[-2:])  # extraneous bytes, which Pillow takes no offence at
+    odd = data.replace(b"\xff\xda", b"\0\0\0\xff\xda", 1)  # extraneous bytes, which Pillow takes no offence at
+    assert decode_plain_jpeg(odd, LIMIT) is None
+    assert_as_pillow_decodes(odd)
     with pytest.raises(UnreadableError, match="truncated"):
         decode_small(data[:-99], LIMIT)
     with pytest.raises(UnreadableError, match="600 x 400 pixels are more than"):

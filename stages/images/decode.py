@@ -6,16 +6,12 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 
-import numpy as np
 import PIL
-import simplejpeg
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
 # A JPEG of several pictures, as phones make, is opened as JPEG and then named MPO; it is its first picture.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_JPEG = b"\xff\xd8"
 _LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 # How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
 # several copies, would take more than 1 GB or 2 s.
@@ -63,7 +59,7 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
     Raises:
         UnreadableError: empty, cut short, of another format, too large, or broken.
     """
-    with _opened(data, max_pixels) as image:
+    with opened(data, max_pixels) as image:
         width, height = image.size
         if side is not None:
             image.draft(None, (side, side))
@@ -76,43 +72,8 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
         return Decoded(_rgb(image), str(image.format), width, height)
 
 
-def decode_plain_jpeg(data: bytes, max_pixels: int, side: int) -> tuple[NDArray[np.uint8], str, int, int] | None:
-    """Decode a JPEG to the pixels that `decode` gives, without Pillow's copies: in up to a third less time.
-
-    Args:
-        data: the file's bytes.
-        max_pixels: a picture with more is not decoded.
-        side: of `decode`.
-
-    Returns:
-        Pixels of shape (height, width, 4), uint8: red, green, blue and 255; the format, width and height of `Decoded`.
-        None for what Pillow shall judge: another format, a picture to be turned, in colours of its own, or with a
-        fault, if only one that libjpeg warns of.
-
-    Raises:
-        UnreadableError: empty, too large, or broken.
-    """
-    if not data.startswith(_JPEG):
-        return None
-    with _opened(data, max_pixels) as image:
-        if image.mode not in ("RGB", "L") or _orientation(image) in _TURNED:
-            return None
-        name, (width, height) = str(image.format), image.size
-    scale = next(scale for scale in (8, 4, 2, 1) if min(width, height) >= scale * side or scale == 1)
-    try:
-        pixels = simplejpeg.decode_jpeg(data, "RGBA", min_height=-(-height // scale), min_width=-(-width // scale))
-    except ValueError:
-        return None
-    return pixels, name, width, height
-
-
-def library_versions() -> list[str | None]:
-    """List the versions of all that decodes and encodes, on which the bytes may depend."""
-    return [simplejpeg.__version__, PIL.__version__, *map(features.version, _LIBRARIES)]
-
-
 @contextmanager
-def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """Open a picture in one of the FORMATS without decoding it yet; whatever is raised meanwhile becomes one error.
 
     Args:
@@ -139,6 +100,16 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     # Pillow's plugins raise whatever their parsers met; for one file of a library that is an answer, not a crash.
     except Exception as error:
         raise UnreadableError(f"{type(error).__name__}: {error}") from None
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Say whether a picture's EXIF tag asks to turn it."""
+    return _orientation(image) in _TURNED
+
+
+def library_versions() -> list[str | None]:
+    """List the versions of Pillow and of the libraries in it, on which decoded and encoded bytes may depend."""
+    return [PIL.__version__, *map(features.version, _LIBRARIES)]
 
 
 def _orientation(image: Image.Image) -> int:

@@ -120,14 +120,10 @@ def _squares(grey: Any) -> Any:
     height, width = grey.shape
     laplacians, gradients = np.int64(0), np.int64(0)
     for y in range(1, height - 1, 2):
-        # The longest row of the largest squares fits: 1020 * 1020 * 2048 < 2^31.
-        in_row, gradients_in_row = np.int32(0), np.int32(0)
         for x in range(1, width - 1):
             upper, lower = np.int32(grey[y - 1, x]), np.int32(grey[y + 1, x])
             left, right = np.int32(grey[y, x - 1]), np.int32(grey[y, x + 1])
-            laplacian = np.int32(upper + lower + left + right - np.int32(4) * np.int32(grey[y, x]))
-            in_row += laplacian * laplacian
-            gradients_in_row += (lower - upper) * (lower - upper) + (right - left) * (right - left)
-        laplacians += in_row
-        gradients += gradients_in_row
+            laplacian = upper + lower + left + right - 4 * np.int32(grey[y, x])
+            laplacians += laplacian * laplacian
+            gradients += (lower - upper) * (lower - upper) + (right - left) * (right - left)
     return laplacians, gradients
