@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -212,7 +213,8 @@ def test_a_killed_container_that_is_started_again_on_its_disk_goes_on(world):
     time.sleep(1)
     assert run.kept() == ["000000002"]
     for process in run.processes():
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it ended with the one before
+            process.kill()
     assert run.finish()[0] == -signal.SIGKILL
     status, printed = Run(world, "killed").finish()
     assert status == 0, printed
