@@ -1,6 +1,7 @@
 """Pictures that tests draw."""
 
 import random
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +22,18 @@ def draw(seed: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
 def save(path: Path, seed: int, size: tuple[int, int] = (40, 30)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(seed, size).save(path)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def hash_of(image: Image.Image) -> int:

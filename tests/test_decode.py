@@ -1,19 +1,11 @@
-from io import BytesIO
-
 import numpy as np
 import pytest
-from pictures import draw
+from pictures import draw, exif_of, saved
 from PIL import Image
 
 from stages.images.decode import UnreadableError, decode
 
 LIMIT = 10**8
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "AVIF"])
@@ -34,18 +26,14 @@ def test_a_picture_is_turned_upright_by_its_exif_tag(orientation):
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    exif = Image.Exif()
-    exif[0x0112] = orientation
     stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
-    image, _, width, height = decode(saved(stored, "PNG", exif=exif), LIMIT)
+    image, _, width, height = decode(saved(stored, "PNG", exif=exif_of(orientation)), LIMIT)
     assert np.array_equal(np.asarray(image), np.asarray(upright))
     assert (width, height) == upright.size
 
 
 def test_a_large_jpeg_is_decoded_smaller_and_keeps_its_size_in_words():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    decoded = decode(saved(draw(1, (1280, 960)), "JPEG", exif=exif), LIMIT, 128)
+    decoded = decode(saved(draw(1, (1280, 960)), "JPEG", exif=exif_of(6)), LIMIT, 128)
     assert decoded.image.size == (240, 320)
     assert (decoded.width, decoded.height) == (960, 1280)
     with pytest.raises(UnreadableError, match="truncated"):
