@@ -32,7 +32,7 @@ import imagehash
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from bench.photos import QUALITY, Large, make_library, photos_in
+from bench.photos import make_library, photos_in
 from stages.fingerprint import fingerprint
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
@@ -225,8 +225,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, default=3000)
     parser.add_argument("--sides", type=int, nargs="*", choices=(320, 1280), default=[320, 1280])
     parser.add_argument("--repeats", type=int, default=3, help="0: nothing but the memo")
-    parser.add_argument("--quality", type=int, default=QUALITY, help="of the JPEGs of 1,280 px")
-    parser.add_argument("--detail", type=float, default=0.5, help="laid over those of 1,280 px, 0 to 1")
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEGs of 1,280 px")
     parser.add_argument("--imagededup", help="the Python of an environment that has imagededup")
     parser.add_argument("--memo", action="store_true", help="time the memo, too")
     parser.add_argument("--parts", action="store_true", help="time the parts, too, on 300 of the photos")
@@ -234,9 +233,9 @@ def main() -> None:
     sources = photos_in(options.photos)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for side in options.sides:
-        large = Large(options.quality, options.detail) if side == 1280 else None
-        library = options.work / "_".join(map(str, (side, *(large or ()), options.num)))
-        photos = make_library(library, options.num, sources, large)
+        name = f"{side}_{options.quality}_{options.num}" if side == 1280 else f"{side}_{options.num}"
+        library = options.work / name
+        photos = make_library(library, options.num, sources, options.quality if side == 1280 else None)
         num_bytes = sum(photo.stat().st_size for photo in photos) / len(photos)
         print(f"\n{len(photos):,} photos of {side:,} px, {num_bytes / 1000:.0f} KB each, {CORES} cores")
         if options.repeats:

@@ -1,8 +1,8 @@
 """Make photos to measure on, in any number, from the shared photos of clothes, by seeded edits.
 
 A photo of 1,280 px is one of 320 px enlarged four times, with fine detail laid over it: the high frequencies of a
-mosaic of sixteen photos. An enlarged photo alone has almost no fine detail, and a file of a third of the bytes, which
-decides how long it takes to decode: the benchmarks print the bytes.
+mosaic of sixteen photos. An enlarged photo alone has almost no fine detail, and a file of little more than half the
+bytes, which decide how long it takes to decode. The benchmarks print them.
 """
 
 import os
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -19,13 +18,6 @@ from PIL import Image, ImageFilter
 ENLARGED = 4
 # Of the photos of clothes as they are.
 QUALITY = 90
-
-
-class Large(NamedTuple):
-    """What photos of 1,280 px are made with: the quality of the JPEG, and how much of the fine detail, 0 to 1."""
-
-    quality: int
-    detail: float
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -43,28 +35,26 @@ def edit(path: Path, rng: random.Random) -> Image.Image:
     return image.resize(image.size, Image.Resampling.BICUBIC, box).point(lambda value: value * gain)
 
 
-def enlarge(image: Image.Image, others: Sequence[Image.Image], detail: float) -> Image.Image:
-    """Enlarge a photo four times and lay fine detail over it, so much of that of a mosaic of others."""
+def enlarge(image: Image.Image, others: Sequence[Image.Image]) -> Image.Image:
+    """Enlarge a photo four times and lay the fine detail of a mosaic of others over it."""
     large = image.resize((image.width * ENLARGED, image.height * ENLARGED), Image.Resampling.LANCZOS)
-    if not detail:
-        return large
     mosaic = Image.new("RGB", large.size)
     for number in range(ENLARGED**2):
         tile = others[number % len(others)].resize(image.size)
         mosaic.paste(tile, (number % ENLARGED * image.width, number // ENLARGED * image.height))
     smooth = np.asarray(mosaic.filter(ImageFilter.BoxBlur(2)), dtype=np.float32)
-    fine = np.asarray(mosaic, dtype=np.float32) - smooth
-    return Image.fromarray(np.clip(np.asarray(large) + fine * detail, 0, 255).astype(np.uint8))
+    detail = (np.asarray(mosaic, dtype=np.float32) - smooth) * 0.5
+    return Image.fromarray(np.clip(np.asarray(large) + detail, 0, 255).astype(np.uint8))
 
 
-def make(number: int, sources: Sequence[Path], folder: Path, large: Large | None) -> Path:
+def make(number: int, sources: Sequence[Path], folder: Path, large: int | None) -> Path:
     """Write the photo of a number; the first len(sources) of 320 px are the untouched files.
 
     Args:
         number: of the photo, which is also the seed of its edits.
         sources: photos of 320 px.
         folder: to write to: 500 folders of classes.
-        large: of a photo of 1,280 px; None for one of 320.
+        large: quality of a JPEG of 1,280 px; None for one of 320.
     """
     path = folder / f"{number % 500:03d}" / f"{number:06d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,14 +65,12 @@ def make(number: int, sources: Sequence[Path], folder: Path, large: Large | None
     rng = random.Random(number)
     image = edit(source, rng) if number >= len(sources) else Image.open(source).convert("RGB")
     if large:
-        image = enlarge(
-            image, [Image.open(other).convert("RGB") for other in rng.sample(list(sources), 4)], large.detail
-        )
-    image.save(path, quality=large.quality if large else QUALITY)
+        image = enlarge(image, [Image.open(other).convert("RGB") for other in rng.sample(list(sources), 4)])
+    image.save(path, quality=large or QUALITY)
     return path
 
 
-def make_library(folder: Path, num: int, sources: Sequence[Path], large: Large | None) -> list[Path]:
+def make_library(folder: Path, num: int, sources: Sequence[Path], large: int | None) -> list[Path]:
     """Write `num` photos below a folder, or take those that stand there.
 
     Returns:
