@@ -4,32 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import draw
+from pictures import draw, exif_of, saved
 from PIL import Image
 
 from stages.images.decode import UnreadableError, decode
-from stages.images.small import SIDE, _digest, decode_plain_jpeg, decode_small, small_pixels
+from stages.images.small import SIDE, _bands, _digest, decode_plain_jpeg, decode_small, small_pixels
 
 LIMIT = 10**8
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def exif_of(orientation: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
 
 
 def assert_as_pillow_decodes(data: bytes) -> None:
     image, kind, width, height = decode(data, LIMIT, SIDE)
     small = decode_small(data, LIMIT)
     assert np.array_equal(small.pixels, small_pixels(image))
-    assert small.digest == _digest(image, width, height)
+    assert small.digest == _digest(width, height, _bands(image))
     assert (small.format, small.width, small.height) == (kind, width, height)
 
 

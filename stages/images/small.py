@@ -1,5 +1,6 @@
 """Bytes to what a fingerprint is taken of: a picture as small as the hash allows, and the digest of all its pixels."""
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def decode_small(data: bytes, max_pixels: int) -> Small:
     if found:
         return found
     image, name, width, height = decode(data, max_pixels, SIDE)
-    return Small(small_pixels(image), _digest(image, width, height), name, width, height)
+    return Small(small_pixels(image), _digest(width, height, _bands(image)), name, width, height)
 
 
 def decode_plain_jpeg(data: bytes, max_pixels: int) -> Small | None:
@@ -78,13 +79,12 @@ def decode_plain_jpeg(data: bytes, max_pixels: int) -> Small | None:
         pixels = simplejpeg.decode_jpeg(data, "RGBA", min_height=-(-height // scale), min_width=-(-width // scale))
     except ValueError:
         return None
-    digest = xxhash.xxh3_128(_size(width, height))
-    digest.update(pixels.data)
+    digest = _digest(width, height, [pixels])
     factors = _factors(pixels.shape[1], pixels.shape[0])
     if factors != (1, 1):
         whole = Image.frombuffer("RGBX", (pixels.shape[1], pixels.shape[0]), pixels, "raw", "RGBX", 0, 1)
         pixels = np.array(whole.reduce(factors))
-    return Small(pixels, digest.hexdigest(), name, width, height)
+    return Small(pixels, digest, name, width, height)
 
 
 def small_pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -105,11 +105,16 @@ def _factors(width: int, height: int) -> tuple[int, int]:
     return max(factor, width // _LONGEST), max(factor, height // _LONGEST)
 
 
-def _digest(image: Image.Image, width: int, height: int) -> str:
-    digest = xxhash.xxh3_128(_size(width, height))
+def _bands(image: Image.Image) -> Iterator[NDArray[np.uint8]]:
     rows = max(1, _BAND // image.width)
     for top in range(0, image.height, rows):
-        digest.update(_opaque(image.crop((0, top, image.width, min(top + rows, image.height)))).data)
+        yield _opaque(image.crop((0, top, image.width, min(top + rows, image.height))))
+
+
+def _digest(width: int, height: int, bands: Iterable[NDArray[np.uint8]]) -> str:
+    digest = xxhash.xxh3_128(b"%d x %d " % (width, height))
+    for band in bands:
+        digest.update(band.data)
     return digest.hexdigest()
 
 
@@ -117,7 +122,3 @@ def _opaque(image: Image.Image) -> NDArray[np.uint8]:
     """Shape (height, width, 4): `image.convert("RGBA")`, five times as fast."""
     pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4") | np.uint32(0xFF000000)
     return pixels.view(np.uint8).reshape(image.height, image.width, 4)
-
-
-def _size(width: int, height: int) -> bytes:
-    return b"%d x %d " % (width, height)
