@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stages._libraries import versions
 from stages._memo_file import MemoFile
 from stages.images.decode import library_versions
 
@@ -70,7 +71,7 @@ def version(settings: Mapping[str, object]) -> str:
     sources.add(sys.modules["__main__"].__dict__.get("__file__"))
     for path in sorted(filter(None, sources)):
         digest.update(Path(path).read_bytes())
-    digest.update(json.dumps([np.__version__, sys.version, library_versions()]).encode())
+    digest.update(json.dumps([versions(), sys.version, library_versions()]).encode())
     return digest.hexdigest()
 
 

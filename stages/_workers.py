@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, TypeVar
 
 from stages._errors import InputError
+from stages._libraries import versions
 from stages._progress import progress
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _surroundings(token: str) -> dict[str, object]:
         "it works in another folder": Path(token).is_file(),
         "other code stands in stages/": code.hexdigest(),
         "it runs another Python": platform.python_version(),
-        **{f"it has another {name}": version(name) for name in ("Pillow", "NumPy", "numba", "simplejpeg")},
+        **{f"it has another {name}": version for name, version in versions().items()},
     }
 
 

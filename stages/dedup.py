@@ -12,7 +12,6 @@ Params: dedup
 import logging
 from collections.abc import Iterable
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -189,7 +188,7 @@ def main() -> None:
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
-    memo = PairMemo(version({"dedup": params.model_dump(), "numba": numba.__version__}))
+    memo = PairMemo(version(params.model_dump()))
     pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct, memo)
     judged = judge_pairs(pairs, labelled)
 

@@ -14,9 +14,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numba
-import simplejpeg
-
 from stages import _params
 from stages._command import run
 from stages._errors import InputError
@@ -125,8 +122,7 @@ def main() -> None:
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
-    libraries = {"numba": numba.__version__, "simplejpeg": simplejpeg.__version__}
-    memo = Memo("fingerprints", version(params.model_dump() | libraries), FINGERPRINTS.schema)
+    memo = Memo("fingerprints", version(params.model_dump()), FINGERPRINTS.schema)
 
     work = partial(read, max_pixels=params.max_pixels)
     few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))
