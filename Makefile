@@ -26,7 +26,7 @@ data/library:
 
 repro: .venv/ready | data/library ## run what changed, then show the metrics, the verdict and what to try next
 	dvc repro
-	@python -m serving.summary
+	@python -m review.summary
 
 tests/npm/node_modules/ready: tests/npm/package-lock.json
 	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \
@@ -62,28 +62,28 @@ gc: .venv/ready ## say what no branch, tag or experiment needs, or delete it her
 	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
 
 review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
-	@python -m serving.review --base="$$BASE"
+	@python -m review.pull_request --base="$$BASE"
 
 report: .venv/ready ## write one page for people who run no commands: build/report.html
-	@python -m serving.report
+	@python -m review.page
 
 promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
-	@python -m serving.promote --reason="$$REASON"
+	@python -m release.promote --reason="$$REASON"
 
 publish: .venv/ready ## copy a promoted export to where it is served from: make publish TO=az://models [VERSION=7]
-	@python -m serving.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
+	@python -m release.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
 
 next: .venv/ready ## open the next cycle from the promoted model
-	@python -m serving.next_cycle
+	@python -m release.next_cycle
 
 compact: .venv/ready ## in this cycle, pack shards that are not full anew
-	@python -m serving.compact
+	@python -m release.compact
 
 sql: .venv/ready ## query every table with DuckDB: make sql [QUERY="select ..."]
-	@python -m curation.sql --query="$$QUERY"
+	@python -m review.sql --query="$$QUERY"
 
 adopt: .venv/ready ## put your own pictures in place of the sample: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]
-	@python -m curation.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
+	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
 
 lock: .venv/ready ## pin every version anew, for machines without and with a GPU
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml

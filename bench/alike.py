@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.images import thumbnail
-from stages.images.pairs import near_pairs
-from stages.images.turns import turned_back
+from stages.duplicates import thumbnail
+from stages.duplicates.pairs import near_pairs
+from stages.duplicates.turns import turned_back
 
 if TYPE_CHECKING:
-    from stages.images.alike import Planes
+    from stages.duplicates.similarity import Planes
 
 MOST_PIXELS = 10**8
 
@@ -39,7 +39,7 @@ def set_side(side: int) -> None:
 
 def planes_of(rows: pd.DataFrame) -> "Planes":
     """The thumbnails of a table, made ready."""
-    from stages.images.alike import prepare
+    from stages.duplicates.similarity import prepare
 
     return prepare(np.frombuffer(b"".join(rows["thumbnail"]), np.uint8).reshape(len(rows), -1))
 
@@ -51,7 +51,7 @@ def candidates(rows: pd.DataFrame, radius: int) -> Candidates:
         rows: columns `phash`, `thumbnail`.
         radius: in bits.
     """
-    from stages.images.alike import similarity
+    from stages.duplicates.similarity import similarity
 
     hashes = rows["phash"].to_numpy(np.uint64)
     found = near_pairs(turned_back(hashes), hashes, radius)

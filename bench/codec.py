@@ -4,7 +4,7 @@
 
 PICTURES is a folder of photographs. Each is prepared as the stage `shard` does, then encoded and decoded with every
 setting, in another order each time, so that whatever else the machine does falls on all of them alike. Times are of the
-processor, not of the clock. The ratios are to the first row, which is what `stages/images/codec.py` does.
+processor, not of the clock. The ratios are to the first row, which is what `stages/shards/codec.py` does.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.images.codec import OPTIONS
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
+from stages.shards.codec import OPTIONS
 
 Setting = tuple[str, dict[str, object]]
 MAX_PIXELS = 100_000_000
@@ -36,7 +36,7 @@ def settings() -> dict[str, Setting]:
 
 
 def decode_by_pillow(data: bytes) -> NDArray[np.uint8]:
-    """Decode a prepared picture, as `stages.images.prepared.decode` does with TensorFlow's kernels."""
+    """Decode a prepared picture, as `stages.shards.prepared.decode` does with TensorFlow's kernels."""
     with Image.open(BytesIO(data), formats=("WEBP", "PNG")) as image:
         return np.asarray(image.convert("RGB"))
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bench.alike import MOST_PIXELS, Candidates, best, candidates, set_side
-from stages import _params
+from runtime import parameters
 
 JUDGED = Path("docs/duplicates/judged.csv")
 DUPLICATE = 1  # 2: a look-alike, 0: neither
@@ -106,7 +106,7 @@ def fingerprints(path: Path) -> dict[str, object]:
     }
 
 
-def ways(rows: pd.DataFrame, names: list[str], params: _params.Dedup) -> tuple[list[Scores], list[Scores]]:
+def ways(rows: pd.DataFrame, names: list[str], params: parameters.Dedup) -> tuple[list[Scores], list[Scores]]:
     """Score the pairs: by the alternatives, and by ours as params.yaml has it and with every radius and weight."""
     found = candidates(rows, max(RADII))
     upright = Candidates(*(column[found.turn == 0] for column in found))
@@ -149,7 +149,7 @@ def _long(hashes: NDArray[np.uint64], names: list[str]) -> tuple[list[tuple[str,
     return pairs, np.concatenate(scores)
 
 
-def report(alternatives: list[Scores], ours: list[Scores], truth: Judgements, params: _params.Dedup) -> None:
+def report(alternatives: list[Scores], ours: list[Scores], truth: Judgements, params: parameters.Dedup) -> None:
     """Print what each way reaches: fitted on a half and measured on the other, both ways round, and fitted on all."""
     base = best_cut(alternatives[0], truth, None).f1
     print("| way | fitted on one half, F1 on the other | the other way round | best F1 on all | times the hash alone |")
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=16)
     arguments = parser.parse_args()
     set_side(arguments.side)
-    params = _params.read(_params.Dedup)
+    params = parameters.read(parameters.Dedup)
 
     paths = sorted(arguments.pictures.rglob("*.jpg"))
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:

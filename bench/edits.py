@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from bench.alike import MOST_PIXELS, best, candidates, planes_of, set_side
-from stages import _params
-from stages.images.turns import TURNS, turned_back
+from runtime import parameters
+from stages.duplicates.turns import TURNS, turned_back
 
 QUALITY = 90
 RADII = np.arange(0, 21, 2)
@@ -92,9 +92,9 @@ def fingerprints(path: Path) -> list[tuple[int, bytes]]:
     return [(row["phash"], row["thumbnail"]) for row in rows]
 
 
-def compare(photos: pd.DataFrame, copies: pd.DataFrame, params: _params.Dedup) -> Edited:
+def compare(photos: pd.DataFrame, copies: pd.DataFrame, params: parameters.Dedup) -> Edited:
     """Compare each photo with its copy in every turn."""
-    from stages.images.alike import similarity
+    from stages.duplicates.similarity import similarity
 
     count = len(photos)
     planes, rows = planes_of(pd.concat([photos, copies])), np.arange(count)
@@ -119,7 +119,7 @@ def plot(
     edited: dict[str, Edited],
     alone: NDArray[np.int64],
     similarity: NDArray[np.float64],
-    params: _params.Dedup,
+    params: parameters.Dedup,
     path: Path,
 ) -> None:
     """Draw recall over the radius of the hash alone, and over the least similarity."""
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=16)
     arguments = parser.parse_args()
     set_side(arguments.side)
-    params = _params.read(_params.Dedup)
+    params = parameters.read(parameters.Dedup)
 
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         rows = list(pool.map(fingerprints, sorted(arguments.photos.rglob("*.jpg")), chunksize=16))

@@ -33,10 +33,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 from bench.photos import make_library, photos_in
+from stages.duplicates.thumbnail import thumbnail
 from stages.fingerprint import fingerprint
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
-from stages.images.thumbnail import thumbnail
 
 ROOT = Path(__file__).resolve().parents[1]
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h: orphans become ours

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from runtime import parameters
 from sample.files import to_jpeg
-from stages import _params
 from stages.fingerprint import fingerprint
 from tests.hostile import hostile
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--worst", type=int, default=12)
     options = parser.parse_args()
-    max_pixels = _params.read(_params.Fingerprint).max_pixels
+    max_pixels = parameters.read(parameters.Fingerprint).max_pixels
     taken = measure(hostile(options.seed, max_pixels), max_pixels)
     read = sum(one.outcome == "read" for one in taken.values())
     print(f"{len(taken)} pictures: {read} read, {len(taken) - read} with an error")

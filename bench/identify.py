@@ -26,7 +26,7 @@ from PIL import Image
 from bench.warm_start import InMemory, answers, divide, markdown, read
 from stages.identify import best_classes, guesses, with_distances
 from stages.images.letterbox import letterbox
-from stages.metrics.neighbours import units
+from stages.suspects.neighbours import units
 
 SMALL = "top"
 FIRST = 20

@@ -22,13 +22,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bench.loader import Set
-from stages._shards import ShardReader
-from stages._workers import num_cores
+from runtime.workers import num_cores
 from stages.export import ServedModel, save
 from stages.models import networks
-from stages.models.batches import Pictures, batches
 from stages.models.files import Description, TrainedModel
 from stages.models.predict import predict_batches
+from stages.shards.batches import Pictures, batches
+from stages.shards.tars import ShardReader
 
 NUM_CLASSES = 1000
 MAX_PIXELS = 100_000_000

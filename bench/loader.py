@@ -29,14 +29,14 @@ import tensorflow as tf
 from PIL import Image
 
 from bench.codec import decode_by_pillow as pixels_by_pillow
-from stages._decoded import DecodedPictures
-from stages._shards import ShardReader, write_shard
-from stages._workers import num_cores, over
-from stages.images.codec import encode
+from runtime.workers import num_cores, over
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
-from stages.images.prepared import decode as decode_by_tensorflow
-from stages.models.batches import Pictures, batches
+from stages.shards.batches import Pictures, batches
+from stages.shards.codec import encode
+from stages.shards.decoded import DecodedPictures
+from stages.shards.prepared import decode as decode_by_tensorflow
+from stages.shards.tars import ShardReader, write_shard
 
 BATCH_SIZE = 32
 PICTURES_IN_SHARD = 300

@@ -16,11 +16,11 @@ import pandas as pd
 from PIL import Image, ImageEnhance
 
 from bench.warm_start import markdown
-from stages._predictions import read_embeddings
 from stages.images.letterbox import letterbox
-from stages.metrics.neighbours import units
 from stages.metrics.splits import JUDGING
 from stages.models import files
+from stages.suspects.embeddings import read_embeddings
+from stages.suspects.neighbours import units
 from stages.tables.images import IMAGES
 from stages.tables.predictions import ROWS
 

@@ -25,10 +25,10 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from stages._params import with_value
-from stages.images.codec import encode
+from runtime.parameters import with_value
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
+from stages.shards.codec import encode
 
 ROOT = Path(__file__).parents[1]
 MAX_PIXELS = 100_000_000

@@ -24,9 +24,9 @@ from unittest.mock import MagicMock
 import numpy as np
 from numpy.typing import NDArray
 
-from stages._workers import over_shared
-from stages.images.pairs import Pairs, near_pairs
-from stages.images.turns import turned_back
+from runtime.workers import over_shared
+from stages.duplicates.pairs import Pairs, near_pairs
+from stages.duplicates.turns import turned_back
 
 Hashes = NDArray[np.uint64]
 SEED = 4

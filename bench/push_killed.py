@@ -26,7 +26,7 @@ from uuid import uuid4
 from azure.storage.blob import ContainerClient
 
 from remote import push, verify
-from stages._errors import RemoteError
+from runtime.errors import RemoteError
 from tests.azurite import Azurite
 
 ROOT = Path(__file__).parent.parent

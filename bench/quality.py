@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter, ImageOps
 from sklearn.metrics import roc_auc_score
 
 from bench.photos import photos_in
-from stages import _params
+from runtime import parameters
 from stages.fingerprint import fingerprint
 from stages.images.faults import find_faults
 from stages.images.fingerprint import grey_of
@@ -107,7 +107,7 @@ def main() -> None:
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         measured = list(zip(*pool.map(measure_copies, photos, chunksize=8), strict=True))
     own = {name: float(value) for name, value in (limit.split("=") for limit in options.limits)}
-    limits = _params.Quality(**(_params.read(_params.Quality).model_dump() | own))
+    limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | own))
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
     faults = find_faults(untouched, limits)
     print(f"{len(photos):,} photos; of the untouched ones are suspected:")

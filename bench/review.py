@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from bench.warm_start import InMemory, answers, divide, markdown, read
-from stages.metrics.judged import at_temperature
-from stages.metrics.mislabelled import find_label_issues
-from stages.metrics.neighbours import Embedded, units
-from stages.metrics.review import reasons, worst_first
 from stages.metrics.splits import places
+from stages.reports.judged import at_temperature
 from stages.score import doubt, typical, weigh
+from stages.suspects.mislabelled import find_label_issues
+from stages.suspects.neighbours import Embedded, units
+from stages.suspects.review_table import reasons, worst_first
 
 PLANTED = 0.02
 THRESHOLD, NEAR = 95.0, 0.25  # of params.yaml

@@ -31,7 +31,7 @@ from PIL import Image
 
 from bench.packing import ROOT, dvc, inherit_orphans, release
 from bench.photos import QUALITY, photos_in
-from stages._params import with_value
+from runtime.parameters import with_value
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.splits import SPLITS

@@ -24,11 +24,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from stages.export import ServedModel
-from stages.images import graph
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.models import files, networks
 from stages.models.files import Description, TrainedModel
+from stages.served import preparation
 
 MAX_PIXELS = 100_000_000
 TOGETHER = 50
@@ -163,7 +163,7 @@ def main() -> None:
     served = ServedModel(model, 1, MAX_PIXELS, 1.0)
     chosen = photos[:: max(1, len(photos) // arguments.number)][: arguments.number]
     prepare = tf.function(
-        lambda data: graph.prepare(data, size, MAX_PIXELS), input_signature=[tf.TensorSpec((), tf.string)]
+        lambda data: preparation.prepare(data, size, MAX_PIXELS), input_signature=[tf.TensorSpec((), tf.string)]
     )
     kinds = {name: Differences(served, prepare) for name in ("JPEG, as it is", *KINDS)}
     for start in tqdm(range(0, len(chosen), TOGETHER), "answered"):

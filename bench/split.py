@@ -17,13 +17,14 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from stages import _params, merge, split
+from runtime import parameters
+from stages import merge, split
 from stages.labels.classes import Classes
 from stages.labels.decisions import Decision, settle
 from stages.labels.labelling import label
 
 Result = TypeVar("Result")
-PARAMS = _params.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
+PARAMS = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
 seconds: dict[str, float] = {}
 
 

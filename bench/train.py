@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.loader import Set
-from stages._decoded import DecodedPictures
-from stages._shards import ShardReader
-from stages._workers import num_cores
+from runtime.workers import num_cores
 from stages.models import networks
-from stages.models.augmentation import augmentation
-from stages.models.batches import Pictures, batches
+from stages.shards.batches import Pictures, batches
+from stages.shards.decoded import DecodedPictures
+from stages.shards.tars import ShardReader
+from stages.training.augmentation import augmentation
 
 NUM_CLASSES = 1000
 Batch = NDArray[np.uint8]

@@ -35,11 +35,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages._checkpoint import Checkpoints
 from stages.images.letterbox import letterbox
-from stages.models import determinism, files, networks, warm_start
-from stages.models.devices import Devices
-from stages.models.fit import Recipe, fit
+from stages.models import determinism, files, networks
+from stages.training import warm_start
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices
+from stages.training.fit import Recipe, fit
 
 NEW_CLASSES = ("body", "undershirt")
 MINIMUM = 50

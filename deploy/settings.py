@@ -15,9 +15,9 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.utils.hydra import apply_overrides
 
-from stages import _params
-from stages._command import run
-from stages._errors import ParameterError
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import ParameterError
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +45,14 @@ def overrides(environment: Mapping[str, str]) -> list[str]:
 def main() -> None:
     """Run the command."""
     wanted = overrides(os.environ)
-    _params.read(_params.Train)
+    parameters.read(parameters.Train)
 
     try:
         if wanted:
-            apply_overrides(Path(_params.PATH), wanted)
+            apply_overrides(Path(parameters.PATH), wanted)
     except DvcException as error:
         raise ParameterError(f"the environment sets what cannot be set: {' '.join(wanted)}: {error}") from None
-    _params.read(_params.Train)
+    parameters.read(parameters.Train)
 
     log.info("parameters: %s", " ".join(wanted) or "as committed")
 

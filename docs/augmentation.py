@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from stages.images.letterbox import letterbox
-from stages.models.augmentation import augmentation
+from stages.training.augmentation import augmentation
 
 SIZE = 160
 COLUMNS = 6

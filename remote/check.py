@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-from remote._clone import SECRET_OPTIONS, Clone, explained, opened
-from stages._command import run
-from stages._errors import RemoteError, RepositoryError
-from stages._repository import git, listed, require_root
+from remote.clone import SECRET_OPTIONS, Clone, explained, opened
+from runtime.command import run
+from runtime.errors import RemoteError, RepositoryError
+from runtime.repository import git, listed, require_root
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 
-from remote._clone import opened
-from remote._stores import Store, Stored, total_bytes
-from stages._command import run
-from stages._errors import InputError, RemoteError, RepositoryError
-from stages._repository import git, is_shallow
+from remote.clone import opened
+from remote.stores import Store, Stored, total_bytes
+from runtime.command import run
+from runtime.errors import InputError, RemoteError, RepositoryError
+from runtime.repository import git, is_shallow
 
 log = logging.getLogger(__name__)
 

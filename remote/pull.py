@@ -8,11 +8,11 @@ What the cache has is read again, what is damaged there is fetched anew, and wha
 import logging
 from collections.abc import Sequence
 
-from remote._clone import Clone, commits_wanted, explained, opened
-from remote._needed import Needed
-from remote._stores import total_bytes
-from stages._command import run
-from stages._errors import RemoteError
+from remote.clone import Clone, commits_wanted, explained, opened
+from remote.needed import Needed
+from remote.stores import total_bytes
+from runtime.command import run
+from runtime.errors import RemoteError
 
 log = logging.getLogger(__name__)
 

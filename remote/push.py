@@ -9,11 +9,11 @@ sent, lists last, and the remote is listed again. What is sent is digested first
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from remote._clone import commits_wanted, explained, opened
-from remote._needed import Needed
-from remote._stores import Store, Stored, is_directory, lacking, total_bytes
-from stages._command import run
-from stages._errors import RemoteError
+from remote.clone import commits_wanted, explained, opened
+from remote.needed import Needed
+from remote.stores import Store, Stored, is_directory, lacking, total_bytes
+from runtime.command import run
+from runtime.errors import RemoteError
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import logging
 import random
 from collections.abc import Collection
 
-from remote._clone import add_commits, opened
-from remote._needed import Needed
-from remote._stores import Store, is_directory, total_bytes
-from stages._command import run
-from stages._errors import InputError, RemoteError
+from remote.clone import add_commits, opened
+from remote.needed import Needed
+from remote.stores import Store, is_directory, total_bytes
+from runtime.command import run
+from runtime.errors import InputError, RemoteError
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 import logging
 
+from runtime.command import run
 from sample.write import write
-from stages._command import run
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import yaml
 
+from runtime.errors import InputError
+from runtime.outputs import whole
+from runtime.repository import folder_digest
 from sample.arrange import Pictures, arrange
 from sample.instructions import write_instructions
 from sample.planted import plant
-from stages._errors import InputError
-from stages._outputs import whole
-from stages._repository import folder_digest
 
 FOLDERS = ("library", "benchmarks", "unlabelled")
 BASE = "base"  # the sample's is empty

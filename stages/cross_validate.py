@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import _params
-from stages._command import run
-from stages._outputs import whole
+from runtime import parameters
+from runtime.command import run
+from runtime.outputs import whole
 from stages.tables.held_out import FOLDER, HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.shards import FOLDER as SHARDS
@@ -28,7 +28,7 @@ from stages.tables.splits import SPLITS
 log = logging.getLogger(__name__)
 
 
-def hold_out(num_folds: int, size: int, params: _params.Train) -> tuple[pd.DataFrame, np.ndarray]:
+def hold_out(num_folds: int, size: int, params: parameters.Train) -> tuple[pd.DataFrame, np.ndarray]:
     """Score every training picture.
 
     Args:
@@ -40,7 +40,7 @@ def hold_out(num_folds: int, size: int, params: _params.Train) -> tuple[pd.DataF
         Columns `image_id`, `fold`, sorted by image_id, and scores of shape (rows, classes), float32.
     """
     # Loading Keras takes longer than a run in which nothing is asked for.
-    from stages.models.cross_validation import folds_of, held_out_scores
+    from stages.training.cross_validation import folds_of, held_out_scores
 
     splits, images = SPLITS.read(), IMAGES.read()
     groups = images.drop_duplicates("image_id").set_index("image_id")["group"]
@@ -52,8 +52,8 @@ def hold_out(num_folds: int, size: int, params: _params.Train) -> tuple[pd.DataF
 
 def main() -> None:
     """Run the stage."""
-    size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
-    num_folds = _params.read(_params.Score).folds
+    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
+    num_folds = parameters.read(parameters.Score).folds
 
     rows, scores = pd.DataFrame(columns=HELD_OUT.schema.names), np.empty((0, 0), np.float32)
     if num_folds:

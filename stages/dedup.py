@@ -16,20 +16,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import _params
-from stages._command import run
-from stages._memo import version
-from stages._pair_memo import PairMemo
-from stages._workers import over_shared
-from stages.images.alike import prepare, similarity
-from stages.images.pairs import near_pairs
-from stages.images.thumbnail import NUM_BYTES
-from stages.images.turns import BACK, TURNS, turned_back
+from runtime import parameters
+from runtime.command import run
+from runtime.identity import code_identity
+from runtime.workers import over_shared
+from stages.duplicates.pairs import near_pairs
+from stages.duplicates.similarity import prepare, similarity
+from stages.duplicates.thumbnail import NUM_BYTES
+from stages.duplicates.turns import BACK, TURNS, turned_back
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
+from stages.memos.pair_memo import PairMemo
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
+
+# What takes part in a comparison, together with the fingerprints and the parameters: our code.
+COMPARING = ("stages.dedup", "stages.duplicates", "stages.images.resample")
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Comparison:
         compared: shape (pictures,): which were compared with each other before.
     """
 
-    def __init__(self, pictures: pd.DataFrame, params: _params.Dedup, compared: NDArray[np.bool_]) -> None:
+    def __init__(self, pictures: pd.DataFrame, params: parameters.Dedup, compared: NDArray[np.bool_]) -> None:
         self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
         # A pair is searched as its first picture stands, the second turned; turned back, the first is.
         self.forms = turned_back(self.hashes)
@@ -103,7 +106,7 @@ class Comparison:
 
 def find_pairs(
     pictures: pd.DataFrame,
-    params: _params.Dedup,
+    params: parameters.Dedup,
     duplicate: frozenset[Pair],
     distinct: frozenset[Pair],
     memo: PairMemo | None = None,
@@ -180,7 +183,7 @@ def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Run the stage."""
-    params = _params.read(_params.Dedup)
+    params = parameters.read(parameters.Dedup)
     fingerprints = FINGERPRINTS.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
@@ -188,7 +191,7 @@ def main() -> None:
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
-    memo = PairMemo(version(params.model_dump()))
+    memo = PairMemo(code_identity(COMPARING, params.model_dump()))
     pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct, memo)
     judged = judge_pairs(pairs, labelled)
 

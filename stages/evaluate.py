@@ -16,13 +16,13 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from stages import _base, _params
-from stages._command import run
-from stages._errors import BaseError
-from stages._outputs import whole, write_json
-from stages._shards import ShardReader
-from stages.models import files
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import BaseError
+from runtime.outputs import whole, write_json
+from stages.models import base, files
 from stages.models.predict import predict_batches
+from stages.shards.tars import ShardReader
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.shards import INDEX
@@ -103,10 +103,10 @@ def best(scores: NDArray[np.float32], class_names: Sequence[str]) -> tuple[list[
 
 def main() -> None:
     """Run the stage."""
-    batch_size = _params.read(_params.Evaluate).batch_size
+    batch_size = parameters.read(parameters.Evaluate).batch_size
     rows, index = in_order(SPLITS.read()), INDEX.read()
     model = files.load(Path(files.MODEL))
-    base = files.load(_base.FOLDER / "model", BaseError) if _base.has_base() else None
+    base_model = files.load(base.FOLDER / "model", BaseError) if base.has_base() else None
 
     codes, uniques = pd.factorize(rows["image_id"])
     image_ids = [str(image_id) for image_id in uniques]
@@ -117,16 +117,18 @@ def main() -> None:
         answers = fill(codes, batches, outputs(model.network, len(rows), scores, embeddings))
         rows["predicted"], rows["confidence"] = best(answers, model.class_names)
         rows["base_predicted"], rows["base_confidence"] = None, np.nan
-        if base is None:
+        if base_model is None:
             np.save(base_scores, np.zeros((0, 0), np.float32))
         else:
-            batches = predict_batches(base.network, reader, image_ids, batch_size)
-            answers = fill(codes, batches, outputs(base.network, len(rows), base_scores))
-            rows["base_predicted"], rows["base_confidence"] = best(answers, base.class_names)
+            batches = predict_batches(base_model.network, reader, image_ids, batch_size)
+            answers = fill(codes, batches, outputs(base_model.network, len(rows), base_scores))
+            rows["base_predicted"], rows["base_confidence"] = best(answers, base_model.class_names)
         write_json(partial / Path(CLASSES).name, model.class_names)
-        write_json(partial / Path(BASE_CLASSES).name, base.class_names if base else [])
+        write_json(partial / Path(BASE_CLASSES).name, base_model.class_names if base_model else [])
         ROWS.write(rows, str(partial / Path(ROWS.path).name))
-    log.info("%s: %d rows, %d pictures, %s", FOLDER, len(rows), len(image_ids), "with base" if base else "no base")
+    log.info(
+        "%s: %d rows, %d pictures, %s", FOLDER, len(rows), len(image_ids), "with base" if base_model else "no base"
+    )
 
 
 if __name__ == "__main__":

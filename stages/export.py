@@ -26,14 +26,15 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
-from stages import _params, _warmup_requests
-from stages._command import run
-from stages._errors import InputError
-from stages._outputs import whole, write_json
-from stages.images.graph import prepare_batch
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError
+from runtime.outputs import whole, write_json
 from stages.metrics.temperature import TINY, applied_temperature
 from stages.models import files
 from stages.models.files import Description, TrainedModel
+from stages.served import warmup_requests
+from stages.served.preparation import prepare_batch
 from stages.tables.scores import (
     AGAINST_BASE,
     BENCHMARKS,
@@ -141,7 +142,7 @@ def companions(model: Path) -> list[Path]:
         if not path.is_file():
             stage = "train" if path.parent == model else "score"
             raise InputError(f"{path} is not there, and would be exported: `dvc repro {stage}` writes it.")
-    return [*paths, Path(_params.PATH)]
+    return [*paths, Path(parameters.PATH)]
 
 
 def describe(description: Description, version: int, threshold: float, temperature: float) -> dict[str, object]:
@@ -173,7 +174,7 @@ def write_release(served: ServedModel, description: Mapping[str, object], beside
     release = folder / name
     release.mkdir(parents=True)
     save(served, release / name)
-    _warmup_requests.write(release / name, served.size)
+    warmup_requests.write(release / name, served.size)
     write_json(release / RELEASE, description)
     for path in beside:
         shutil.copyfile(path, release / path.name)
@@ -182,8 +183,8 @@ def write_release(served: ServedModel, description: Mapping[str, object], beside
 
 def main() -> None:
     """Run the stage."""
-    max_pixels, version = _params.read(_params.Fingerprint).max_pixels, _params.read(_params.Export).version
-    threshold = _params.read(_params.Score).threshold
+    max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
+    threshold = parameters.read(parameters.Score).threshold
     beside = companions(Path(files.MODEL))
     temperature = applied_temperature(json.loads(Path(CALIBRATION).read_text(encoding="utf-8")))
     trained = files.load(Path(files.MODEL))

@@ -14,16 +14,20 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from stages import _params
-from stages._command import run
-from stages._errors import InputError
-from stages._memo import Memo, Reading, Stamp, Wanted, stamp_of, version
-from stages._workers import over
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError
+from runtime.identity import code_identity
+from runtime.workers import over
+from stages.duplicates.thumbnail import thumbnail
 from stages.images.decode import UnreadableError
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
-from stages.images.thumbnail import thumbnail
+from stages.memos.file_memo import Memo, Reading, Stamp, Wanted, stamp_of
 from stages.tables.fingerprints import FINGERPRINTS
+
+# What takes part in a row, together with the file and the parameters: our code.
+COMPUTING = ("stages.fingerprint", "stages.images", "stages.duplicates.thumbnail")
 
 log = logging.getLogger(__name__)
 
@@ -115,14 +119,14 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
 
 def main() -> None:
     """Run the stage."""
-    params = _params.read(_params.Fingerprint)
+    params = parameters.read(parameters.Fingerprint)
     files = sorted(file for folder in FOLDERS for file in list_files(folder))
     if not any(path.startswith("library/") for path, _ in files):
         raise InputError(
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
-    memo = Memo("fingerprints", version(params.model_dump()), FINGERPRINTS.schema)
+    memo = Memo("fingerprints", code_identity(COMPUTING, params.model_dump()), FINGERPRINTS.schema)
 
     work = partial(read, max_pixels=params.max_pixels)
     few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))

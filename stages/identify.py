@@ -18,17 +18,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import _params
-from stages._command import run
-from stages._predictions import read_class_names, read_embeddings
-from stages._shards import ShardReader
+from runtime import parameters
+from runtime.command import run
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.metrics.neighbours import Embedded, nearest, nearest_of_class, units
-from stages.metrics.novelty import group_alike, novelty_threshold
 from stages.metrics.splits import JUDGING
 from stages.models import files
 from stages.models.predict import predict_batches
+from stages.shards.tars import ShardReader
+from stages.suspects.embeddings import read_class_names, read_embeddings
+from stages.suspects.neighbours import Embedded, nearest, nearest_of_class, units
+from stages.suspects.novelty import group_alike, novelty_threshold
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
@@ -228,7 +228,7 @@ def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, N
 
 def main() -> None:
     """Run the stage."""
-    batch_size, limits = _params.read(_params.Evaluate).batch_size, _params.read(_params.Identify)
+    batch_size, limits = parameters.read(parameters.Evaluate).batch_size, parameters.read(parameters.Identify)
     images = IMAGES.read()
     pictures = without_label(FINGERPRINTS.read(), images)
     if pictures.empty:

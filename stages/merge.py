@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from stages import _params
-from stages._command import run
-from stages._outputs import whole
+from runtime import parameters
+from runtime.command import run
+from runtime.outputs import whole
 from stages.images.faults import find_faults
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair, Verdicts
@@ -150,7 +150,7 @@ def list_disputes(verdicts: Verdicts) -> pd.DataFrame:
 
 def main() -> None:
     """Run the stage."""
-    limits = _params.read(_params.Quality)
+    limits = parameters.read(parameters.Quality)
     fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)

@@ -28,28 +28,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import _params
-from stages._command import run
-from stages._errors import InputError
-from stages._outputs import whole, write_json
-from stages._predictions import read_class_names, read_embeddings
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError
+from runtime.memory_map import let_go
+from runtime.outputs import whole, write_json
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.metrics import gate
 from stages.metrics.answers import Answers
-from stages.metrics.calibration_report import calibration_report
-from stages.metrics.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
 from stages.metrics.figures import DIGITS
-from stages.metrics.judged import Judged, at_temperature, by_set, figures_by_set
-from stages.metrics.memory_map import let_go
-from stages.metrics.mislabelled import LabelIssues, find_label_issues, with_held_out
-from stages.metrics.neighbours import Embedded, medoids, nearest
-from stages.metrics.reports import lay_out
-from stages.metrics.review import reasons, worst_first
 from stages.metrics.splits import JUDGING, places
-from stages.metrics.summaries import summaries
 from stages.metrics.temperature import applied_temperature, fit_temperature
-from stages.metrics.wanted_error_report import wanted_error_report
+from stages.reports import gate
+from stages.reports.calibration import calibration_report
+from stages.reports.judged import Judged, at_temperature, by_set, figures_by_set
+from stages.reports.layout import lay_out
+from stages.reports.summaries import summaries
+from stages.reports.wanted_error import wanted_error_report
+from stages.suspects.embeddings import read_class_names, read_embeddings
+from stages.suspects.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
+from stages.suspects.mislabelled import LabelIssues, find_label_issues, with_held_out
+from stages.suspects.neighbours import Embedded, medoids, nearest
+from stages.suspects.review_table import reasons, worst_first
 from stages.tables import scores
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
@@ -240,7 +240,7 @@ def write_csv(path: str, frame: pd.DataFrame) -> None:
 
 def main() -> None:
     """Run the stage."""
-    params, limits = _params.read(_params.Score), _params.read(_params.Gate)
+    params, limits = parameters.read(parameters.Score), parameters.read(parameters.Gate)
     threshold = params.threshold
     rows, images = ROWS.read(), IMAGES.read()
     matrix, classes = read_scores(SCORES, CLASSES, rows)

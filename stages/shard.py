@@ -9,28 +9,26 @@ Writes: data/shards/NNNNN.tar, data/shards/index.parquet (image_id, shard, offse
 Params: picture, fingerprint, shard
 """
 
-import hashlib
-import json
 import logging
-import platform
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from stages import _params
-from stages._base import FOLDER as BASE
-from stages._base import base_version, has_base
-from stages._command import run
-from stages._errors import InputError, ParameterError
-from stages._outputs import whole
-from stages._shard_memo import ShardMemo, dvc_objects
-from stages._shards import write_shard
-from stages._workers import over
-from stages.images.codec import encode
-from stages.images.decode import UnreadableError, decode, library_versions
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError, ParameterError
+from runtime.identity import code_identity
+from runtime.outputs import whole
+from runtime.workers import over
+from stages.images.decode import UnreadableError, decode
 from stages.images.letterbox import letterbox
+from stages.memos.shard_memo import ShardMemo, dvc_objects
+from stages.models.base import FOLDER as BASE
+from stages.models.base import base_version, has_base
+from stages.shards.codec import encode
+from stages.shards.tars import write_shard
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.shards import FOLDER, INDEX
 
@@ -38,7 +36,7 @@ log = logging.getLogger(__name__)
 
 DATA = Path("data")
 # What takes part in a shard's bytes beside its pictures and the parameters: our code.
-MAKING = ("shard.py", "_shards.py", "images/codec.py", "images/decode.py", "images/letterbox.py")
+PREPARING = ("stages.shard", "stages.shards", "stages.images")
 Plan = list[tuple[str, list[str]]]
 
 
@@ -86,18 +84,6 @@ def wants_compaction(base_version: int, compacted: int) -> bool:
             "compact again in every cycle until then. `make compact` sets it right."
         )
     return base_version < compacted
-
-
-def recipe(size: int, codec: str) -> str:
-    """Digest all that determines a shard's bytes beside its pictures: parameters, our code, and the libraries'.
-
-    Args:
-        size: side of the square in pixels.
-        codec: "webp" or "png".
-    """
-    sources = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in MAKING]
-    parts = [size, codec, platform.python_version(), library_versions(), sources]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def prepare(path: str, size: int, codec: str, max_pixels: int) -> bytes:
@@ -148,8 +134,8 @@ def write_shards(folder: Path, plan: Plan, memo: ShardMemo, prepared: Iterator[b
 
 def main() -> None:
     """Run the stage."""
-    picture, params = _params.read(_params.Picture), _params.read(_params.Shard)
-    max_pixels = _params.read(_params.Fingerprint).max_pixels
+    picture, params = parameters.read(parameters.Picture), parameters.read(parameters.Shard)
+    max_pixels = parameters.read(parameters.Fingerprint).max_pixels
     fingerprints = FINGERPRINTS.read()
     paths = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").set_index("image_id")["path"]
     base_index = INDEX.read(f"{BASE}/shards/index.parquet") if has_base() else None
@@ -159,7 +145,8 @@ def main() -> None:
 
     plan = plan_shards(paths.index, base_index, params.images, compact)
     work = partial(prepare, size=picture.size, codec=params.codec, max_pixels=max_pixels)
-    with ShardMemo(recipe(picture.size, params.codec), plan, dvc_objects()) as memo, whole(FOLDER) as folder:
+    identity = code_identity(PREPARING, [picture.size, params.codec])
+    with ShardMemo(identity, plan, dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
         prepared = over(work, paths[memo.missing].tolist(), "pictures")
         index = write_shards(folder, plan, memo, prepared, params.codec)

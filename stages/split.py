@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import _params
-from stages._base import class_names, has_base
-from stages._command import run
-from stages._errors import InputError
-from stages._outputs import whole
-from stages.images.pairs import near_pairs
-from stages.images.turns import turned_back
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError
+from runtime.outputs import whole
+from stages.duplicates.pairs import near_pairs
+from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.models.base import class_names, has_base
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
@@ -61,7 +61,7 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     return groups | set(hashed["group"].iloc[near[near >= len(gone)] - len(gone)])
 
 
-def split_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.Series:
+def split_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.Series:
     """Split the pictures of every class by itself.
 
     Args:
@@ -99,7 +99,7 @@ def _totals(holds: pd.Series, class_names: pd.Series) -> pd.Series:
     return holds.groupby(class_names).transform("sum")
 
 
-def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.DataFrame:
+def split(images: pd.DataFrame, trained: set[str], params: parameters.Split) -> pd.DataFrame:
     """Split every picture that is used.
 
     Args:
@@ -120,7 +120,7 @@ def split(images: pd.DataFrame, trained: set[str], params: _params.Split) -> pd.
     return pd.concat([library, benchmarks])
 
 
-def count_classes(pictures: pd.DataFrame, params: _params.Split) -> pd.DataFrame:
+def count_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.DataFrame:
     """Count the pictures of each class by origin and by split.
 
     Args:
@@ -185,7 +185,7 @@ def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
 
 def main() -> None:
     """Run the stage."""
-    params, dedup = _params.read(_params.Split), _params.read(_params.Dedup)
+    params, dedup = parameters.read(parameters.Split), parameters.read(parameters.Dedup)
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.

@@ -20,23 +20,24 @@ import keras
 import pandas as pd
 from dvclive import Live
 
-from stages import _params
-from stages._checkpoint import Checkpoints
-from stages._command import run
-from stages._decoded import DecodedPictures
-from stages._outputs import whole
-from stages._shards import ShardReader
-from stages.models import determinism, files, networks, warm_start
-from stages.models.batches import Pictures
-from stages.models.devices import together
-from stages.models.exhaustion import exhaustion_explained
-from stages.models.fit import fit
-from stages.models.training import labelled, recipe, run_digest
+from runtime import parameters
+from runtime.command import run
+from runtime.outputs import whole
+from stages.models import determinism, files, networks
+from stages.shards.batches import Pictures
+from stages.shards.decoded import DecodedPictures
+from stages.shards.tars import ShardReader
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
+from stages.training import warm_start
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import together
+from stages.training.exhaustion import exhaustion_explained
+from stages.training.fit import fit
+from stages.training.session import labelled, recipe, run_digest
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def sub_classes(images: pd.DataFrame, class_names: Sequence[str]) -> dict[str, l
 
 
 def start(
-    params: _params.Train, size: int, held: Mapping[str, Sequence[str]], base: files.TrainedModel | None
+    params: parameters.Train, size: int, held: Mapping[str, Sequence[str]], base: files.TrainedModel | None
 ) -> tuple[keras.Model, list[warm_start.CarriedRow]]:
     """Build the network with the weights that training starts from: the base's, a file's, or drawn at random.
 
@@ -145,7 +146,7 @@ def write(
 
 def main() -> None:
     """Run the stage."""
-    size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
+    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
     with (
         exhaustion_explained(params.batch_size, params.precision),
         together(params.devices, params.batch_size, params.precision, params.seed) as devices,
@@ -162,7 +163,7 @@ def main() -> None:
             training, validation = (labelled(splits, name, class_names, pictures) for name in ("train", "validation"))
             with devices.scope():
                 network, rows = start(params, size, held, base)
-            run_name = run_digest(params, network, index, (training, validation), Path(__file__))
+            run_name = run_digest(params, network, index, (training, validation))
             checkpoints = Checkpoints(run_name)
             epochs = fit(network, training, validation, recipe(params, base is not None), checkpoints, devices)
             history = reported(epochs) if devices.is_chief else pd.DataFrame(epochs)

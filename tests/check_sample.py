@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import yaml
 
+from runtime.repository import folder_digest
 from sample.write import write
-from stages._repository import folder_digest
 
 DATA_HALF = ("fingerprint", "dedup", "merge", "split", "shard")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from stages.duplicates.thumbnail import thumbnail
 from stages.images.fingerprint import grey_of, perceptual_hash
 from stages.images.small import small_pixels
-from stages.images.thumbnail import thumbnail
 
 
 def draw(seed: int, size: tuple[int, int] = (40, 30)) -> Image.Image:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from stages.models.devices import Devices, together  # noqa: E402
+from stages.training.devices import Devices, together  # noqa: E402
 
 
 def figures(devices: Devices) -> dict[str, list[float]]:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from repositories import commit, dvc, run, write
 
-from stages._shards import write_shard
-from stages.images.codec import encode
+from stages.shards.codec import encode
+from stages.shards.tars import write_shard
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.scores import BASE_METRICS

@@ -9,8 +9,8 @@ import repositories
 import yaml
 from repositories import commit, dvc, run, surroundings, write
 
-from curation.adopt import main, outputs
-from stages._errors import InputError, RepositoryError
+from intake.adopt import main, outputs
+from runtime.errors import InputError, RepositoryError
 
 NAMES = ("boots", 'it\'s "new" #1', "кот", "-dash, [x]: y", "back\\slash", "кот_staged")
 

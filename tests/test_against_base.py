@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, false_discovery_control
 
-from stages.metrics.against_base import against_base
 from stages.metrics.answers import Answers
 from stages.metrics.comparison import compare
 from stages.metrics.paired import mcnemar, paired_interval, share_interval
 from stages.metrics.truth import NO_CLASS
+from stages.reports.against_base import against_base
 from stages.tables.scores import AGAINST_BASE_COLUMNS
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from worlds import Shards
 
-from stages._decoded import DecodedPictures
-from stages._errors import InputError
-from stages.models import batches as module
-from stages.models.batches import Pictures, batches, require
+from runtime.errors import InputError
+from stages.shards import batches as module
+from stages.shards.batches import Pictures, batches, require
+from stages.shards.decoded import DecodedPictures
 
 SEVEN = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
 

@@ -15,8 +15,9 @@ from conftest import ROOT
 from pictures import save
 from test_shard import digests
 
-from stages import _workers, dedup, fingerprint, shard
-from stages._errors import InputError
+from runtime import workers
+from runtime.errors import InputError
+from stages import dedup, fingerprint, shard
 from stages.shard import prepare
 
 NUM_PICTURES = 150  # three chunks
@@ -138,7 +139,7 @@ def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed_in_the_midd
 def test_what_items_share_survives_the_worker_that_had_it(workspace, monkeypatch):
     with cluster(workspace, [workspace, workspace]) as address:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-        found = list(_workers.over_shared(Labelled("item").call, range(20), "items"))
+        found = list(workers.over_shared(Labelled("item").call, range(20), "items"))
         assert num_workers(address) == 1
     assert found == [f"item {number}" for number in range(20)]
 
@@ -148,14 +149,14 @@ def test_a_worker_in_another_folder_is_refused(workspace, tmp_path_factory, monk
     with cluster(workspace, [elsewhere]) as address:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
         with pytest.raises(InputError, match=r"would not give the same results: it works in another folder\. Start"):
-            list(_workers.over(abs, range(100), "numbers"))
+            list(workers.over(abs, range(100), "numbers"))
 
 
 def test_a_cluster_without_workers_is_refused(workspace, monkeypatch):
     with cluster(workspace, []) as address:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
         with pytest.raises(InputError, match=r"the Dask cluster has no workers: start some in this folder"):
-            list(_workers.over(abs, range(100), "numbers"))
+            list(workers.over(abs, range(100), "numbers"))
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
@@ -167,11 +168,11 @@ def test_an_address_at_which_nobody_answers_is_named(address, monkeypatch):
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(InputError, match=f"DASK_SCHEDULER_ADDRESS is {address}, where no Dask scheduler answers"),
     ):
-        list(_workers.over(abs, range(100), "numbers"))
+        list(workers.over(abs, range(100), "numbers"))
 
 
 def test_dask_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"Dask is not installed: `pip install \.\[cluster\]`"):
-        list(_workers.over(abs, range(100), "numbers"))
+        list(workers.over(abs, range(100), "numbers"))

@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 from pictures import save
 
-from stages._command import run
-from stages._errors import InputError
+from runtime.command import run
+from runtime.errors import InputError
 
 
 def stage(name: str) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from test_shard import library, release
 
-from serving import compact
+from release import compact
+from runtime.errors import BaseError
 from stages import shard
-from stages._errors import BaseError
 
 __all__ = ["library"]
 

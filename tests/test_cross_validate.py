@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import digests, write_world
 
+from runtime.errors import InputError
 from stages import cross_validate
-from stages._errors import InputError
-from stages.models import cross_validation
-from stages.models.cross_validation import folds_of
 from stages.tables.held_out import FOLDER, HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.splits import SPLITS
+from stages.training import cross_validation
+from stages.training.cross_validation import folds_of
 
 
 def ask_for(folds):

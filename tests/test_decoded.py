@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from stages import _decoded
-from stages._decoded import DEFAULT_FOLDER, DecodedPictures
+from stages.shards.decoded import DEFAULT_FOLDER, DecodedPictures
 
 PICTURE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 DISK = shutil.disk_usage("/")
@@ -55,7 +54,7 @@ def test_a_flipped_bit_is_found_and_the_picture_can_be_stored_again(decoded, cap
 
 def test_nothing_is_left_when_it_ends_even_by_a_kill(tmp_path):
     program = (
-        "import numpy, sys, time; from pathlib import Path; from stages._decoded import DecodedPictures\n"
+        "import numpy, sys, time; from pathlib import Path; from stages.shards.decoded import DecodedPictures\n"
         "with DecodedPictures(['a'], 48, Path(sys.argv[1])) as decoded:\n"
         "    decoded.store('a', numpy.ones((4, 4, 3), numpy.uint8)); print('stored', flush=True); time.sleep(60)"
     )
@@ -67,7 +66,7 @@ def test_nothing_is_left_when_it_ends_even_by_a_kill(tmp_path):
 
 def test_a_tenth_of_the_disk_stays_free_and_the_log_says_what_is_needed(tmp_path, monkeypatch, caplog):
     usage = DISK._replace(total=1_000_000_000, free=102_000_000)
-    monkeypatch.setattr(_decoded.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with caplog.at_level(logging.INFO), DecodedPictures(["a", "b"], 1_000_000, tmp_path) as decoded:
         decoded.store("a", np.ones(1_000_000, np.uint8))
         assert decoded.load("a", np.empty(1_000_000, np.uint8))
@@ -84,7 +83,7 @@ def test_a_disk_that_fails_costs_the_pictures_that_were_kept_and_not_the_run(tmp
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_decoded.os, call, fail)
+    monkeypatch.setattr(os, call, fail)
     with DecodedPictures(["a"], PICTURE.nbytes, tmp_path) as decoded:
         decoded.store("a", PICTURE)
         assert loaded(decoded, "a") is None

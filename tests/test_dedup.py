@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pictures import draw, hash_of, save, thumbnail_of
 from PIL import Image
 
-from stages import _params, dedup, fingerprint
-from stages._pair_memo import PairMemo
+from runtime import parameters
+from stages import dedup, fingerprint
+from stages.memos.pair_memo import PairMemo
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 
@@ -29,7 +30,7 @@ NOTHING = frozenset()
 
 
 def params(distance):
-    return _params.Dedup(distance=distance, similarity=0.9, colour=0.0, distance_alone=0)
+    return parameters.Dedup(distance=distance, similarity=0.9, colour=0.0, distance_alone=0)
 
 
 def as_rows(frame):

@@ -17,10 +17,10 @@ import pytest
 from conftest import ROOT
 from worlds import digests, write_world
 
+from runtime.errors import ParameterError
 from stages import train
-from stages._errors import ParameterError
 from stages.models import files
-from stages.models.devices import Devices, together
+from stages.training.devices import Devices, together
 
 
 def process(folder: Path | str = ".", **environment: str) -> subprocess.Popen:

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from worlds import digests, write_base, write_model, write_world
 
+from runtime.errors import BaseError, InputError
 from stages import evaluate
-from stages._errors import BaseError, InputError
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.splits import SPLITS
 

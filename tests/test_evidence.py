@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.metrics import neighbours as module
-from stages.metrics.evidence import drawn_elsewhere, near_training
-from stages.metrics.mislabelled import find_label_issues
-from stages.metrics.neighbours import Embedded, Neighbours, medoids, nearest, nearest_of_class, units
 from stages.metrics.truth import NO_CLASS
+from stages.suspects import neighbours as module
+from stages.suspects.evidence import drawn_elsewhere, near_training
+from stages.suspects.mislabelled import find_label_issues
+from stages.suspects.neighbours import Embedded, Neighbours, medoids, nearest, nearest_of_class, units
 
 seeds = st.integers(0, 2**32 - 1)
 # cleanlab 2.9.0: find_label_issues(labels, scores, filter_by="confident_learning",

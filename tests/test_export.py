@@ -13,13 +13,14 @@ from conftest import ROOT
 from pictures import draw
 from tensorflow_serving.apis import prediction_log_pb2
 
-from stages import _params, _warmup_requests, export
-from stages._errors import InputError
-from stages.images import graph
+from runtime import parameters
+from runtime.errors import InputError
+from stages import export
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.metrics.temperature import applied_temperature, scale
 from stages.models import files, networks
+from stages.served import preparation, warmup_requests
 from stages.tables.scores import FOLDER as SCORES
 
 SIZE = 32
@@ -118,14 +119,14 @@ def test_version_threshold_temperature_and_checksum_travel_with_the_model(export
     release = json.loads((root / export.EXPORT / "001" / export.RELEASE).read_text())
     assert release == {
         "version": 1,
-        "threshold": _params.read(_params.Score).threshold,
+        "threshold": parameters.read(parameters.Score).threshold,
         "temperature": 1.0,
         "weights_sha256": files.read_description(root / files.MODEL).weights_sha256,
     }
 
 
 def test_the_requests_to_warm_up_with_are_messages_of_tensorflow_serving_that_both_signatures_answer(exported, served):
-    path = exported[1] / export.EXPORT / "001/001" / _warmup_requests.PATH
+    path = exported[1] / export.EXPORT / "001/001" / warmup_requests.PATH
     records = [record.numpy() for record in tf.data.TFRecordDataset([str(path)])]
     requests = [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
     assert [request.model_spec.signature_name for request in requests] == ["serving_default"] * 2 + ["pixels"]
@@ -134,7 +135,7 @@ def test_the_requests_to_warm_up_with_are_messages_of_tensorflow_serving_that_bo
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         answer = served.signatures[request.model_spec.signature_name](**{k: tf.constant(v) for k, v in inputs.items()})
         rows[number] = len(answer["scores"])
-    assert rows == [1, len(graph.FORMATS), 1]
+    assert rows == [1, len(preparation.FORMATS), 1]
 
 
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 300_000])
@@ -143,7 +144,7 @@ def test_a_request_of_any_length_is_encoded_as_protobuf_does(length):
     log = prediction_log_pb2.PredictionLog()
     log.predict_log.request.model_spec.signature_name = "a"
     log.predict_log.request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(value))
-    assert _warmup_requests.prediction_log("a", "image_bytes", value) == log.SerializeToString(deterministic=True)
+    assert warmup_requests.prediction_log("a", "image_bytes", value) == log.SerializeToString(deterministic=True)
 
 
 def test_the_saved_model_holds_the_network_s_numbers_and_nothing_of_keras(exported, served):

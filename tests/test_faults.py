@@ -1,9 +1,9 @@
 import pandas as pd
 
-from stages import _params
+from runtime import parameters
 from stages.images.faults import FAULTS, find_faults
 
-LIMITS = _params.Quality(
+LIMITS = parameters.Quality(
     min_sharpness=0.6, min_highlights=0.4, min_contrast=0.3, blank_contrast=0.1, min_side=32, max_aspect=3.0
 )
 GOOD = {"width": 96, "height": 32, "sharpness": 0.6, "highlights": 0.4, "contrast": 0.3}

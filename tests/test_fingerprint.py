@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pictures import draw, save
 
-from stages import _memo, fingerprint
-from stages._errors import InputError
+from runtime import identity
+from runtime.errors import InputError
+from stages import fingerprint
+from stages.memos import file_memo
 from stages.tables.fingerprints import FINGERPRINTS
 
 
@@ -81,7 +83,7 @@ def age(folder, seconds=100):
 
 @pytest.fixture
 def library(workspace, monkeypatch):
-    monkeypatch.setattr(_memo, "_RACY_NS", -(10**12))  # a test cannot wait until its files are old
+    monkeypatch.setattr(file_memo, "_RACY_NS", -(10**12))  # a test cannot wait until its files are old
     for number in range(5):
         save(workspace / f"data/library/boot/{number}.png", number)
     (workspace / "data/library/boot/cut.jpg").write_bytes(b"\xff\xd8\xff")
@@ -122,7 +124,7 @@ def test_no_time_and_no_inode_is_too_large(library):
     os.utime(library / "boot/0.png", (1.1e10, 1.1e10))  # in the year 2318, when nanoseconds outgrow 63 bits
     assert table() == table()
     status = SimpleNamespace(st_size=1, st_mtime_ns=2**70, st_ctime_ns=2**70, st_ino=2**64 - 1)
-    assert max(_memo.stamp_of(status)) == 2**63 - 1
+    assert max(file_memo.stamp_of(status)) == 2**63 - 1
 
 
 def test_a_broken_link_is_a_row_with_an_error_each_time(library):
@@ -132,7 +134,7 @@ def test_a_broken_link_is_a_row_with_an_error_each_time(library):
 
 
 def test_the_times_of_a_file_that_was_just_changed_are_not_trusted(library, monkeypatch):
-    monkeypatch.setattr(_memo, "_RACY_NS", 2 * 10**9)
+    monkeypatch.setattr(file_memo, "_RACY_NS", 2 * 10**9)
     table()
     read = []
     plain = fingerprint.read
@@ -146,16 +148,16 @@ def test_another_version_of_the_code_or_another_limit_knows_nothing(library, dec
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("max_pixels: 100000000", "max_pixels: 99"))
     table()
     assert len(decoded) == 12
-    monkeypatch.setattr("PIL.__version__", "99")
+    monkeypatch.setattr(identity, "version", lambda package: "99")
     table()
     assert len(decoded) == 18
 
 
 def test_the_memos_of_few_versions_are_kept(library, monkeypatch):
     for number in range(6):
-        monkeypatch.setattr("PIL.__version__", str(number))
+        monkeypatch.setattr(identity, "version", lambda package, number=number: str(number))
         table()
-    assert len(list(Path(".dvc/tmp/retrain/memo/fingerprints").iterdir())) == _memo.NUM_KEPT
+    assert len(list(Path(".dvc/tmp/retrain/memo/fingerprints").iterdir())) == file_memo.NUM_KEPT
 
 
 def test_a_memo_that_cannot_be_written_is_said_and_costs_nothing_else(library, monkeypatch, caplog):

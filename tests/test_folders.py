@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from curation.folders import list_folder, require_apart
-from stages._errors import InputError
+from intake.folders import list_folder, require_apart
+from runtime.errors import InputError
 
 
 def picture(path: Path) -> Path:

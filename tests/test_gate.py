@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages._params import Gate, NotWorse, Rule
+from runtime.parameters import Gate, NotWorse, Rule
 from stages.metrics.answers import Answers
-from stages.metrics.benchmark_report import benchmark_report
 from stages.metrics.figures import figures
-from stages.metrics.gate import judge, judge_against, judge_all, pictures_needed, verdict
 from stages.metrics.truth import NO_CLASS
+from stages.reports.benchmarks import benchmark_report
+from stages.reports.gate import judge, judge_against, judge_all, pictures_needed, verdict
 
 
 def answers_of(truth, predicted, confidence, num_classes=3):

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from pictures import draw
 from worlds import write_shards
 
+from runtime.errors import InputError
 from stages import identify
-from stages._errors import InputError
-from stages.images.codec import encode
 from stages.images.letterbox import letterbox
-from stages.metrics.neighbours import Embedded, units
-from stages.metrics.novelty import group_alike, novelty_threshold
 from stages.models import files, networks
+from stages.shards.codec import encode
+from stages.suspects.neighbours import Embedded, units
+from stages.suspects.novelty import group_alike, novelty_threshold
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from pictures import draw, hash_of, thumbnail_of
 from PIL import Image, ImageFilter
 
-from stages.images.codec import encode
+from stages.duplicates.thumbnail import CHROMA_SIDE
+from stages.duplicates.thumbnail import SIDE as THUMBNAIL_SIDE
+from stages.duplicates.thumbnail import _weights as shrinking
 from stages.images.fingerprint import _shrunk_cosines as cosines
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.letterbox import fitted, letterbox
-from stages.images.prepared import decode
 from stages.images.small import SIDE, small_pixels
-from stages.images.thumbnail import CHROMA_SIDE
-from stages.images.thumbnail import SIDE as THUMBNAIL_SIDE
-from stages.images.thumbnail import _weights as shrinking
+from stages.shards.codec import encode
+from stages.shards.prepared import decode
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))

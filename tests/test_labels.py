@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages._errors import InputError, InstructionError
+from runtime.errors import InputError, InstructionError
 from stages.labels.classes import Classes, read_classes
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
 from stages.labels.labelling import label, list_sub_classes

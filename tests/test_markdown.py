@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from serving.markdown import Markup, shortened, table, text, visible
+from review.markdown import Markup, shortened, table, text, visible
 
 NO_WIDTH = "\u200b"
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw, save
 
+from runtime.errors import InstructionError
 from stages import dedup, fingerprint, merge
-from stages._errors import InstructionError
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 

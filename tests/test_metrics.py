@@ -16,21 +16,21 @@ from stages.metrics.answers import Answers, answer
 from stages.metrics.brier import squared_errors
 from stages.metrics.confidence import count_shown
 from stages.metrics.confusion import confused_pairs, confused_plot, count_confused
-from stages.metrics.evidence import Evidence
-from stages.metrics.figure_table import all_figures, figure_table
 from stages.metrics.figures import NEED_TRUTH, figures
 from stages.metrics.interval import clopper_pearson
 from stages.metrics.log_loss import EPSILON, log_losses
-from stages.metrics.mislabelled import LabelIssues
-from stages.metrics.neighbours import Neighbours
-from stages.metrics.per_class import per_class
 from stages.metrics.ranking import Ranking, rank
-from stages.metrics.review import REASONS, reasons, worst_first
 from stages.metrics.splits import places
-from stages.metrics.summaries import summaries
 from stages.metrics.temperature import scale
-from stages.metrics.threshold_report import THRESHOLDS, threshold_curves, threshold_report
 from stages.metrics.truth import NO_CLASS
+from stages.reports.figure_table import all_figures, figure_table
+from stages.reports.per_class import per_class
+from stages.reports.summaries import summaries
+from stages.reports.thresholds import THRESHOLDS, threshold_curves, threshold_report
+from stages.suspects.evidence import Evidence
+from stages.suspects.mislabelled import LabelIssues
+from stages.suspects.neighbours import Neighbours
+from stages.suspects.review_table import REASONS, reasons, worst_first
 from stages.tables.scores import ALL_SETS, FIGURE_COLUMNS
 
 NO_PAIRS = (np.empty((0, 2), dtype=np.int64), np.empty(0))

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import Shards
 
-from stages._errors import BaseError, InputError, ParameterError
-from stages.models import determinism, files, inception_v4, networks, warm_start
-from stages.models.augmentation import augmentation
-from stages.models.devices import together
-from stages.models.fit import epoch_order
+from runtime.errors import BaseError, InputError, ParameterError
+from stages.models import determinism, files, inception_v4, networks
 from stages.models.predict import predict
+from stages.training import warm_start
+from stages.training.augmentation import augmentation
+from stages.training.devices import together
+from stages.training.fit import epoch_order
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 import repositories
 from repositories import commit, dvc, run, surroundings, write
 
-from serving.next_cycle import main, require_promoted
-from stages._errors import ParameterError, RepositoryError
+from release.next_cycle import main, require_promoted
+from runtime.errors import ParameterError, RepositoryError
 from stages.tables.scores import BASE_CALIBRATION
 
 RELEASE = {

@@ -20,11 +20,12 @@ import yaml
 from conftest import ROOT
 from worlds import write_base, write_model, write_world
 
-from stages import _base, _params, evaluate, identify, train
-from stages._checkpoint import Checkpoints
-from stages._errors import BaseError, InputError, InstructionError, ParameterError, RetrainError
+from runtime import parameters
+from runtime.errors import BaseError, InputError, InstructionError, ParameterError, RetrainError
+from stages import evaluate, identify, train
 from stages.labels.classes import read_classes
-from stages.models import files
+from stages.models import base, files
+from stages.training.checkpoints import Checkpoints
 
 RAN = "it_ran"
 
@@ -133,7 +134,7 @@ def test_files_that_no_stage_names_are_left_alone(world, payloads, name):
     planted = {".keras": payloads["keras"], ".py": code}.get(Path(name).suffix, payloads["pickle"])
     for folder in ("data/base", "data/base/model"):
         (Path(folder) / name).write_bytes(planted)
-    assert _base.has_base()
+    assert base.has_base()
     files.load(Path("data/base/model"), BaseError)
 
 
@@ -176,7 +177,7 @@ def test_instructions_and_parameters_construct_nothing(world):
         read_classes("data/classes.yaml", ["amber"])
     Path("params.yaml").write_text(YAML)
     with pytest.raises(ParameterError, match=r"params.yaml is not YAML: .*python/object/apply"):
-        _params.read(_params.Train)
+        parameters.read(parameters.Train)
 
 
 def test_a_model_that_is_code_identifies_nothing(world):
@@ -190,7 +191,8 @@ def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
     return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
-CODE = sorted(path for folder in ("stages", "serving", "curation", "sample") for path in (ROOT / folder).rglob("*.py"))
+PACKAGES = sorted(path.parent for path in ROOT.glob("*/__init__.py"))
+CODE = sorted(path for folder in PACKAGES for path in folder.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))

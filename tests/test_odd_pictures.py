@@ -12,8 +12,8 @@ from pictures import draw, save
 from PIL import Image
 
 from stages import dedup, fingerprint, merge, shard, split
-from stages._shards import ShardReader
-from stages.images.prepared import decode
+from stages.shards.prepared import decode
+from stages.shards.tars import ShardReader
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.shards import FOLDER, INDEX

@@ -1,6 +1,6 @@
 import pytest
 
-from stages._outputs import whole, write_json
+from runtime.outputs import whole, write_json
 
 
 def test_what_fails_half_way_leaves_what_stood_there(tmp_path):

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pictures import draw, hash_of
 from PIL import Image
 
-from stages.images.pairs import near_pairs
-from stages.images.turns import BACK, TURNS, turn_hashes, turn_planes
+from stages.duplicates.pairs import near_pairs
+from stages.duplicates.turns import BACK, TURNS, turn_hashes, turn_planes
 
 HASHES = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=600)
 

@@ -10,9 +10,9 @@ import repositories
 from conftest import ROOT
 from repositories import GATE, METRICS, commit, run, surroundings, write
 
-import serving.promote
-from serving.promote import main, message, require_pass
-from stages._errors import GateError, InputError, RemoteError, RepositoryError
+import release.promote
+from release.promote import main, message, require_pass
+from runtime.errors import GateError, InputError, RemoteError, RepositoryError
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clone(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(template, tmp_path / "world", symlinks=True)
     # The pipeline of these repositories exports nothing; tests/test_smoke.py is about what is tried here.
-    monkeypatch.setattr(serving.promote, "require_answers", lambda rev, version: None)
+    monkeypatch.setattr(release.promote, "require_answers", lambda rev, version: None)
     with surroundings(tmp_path / "world" / "clone"):
         yield tmp_path / "world" / "clone"
 
@@ -79,7 +79,7 @@ def test_no_reason_promotes_an_export_that_answers_wrongly(clone: Path, monkeypa
     def refuse(rev: str, version: int) -> None:
         raise GateError(f"the export of {rev}, version {version}, does not answer as evaluate did")
 
-    monkeypatch.setattr(serving.promote, "require_answers", refuse)
+    monkeypatch.setattr(release.promote, "require_answers", refuse)
     with pytest.raises(GateError, match="the export of HEAD, version 1, does not answer"):
         promote(monkeypatch, "--reason", "now")
     assert tags() == []

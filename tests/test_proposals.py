@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.proposals import classes_yaml, propose
+from intake.proposals import classes_yaml, propose
 from stages.labels.classes import read_classes
 
 WORD = st.sampled_from(["boots", "Boots", "cap", "staged", "Synthetic", "unknown", "rendered", "007", "кот", "a: [b"])

@@ -9,8 +9,8 @@ import pytest
 import repositories
 from repositories import commit, dvc, run, surroundings, write
 
-from serving import publish
-from stages._errors import InputError, RepositoryError
+from release import publish
+from runtime.errors import InputError, RepositoryError
 
 FILES = {
     "007/saved_model.pb": "graph",

@@ -14,9 +14,9 @@ from clones import World, local_config, world
 from repositories import commit, dvc
 
 from remote import check, push
-from remote._clone import masked
-from remote._diagnosis import diagnosis
-from stages._errors import RemoteError
+from remote.clone import masked
+from remote.diagnosis import diagnosis
+from runtime.errors import RemoteError
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from clones import World, another_clone, in_cache, put_under_dvc, world, write_p
 from repositories import commit, run, write
 
 from remote import gc, pull, push, verify
-from remote._stores import Stored
-from stages._errors import InputError, RemoteError, RepositoryError
+from remote.stores import Stored
+from runtime.errors import InputError, RemoteError, RepositoryError
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from clones import World, another_clone, cached, flipped, in_cache, overwrite, p
 from repositories import ROOT, commit, run
 
 from remote import pull, push, verify
-from remote._needed import Needed
-from remote._stores import Stored, lacking
-from stages._errors import RemoteError
+from remote.needed import Needed
+from remote.stores import Stored, lacking
+from runtime.errors import RemoteError
 
 
 @pytest.fixture

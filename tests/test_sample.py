@@ -10,10 +10,11 @@ import yaml
 from conftest import ROOT
 from PIL import ExifTags, Image
 
+from runtime import parameters
+from runtime.errors import InputError
+from runtime.repository import folder_digest
 from sample.write import write
-from stages import _params, dedup, fingerprint, merge, split
-from stages._errors import InputError
-from stages._repository import folder_digest
+from stages import dedup, fingerprint, merge, split
 from stages.labels import decisions
 from stages.labels.confused import read_confused
 from stages.tables.duplicates import DUPLICATES
@@ -22,8 +23,8 @@ from stages.tables.images import IMAGES
 from stages.tables.splits import CLASS_COUNTS, SPLITS
 
 NAMES = ("library", "benchmarks", "unlabelled", "base")
-CUT_OFF = _params.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
-DEDUP = _params.Dedup(distance=14, similarity=0.935, colour=0.03, distance_alone=8)
+CUT_OFF = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
+DEDUP = parameters.Dedup(distance=14, similarity=0.935, colour=0.03, distance_alone=8)
 
 
 def digests(folder):

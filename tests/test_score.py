@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runtime.errors import InputError, InstructionError
 from stages import score
-from stages._errors import InputError, InstructionError
 from stages.labels.confused import read_confused
 from stages.tables import scores
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pictures import save
 from PIL import Image
 
+from runtime.errors import BaseError, InputError, ParameterError
+from runtime.outputs import write_json
 from stages import fingerprint, shard
-from stages._errors import BaseError, InputError, ParameterError
-from stages._outputs import write_json
-from stages._shards import ShardReader, write_shard
 from stages.images.letterbox import letterbox
-from stages.images.prepared import decode
+from stages.shards.prepared import decode
+from stages.shards.tars import ShardReader, write_shard
 from stages.tables.shards import INDEX
 
 IDS = st.sets(st.integers(0, 40).map(lambda number: f"{number:032x}"))

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT
 from pictures import save
-from PIL import features
 from repositories import dvc
-from test_dvc_yaml import closure
 from test_shard import digests, library, release
 
-from stages import _shard_memo, fingerprint, shard
-from stages._shard_memo import NUM_KEPT, ShardMemo, dvc_objects
+from stages import fingerprint, shard
+from stages.memos import shard_memo
+from stages.memos.shard_memo import NUM_KEPT, ShardMemo, dvc_objects
 
 __all__ = ["library"]
 OBJECTS = Path("cache")
@@ -128,23 +126,6 @@ def test_what_was_prepared_in_another_way_is_not_used(packed, library, old, new)
     assert digests() == pack_cold()
 
 
-def test_another_version_of_pillow_or_of_our_code_is_another_recipe(monkeypatch):
-    before = shard.recipe(32, "webp")
-    monkeypatch.setattr(features, "version", lambda library: "1.0")
-    assert shard.recipe(32, "webp") != before
-    monkeypatch.undo()
-    monkeypatch.setattr(shard, "MAKING", shard.MAKING[1:])
-    assert shard.recipe(32, "webp") != before
-
-
-def test_the_recipe_names_every_module_that_makes_a_picture():
-    making = {f"stages/{name}" for name in shard.MAKING}
-    imported = {path for path in closure("stages/shard.py") if path.startswith("stages/images/")}
-    assert {path for path in imported if not path.endswith("__init__.py")} <= making
-    assert "stages/_shards.py" in making
-    assert all((ROOT / path).is_file() for path in making)
-
-
 def test_only_the_newest_memos_are_kept(tmp_path):
     index = pd.DataFrame({"image_id": ["a"], "shard": ["0.tar"], "offset": [512], "size": [1]})
     (tmp_path / "0.tar").write_bytes(b"a tar")
@@ -165,7 +146,7 @@ def test_bytes_are_copied_where_blocks_cannot_be_shared(packed, monkeypatch):
     def refuse(*_):
         raise OSError("between two file systems")
 
-    monkeypatch.setattr(_shard_memo.os, "copy_file_range", refuse)
+    monkeypatch.setattr(shard_memo.os, "copy_file_range", refuse)
     shard.main()
     assert packed == []
     assert digests() == pack_cold()

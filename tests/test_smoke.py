@@ -13,8 +13,8 @@ import tensorflow as tf
 from pictures import save
 from repositories import commit, dvc, surroundings, write
 
-from serving.smoke import choose, faults, require_answers
-from stages._errors import GateError
+from release.smoke import choose, faults, require_answers
+from runtime.errors import GateError
 
 CLASSES = ["café", "mug", "plate"]
 DIGEST = 64 * "0"

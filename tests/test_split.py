@@ -4,14 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import write_base
 
-from stages import _params, split
-from stages._errors import BaseError, InputError, InstructionError
-from stages.images.turns import turn_hashes
+from runtime import parameters
+from runtime.errors import BaseError, InputError, InstructionError
+from stages import split
+from stages.duplicates.turns import turn_hashes
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
 
-PARAMS = _params.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
+PARAMS = parameters.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
 
 
 def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):

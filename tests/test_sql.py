@@ -10,21 +10,21 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from curation.sql import REPORTS, TABLES, VIEWS
-from stages.tables._table import Table
+from review.sql import REPORTS, TABLES, VIEWS
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.predictions import ROWS
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
+from stages.tables.table import Table
 
 QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
 def ask(query):
     """What `make sql QUERY=...` prints, and what it says beside it."""
-    command = [sys.executable, "-m", "curation.sql", "--query", query]
+    command = [sys.executable, "-m", "review.sql", "--query", query]
     return subprocess.run(command, capture_output=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
@@ -113,7 +113,7 @@ def test_a_query_that_cannot_be_answered_fails(tables):
 
 
 def test_without_a_query_questions_are_read_from_the_terminal(tables):
-    command = [sys.executable, "-m", "curation.sql"]
+    command = [sys.executable, "-m", "review.sql"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, input="select 6 * 7;", capture_output=True, encoding="utf-8", env=environment)
     assert "42" in done.stdout

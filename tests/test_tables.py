@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages._errors import InputError
+from runtime.errors import InputError
 from stages.tables.images import IMAGES
 from stages.tables.splits import SPLITS
 

@@ -16,19 +16,22 @@ import tensorflow as tf
 from conftest import ROOT
 from worlds import digests, write_base, write_model, write_world
 
-from stages import _params, train
-from stages._checkpoint import Checkpoints
-from stages._decoded import DEFAULT_FOLDER
-from stages._errors import BaseError, InputError, TrainingError
-from stages._shards import ShardReader
-from stages.models import batches, files, warm_start
-from stages.models.devices import Devices
-from stages.models.exhaustion import exhaustion_explained
-from stages.models.fit import Trainer
+from runtime import parameters
+from runtime.errors import BaseError, InputError, TrainingError
+from stages import train
+from stages.models import files
+from stages.shards import batches
+from stages.shards.decoded import DEFAULT_FOLDER
+from stages.shards.tars import ShardReader
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
+from stages.training import warm_start
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices
+from stages.training.exhaustion import exhaustion_explained
+from stages.training.fit import Trainer
 
 FILES = ["carried.csv", "classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
@@ -66,16 +69,18 @@ def test_one_epoch_of_eight_pictures(workspace):
 KILL = """
 import os, signal, sys
 import h5py, keras, numpy
-from stages import _checkpoint, train
-from stages._command import run
-from stages.models import files, fit
+from stages import train
+from stages.training import checkpoints
+from runtime.command import run
+from stages.models import files
+from stages.training import fit
 
 fit.CHECKPOINT_SECONDS = -1  # a checkpoint after each step
 moment, times = sys.argv[1], int(sys.argv[2])
 place = {
     "in an epoch": (keras.Model, "train_on_batch"),
     "writing a checkpoint": (numpy, "savez"),
-    "before an old checkpoint is dropped": (_checkpoint, "_sync_folder"),
+    "before an old checkpoint is dropped": (checkpoints, "_sync_folder"),
     "writing the model": (files, "write_json"),
 }[moment]
 original = getattr(*place)
@@ -240,7 +245,7 @@ def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace, cap
     train.main()
     of_base = history()["val_loss"].min()
     make_base()
-    size, params = _params.read(_params.Picture).size, _params.read(_params.Train)
+    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
     splits, held = SPLITS.read(), {name: [name] for name in ("amber", "blue", "green")}
     with caplog.at_level(logging.INFO), ShardReader(FOLDER, INDEX.read()) as reader:
         pictures = batches.Pictures(reader, size)

@@ -19,7 +19,7 @@ from conftest import ROOT
 from repositories import commit, dvc, surroundings, write
 
 from deploy.settings import overrides
-from stages._errors import ParameterError
+from runtime.errors import ParameterError
 
 SCRIPT = ROOT / "deploy/train.sh"
 # Trains for four epochs with the pipeline's own checkpoints; the model tells nothing of how often it was interrupted.
@@ -28,7 +28,7 @@ import os
 import time
 from pathlib import Path
 import numpy as np
-from stages._checkpoint import Checkpoints
+from stages.training.checkpoints import Checkpoints
 seconds = float(os.environ.get("SECONDS_AN_EPOCH", "0"))
 checkpoints = Checkpoints("a" * 64)
 last = checkpoints.latest()

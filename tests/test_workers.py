@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from stages._workers import FEW, over
+from runtime.workers import FEW, over
 
 
 @pytest.mark.parametrize("number", [0, 3, FEW, FEW + 1, 3 * FEW])

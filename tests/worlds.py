@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages._shards import write_shard
-from stages.images.codec import encode
 from stages.models import determinism, files, networks
+from stages.shards.codec import encode
+from stages.shards.tars import write_shard
 from stages.tables.images import IMAGES
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS

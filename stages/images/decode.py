@@ -6,13 +6,11 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 
-import PIL
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
 # A JPEG of several pictures, as phones make, is opened as JPEG and then named MPO; it is its first picture.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif")
 # How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
 # several copies, would take more than 1 GB or 2 s.
 _COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 4, "AVIF": 4}
@@ -105,11 +103,6 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
 def is_turned(image: Image.Image) -> bool:
     """Say whether a picture's EXIF tag asks to turn it."""
     return _orientation(image) in _TURNED
-
-
-def library_versions() -> list[str | None]:
-    """List the versions of Pillow and of the libraries in it, on which decoded and encoded bytes may depend."""
-    return [PIL.__version__, *map(features.version, _LIBRARIES)]
 
 
 def _orientation(image: Image.Image) -> int:

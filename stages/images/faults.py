@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from stages._params import Quality
+from runtime.parameters import Quality
 
 FAULTS = ("blank", "blurred", "dark", "low_contrast", "tiny", "odd_aspect")
 

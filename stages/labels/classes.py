@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from stages._errors import InstructionError
+from runtime.errors import InstructionError
 
 PATH = "data/classes.yaml"
 ORIGINS = ("real", "staged", "synthetic", "unknown")

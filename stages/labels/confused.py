@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages._errors import InstructionError
+from runtime.errors import InstructionError
 
 PATH = "data/confused.csv"
 COLUMNS = ["truth", "predicted", "weight"]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stages._errors import InstructionError
+from runtime.errors import InstructionError
 
 FOLDER = "data/decisions"
 COLUMNS = ("image_id", "decision", "value", "on", "why")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stages._errors import InputError
+from runtime.errors import InputError
 from stages.labels.classes import PATH, Classes
 from stages.labels.decisions import Verdicts
 

@@ -12,8 +12,8 @@ import h5py
 import keras
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from stages._errors import InputError, RetrainError
-from stages._outputs import write_json
+from runtime.errors import InputError, RetrainError
+from runtime.outputs import write_json
 from stages.models import networks
 
 MODEL = "data/model"

@@ -6,7 +6,7 @@ import sys
 
 import keras
 
-from stages._errors import ParameterError
+from runtime.errors import ParameterError
 from stages.models import inception_v4, small
 
 # What is dropped of the embedding before the output layer: Inception V4's keep of 0.8, and EfficientNet's 0.2.

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stages._errors import InputError
-from stages._progress import progress
-from stages._shards import ShardReader
+from runtime.errors import InputError
+from runtime.progress import progress
 from stages.models import determinism
-from stages.models.batches import Pictures, batches, require
+from stages.shards.batches import Pictures, batches, require
+from stages.shards.tars import ShardReader
 
 if TYPE_CHECKING:
     import keras

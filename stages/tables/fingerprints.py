@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from stages.tables._table import Table
+from stages.tables.table import Table
 
 FINGERPRINTS = Table(
     path="data/fingerprints.parquet",
@@ -20,7 +20,7 @@ FINGERPRINTS = Table(
             "highlights": pa.float64(),  # grey that the lightest twentieth reach, 0 to 1; low for a dark picture
             "contrast": pa.float64(),  # range of the middle 96 % of the greys, 0 to 1
             "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
-            "thumbnail": pa.binary(384),  # what it looks like in small, as `stages/images/thumbnail.py` lays it out
+            "thumbnail": pa.binary(384),  # what it looks like in small, as `stages/duplicates/thumbnail.py` lays it out
             "error": pa.string(),  # why it cannot be read, else null
         }
     ),

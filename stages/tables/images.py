@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from stages.tables._table import Table
+from stages.tables.table import Table
 
 IMAGES = Table(
     path="data/images.parquet",

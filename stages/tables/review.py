@@ -2,14 +2,14 @@
 
 import pyarrow as pa
 
-from stages.tables._table import Table
+from stages.tables.table import Table
 
 REVIEW = Table(
     path="data/scores/review.parquet",
     schema=pa.schema(
         {
             "rank": pa.int64(),  # 1 is the worst
-            "reason": pa.string(),  # see stages/metrics/review.py
+            "reason": pa.string(),  # see stages/suspects/review_table.py
             "image_id": pa.string(),
             "path": pa.string(),  # relative to data/
             "split": pa.string(),

@@ -1,1 +1,0 @@
-"""People deciding about pictures: which ones they bring, what a folder stands for."""

@@ -1,0 +1,1 @@
+"""Pictures that come in: a library that is taken over."""

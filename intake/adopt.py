@@ -1,0 +1,174 @@
+"""Turn a clone into the user's own: their pictures under DVC in place of the sample, and nothing decided yet.
+
+    python -m intake.adopt --library folder [--benchmarks folder] [--unlabelled folder]
+
+The folders are copied; nothing outside the clone is changed. It works once, on a clone that still has the sample.
+
+Writes: data/library/, data/benchmarks/, data/unlabelled/, data/base/ (empty) and their .dvc files, data/classes.yaml
+    (what was found, and proposals), data/confused.csv and data/decisions/ (emptied)
+Deletes: dvc.lock and what the stages wrote
+Params: split
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from intake.folders import Listing, list_folder, require_apart
+from intake.proposals import classes_yaml
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError, RepositoryError
+from runtime.progress import progress
+from runtime.repository import as_before_on_failure, dvc_add, folder_digest, require_committed, require_root
+
+log = logging.getLogger(__name__)
+
+# Of these the first must be given; and those of the first two have sub-folders: sub-classes, and benchmarks.
+FOLDERS = ("data/library", "data/benchmarks", "data/unlabelled")
+BASE = "data/base"
+CLASSES = "data/classes.yaml"
+CONFUSED = "data/confused.csv"
+DECISIONS = "data/decisions"
+KEEP = f"{DECISIONS}/.gitkeep"
+LOCK = "dvc.lock"
+
+
+def outputs(pipeline: Mapping[str, Any]) -> list[str]:
+    """List what the stages write.
+
+    Args:
+        pipeline: the content of dvc.yaml.
+    """
+    entries = [
+        entry
+        for stage in pipeline["stages"].values()
+        for kind in ("outs", "metrics", "plots")
+        for entry in stage.get(kind, ())
+    ]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def require_sample() -> None:
+    """Refuse a clone whose picture folders are not the sample's, byte for byte: it was adopted, or pictures were added.
+
+    Raises:
+        RepositoryError: a folder, or what its .dvc file says of it, is something else.
+    """
+    standing = {folder: digests for folder in FOLDERS if (digests := _digests(folder))}
+    if not standing:
+        return
+    with TemporaryDirectory() as elsewhere:
+        # The sample's writer works in the folder that it is run in.
+        environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+        command = [sys.executable, "-m", "sample"]
+        done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, encoding="utf-8")
+        if done.returncode:
+            raise RepositoryError(f"the sample cannot be told from your pictures: {done.stderr.strip()}")
+        own = [folder for folder in standing if standing[folder] != {folder_digest(Path(elsewhere, folder))}]
+    if own:
+        raise RepositoryError(
+            f"{', '.join(own)}: this is not the sample any more, the clone was adopted before or pictures were added. "
+            "Nothing was changed. To add pictures, put them there and run `dvc add`; to adopt another library, take a "
+            "fresh clone."
+        )
+
+
+def _digests(folder: str) -> set[str]:
+    recorded = Path(f"{folder}.dvc")
+    found = {yaml.safe_load(recorded.read_text(encoding="utf-8"))["outs"][0]["md5"]} if recorded.exists() else set()
+    return found | ({folder_digest(Path(folder))} if Path(folder).exists() else set())
+
+
+def _list(given: Mapping[str, str]) -> dict[str, Listing]:
+    listings = {name: list_folder(folder, needs_sub_folders=name != FOLDERS[2]) for name, folder in given.items()}
+    folders = [listing.folder for listing in listings.values()]
+    for place in (Path.cwd(), *map(Path, FOLDERS)):  # one of the clone's folders may be a link
+        require_apart(folders, place.resolve())
+    needed = sum((listing.folder / file).stat().st_size for listing in listings.values() for file in listing.files)
+    free = shutil.disk_usage(".").free
+    if free < needed:
+        raise InputError(f"the pictures take {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free here: make room.")
+    return listings
+
+
+def _copy(listing: Listing, to: Path) -> None:
+    for file in progress(listing.files, len(listing.files), "files"):
+        (to / file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(listing.folder / file, to / file)
+        except OSError as error:
+            raise InputError(
+                f"{listing.folder / file} cannot be copied: {error.strerror}. Nothing was changed; mend that, and run "
+                "it again."
+            ) from None
+
+
+def _replace(listings: Mapping[str, Listing], classes: str) -> None:
+    written = outputs(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")))
+    decisions = sorted(str(path) for path in Path(DECISIONS).glob("*.csv"))
+    tracked = [f"{folder}.dvc" for folder in (*FOLDERS, BASE)]
+    with TemporaryDirectory(dir=".", prefix="adopted-", suffix=".partial") as aside:
+        for folder in (*FOLDERS, BASE):
+            Path(aside, folder).mkdir(parents=True)
+        for folder, listing in listings.items():
+            _copy(listing, Path(aside, folder))
+        with as_before_on_failure(
+            [*FOLDERS, BASE, LOCK, *written, *decisions], [*tracked, CLASSES, CONFUSED, KEEP, "data/.gitignore"]
+        ):
+            for folder in (*FOLDERS, BASE):
+                Path(aside, folder).rename(folder)
+            _write_instructions(classes)
+            dvc_add([*FOLDERS, BASE])
+
+
+def _write_instructions(classes: str) -> None:
+    Path(CLASSES).write_text(classes, encoding="utf-8")
+    Path(CONFUSED).write_text("truth,predicted,weight\n", encoding="utf-8")
+    Path(KEEP).parent.mkdir(exist_ok=True)
+    Path(KEEP).touch()
+
+
+def _given() -> dict[str, str]:
+    parser = argparse.ArgumentParser(prog="python -m intake.adopt", description="Take over your own pictures.")
+    parser.add_argument("--library", default="", help="a folder per sub-class, of labelled pictures")
+    parser.add_argument("--benchmarks", default="", help="a folder per benchmark; in it, a folder per class")
+    parser.add_argument("--unlabelled", default="", help="pictures that nobody labelled yet")
+    arguments = vars(parser.parse_args())
+    if not arguments["library"]:
+        raise InputError("no library is given: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]")
+    return {f"data/{name}": folder for name, folder in arguments.items() if folder}
+
+
+def main() -> None:
+    """Run the command."""
+    given = _given()
+    minimum = parameters.read(parameters.Split).minimum
+    require_root()
+    require_committed(["data", LOCK])
+
+    listings = _list(given)
+    require_sample()
+    _replace(listings, classes_yaml(listings[FOLDERS[0]].counts, minimum))
+
+    for folder, listing in listings.items():
+        numbers = len(listing.files), listing.num_left_out
+        log.info("adopt: %s has %d files; %d were left out (hidden, or in no sub-folder)", folder, *numbers)
+    log.info(
+        "Next: read %s, which has what was found and proposals; set params.yaml for your pictures (picture.size, "
+        "train.network, and the gate's rules, which name benchmarks); `git add --all && git commit`; `make repro`.",
+        CLASSES,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

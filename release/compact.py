@@ -1,0 +1,48 @@
+"""Ask for a compaction: in this cycle, every shard that is not full is packed anew with the new pictures.
+
+    python -m release.compact
+
+Each cycle adds a shard of its own, however few its pictures are, and deleted files leave gaps. The request is a number
+in params.yaml, so that it stands in git and any machine that runs the pipeline builds the same shards.
+
+Reads: params.yaml (export.version), data/base/version.json
+Writes: params.yaml (shard.compacted)
+Params: shard, export
+"""
+
+import logging
+from pathlib import Path
+
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import BaseError
+from stages.models.base import FOLDER, has_base
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run the command."""
+    version, compacted = parameters.read(parameters.Export).version, parameters.read(parameters.Shard).compacted
+    if not FOLDER.is_dir():
+        raise BaseError(f"{FOLDER} is not here: `dvc checkout {FOLDER}` or `dvc pull {FOLDER}` brings it.")
+    if not has_base():
+        log.info("compact: there is no base yet, so every run packs all shards anew as it is. Nothing was changed.")
+        return
+    if compacted == version:
+        log.info("compact: shard.compacted is %d, this cycle's number, already. Nothing was changed.", version)
+        return
+
+    params = Path(parameters.PATH)
+    params.write_bytes(parameters.with_value(params.read_bytes().decode(), "shard", "compacted", version).encode())
+
+    log.info(
+        "compact: shard.compacted is %d, was %d. Next: `make repro`, `git commit`, `make push`; the push sends every "
+        "shard that was not full, once.",
+        version,
+        compacted,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,51 @@
+"""The models that were promoted, as their tags tell: when, with which verdict, and how good they were."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from release.promote import GATE, METRICS, promoted_versions, tag_name
+from runtime.errors import RepositoryError
+from runtime.repository import git
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A promoted model.
+
+    Attributes:
+        version: 1 to 999.
+        on: the day, as year-month-day.
+        verdict: of its gate, "yes" or "no"; empty where its commit has none.
+        metrics: what its metrics.json holds: set to figure to number, on the pictures of its time.
+    """
+
+    version: int
+    on: str
+    verdict: str
+    metrics: dict[str, dict[str, float | None]]
+
+
+def promoted_models(newest: int) -> list[Promoted]:
+    """Read the tags of this clone that name promoted models, in the order of their versions.
+
+    Args:
+        newest: the version after which none is wanted.
+    """
+    listed = git("for-each-ref", "--format=%(refname:strip=2) %(creatordate:short)", "refs/tags/model-*").splitlines()
+    days = dict(line.rsplit(" ", 1) for line in listed)
+    versions = [version for version in sorted(promoted_versions(list(days))) if version <= newest]
+    return [_read(tag_name(version), version, days[tag_name(version)]) for version in versions]
+
+
+def _read(tag: str, version: int, on: str) -> Promoted:
+    gate, metrics = (_json_at(tag, path) for path in (GATE, METRICS))
+    return Promoted(version, on, str(gate.get("verdict", "")), metrics)
+
+
+def _json_at(tag: str, path: str) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(git("show", f"{tag}:{path}"))
+    except RepositoryError:
+        return {}  # a tag that somebody set by hand
+    return read

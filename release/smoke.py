@@ -1,0 +1,181 @@
+"""Try an export before it is promoted: loaded in a fresh process, it must answer as `evaluate` did.
+
+What is tried is what a commit names, not what stands in the workspace: the export, and ten pictures as files.
+`evaluate` saw them prepared by the pipeline; the export prepares them in its graph. So this holds label map, weights,
+version, temperature and preparation together.
+Source: the component InfraValidator of TFX, which loads a model into its server and sends it examples.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from runtime.committed import Committed
+from runtime.errors import GateError
+from stages.metrics.temperature import scale
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.images import IMAGES
+from stages.tables.predictions import CLASSES, ROWS, SCORES
+
+EXPORT = "data/export"
+RELEASE = "release.json"
+NUM_PICTURES = 10
+# Points of confidence, 0 to 100, by which an answer may differ: `python -m bench.serving` measures by how much they do.
+TOLERANCE = 1.0
+# Of these the graph refuses none that the pipeline reads.
+_FORMATS = ("JPEG", "PNG")
+
+
+def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Choose pictures, as many of each benchmark as possible; of the test set where the benchmarks have too few.
+
+    Args:
+        rows: of `data/predictions/rows.parquet`: columns `image_id`, `split`.
+        images: columns `image_id`, `path`.
+        fingerprints: columns `path`, `format`.
+        number: of pictures, at most.
+
+    Returns:
+        Columns `row` (number in `rows`) and `path`, relative to data/.
+    """
+    known = fingerprints.loc[fingerprints["format"].isin(_FORMATS), ["path"]]
+    found = images[["image_id", "path"]].merge(known, on="path").drop_duplicates("image_id")
+    held = rows.assign(row=np.arange(len(rows)))
+    held = held[~held["split"].isin(["train", "validation"])].merge(found, on="image_id").sort_values("row")
+    held = held.assign(turn=held.groupby("split").cumcount(), last=held["split"] == "test")
+    return held.sort_values(["last", "turn", "split"])[["row", "path"]].head(number).reset_index(drop=True)
+
+
+def faults(
+    answers: Sequence[Mapping[str, Any]],
+    scores: NDArray[np.float32],
+    class_names: Sequence[str],
+    release: Mapping[str, Any],
+    tolerance: float,
+) -> list[str]:
+    """Say where answers are not those that are expected.
+
+    Args:
+        answers: of the signature, a picture each.
+        scores: of `evaluate`, of the same pictures, shape (pictures, classes).
+        class_names: in the order of the scores.
+        release: of release.json.
+        tolerance: points of confidence by which a class's may differ.
+
+    Returns:
+        A sentence a fault; none where all is well.
+    """
+    found = []
+    for number, (answer, expected) in enumerate(zip(answers, scale(scores, release["temperature"]), strict=True)):
+        found += [
+            f"picture {number} is answered with {key} {answer[key]}, release.json says {release[key]}"
+            for key in ("version", "weights_sha256")
+            if answer[key] != release[key]
+        ]
+        if len(answer["scores"]) != len(expected):
+            found.append(f"picture {number} has {len(answer['scores'])} scores, where evaluate had {len(expected)}")
+            continue
+        found += _differences(number, answer, expected, class_names, tolerance)
+    return found
+
+
+def _differences(
+    number: int,
+    answer: Mapping[str, Any],
+    expected: NDArray[np.float32],
+    class_names: Sequence[str],
+    tolerance: float,
+) -> list[str]:
+    difference = 100 * float(np.max(np.abs(np.asarray(answer["scores"]) - expected)))
+    named = answer["classes"][0]
+    own = 100 * float(expected[class_names.index(named)]) if named in class_names else float("nan")
+    if difference <= tolerance and abs(own - answer["confidences"][0]) <= tolerance:
+        return []
+    best = int(np.argmax(expected))
+    return [
+        f"picture {number} is {named} at {answer['confidences'][0]:.2f}, for evaluate it was {class_names[best]} at "
+        f"{100 * expected[best]:.2f}; a class's confidence differs by up to {difference:.2f}, {tolerance:g} may be"
+    ]
+
+
+def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, Any]]:
+    """Answer pictures in a fresh process.
+
+    Args:
+        saved_model: its folder.
+        pictures: files.
+
+    Raises:
+        GateError: the model does not load, or refuses a picture.
+    """
+    # By its path, and nothing of this repository within its reach.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("answer.py")), str(saved_model), *map(str, pictures)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode:
+        words = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise GateError(f"the export does not answer: a fresh process that loads it ends with\n{words}\n{_REMEDY}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+_REMEDY = "`dvc repro --force export` writes the export anew; commit dvc.lock and promote again."
+
+
+def require_answers(rev: str, version: int) -> None:
+    """Refuse a commit whose export does not answer as its evaluation did.
+
+    Args:
+        rev: the commit.
+        version: of the export.
+
+    Raises:
+        GateError: the export is absent, does not load, or answers otherwise.
+        RepositoryError: what is needed is neither in the cache nor on the remote.
+    """
+    commit, name = Committed(rev), f"{version:03d}"
+    with TemporaryDirectory(dir=".", prefix="smoke-", suffix=".partial") as folder:
+        export = {path: Path(folder) / path for path in commit.find(f"{EXPORT}/{name}")}
+        if not export:
+            raise GateError(f"{EXPORT}/{name} is not in dvc.lock: `make repro` writes it. Commit, then promote again.")
+        chosen = choose(
+            _table(commit, ROWS.path, ["image_id", "split"]),
+            _table(commit, IMAGES.path, ["image_id", "path"]),
+            _table(commit, FINGERPRINTS.path, ["path", "format"]),
+            NUM_PICTURES,
+        )
+        if chosen.empty:
+            raise GateError("no benchmark or test picture is a JPEG or PNG, so the export cannot be tried on any.")
+        pictures = {f"data/{path}": Path(folder) / "pictures" / path for path in chosen["path"]}
+        commit.fetch(export | pictures)
+        release = json.loads((Path(folder) / EXPORT / name / RELEASE).read_text(encoding="utf-8"))
+        with commit.open(CLASSES) as file:
+            class_names = json.loads(file.read())
+        answers = answers_of(Path(folder) / EXPORT / name / name, list(pictures.values()))
+    found = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
+    if found:
+        raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(found) + f"\n{_REMEDY}")
+
+
+def _table(commit: Committed, path: str, columns: list[str]) -> pd.DataFrame:
+    with commit.open(path) as file:
+        return pd.read_parquet(file, columns=columns)
+
+
+def _rows(commit: Committed, numbers: Sequence[int]) -> NDArray[np.float32]:
+    """Read some rows of the matrix of scores, which may be larger than memory."""
+    with commit.open(SCORES) as file:
+        np.lib.format.read_magic(file)
+        (_, num_classes), _, dtype = np.lib.format.read_array_header_1_0(file)
+        start, size = file.tell(), num_classes * dtype.itemsize
+        read = []
+        for number in numbers:
+            file.seek(start + number * size)
+            read.append(np.frombuffer(file.read(size), dtype))
+    return np.stack(read)

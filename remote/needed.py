@@ -1,0 +1,98 @@
+"""Which objects commits need: what `.dvc` files and `dvc.lock` name, and every file of the folders among it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from remote.stores import Store, is_directory, md5_of
+from runtime.errors import RemoteError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+
+@dataclass
+class Needed:
+    """What commits need.
+
+    Attributes:
+        objects: a mapping of object to a path that it is the content of.
+        unread: those of the objects that list a folder, and that no side has whole: which files it has is not known.
+        unmade: outputs of stages that were never run.
+    """
+
+    objects: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    unmade: set[str] = field(default_factory=set)
+
+    def named(self, oids: Sequence[str], most: int = 20) -> str:
+        """List objects for a message, a line each, in the order of their paths.
+
+        Args:
+            oids: the objects.
+            most: lines; how many more there are is said.
+        """
+        lines = [f"\n- {path} ({oid})" for path, oid in sorted((self.objects[oid], oid) for oid in oids)]
+        more = f"\n- and {len(lines) - most} more; `make verify` names all" if len(lines) > most else ""
+        return "".join(lines[:most]) + more
+
+
+def needed(repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everything: bool = False) -> Needed:
+    """Collect what the workspace and commits need.
+
+    Args:
+        repo: DVC's.
+        stores: where lists of folders are read from, the first that has one whole.
+        commits: anything that git knows for a commit; the workspace comes on top.
+        everything: also what is never pushed, such as what other repositories hold.
+
+    Raises:
+        RemoteError: something was made by a version of DVC that hashed otherwise.
+    """
+    found = Needed()
+    for _ in repo.brancher(revs=list(commits)):
+        for out in repo.index.outs:
+            if not out.use_cache or not (everything or (out.can_push and not out.stage.is_repo_import)):
+                continue
+            if not out.hash_info:
+                found.unmade.add(out.def_path)
+                continue
+            if out.hash_info.name != "md5":
+                raise RemoteError(
+                    f"{out.def_path} has a digest of kind {out.hash_info.name}, which DVC 2 made; md5 is expected. "
+                    "`dvc cache migrate --dvc-files` makes it anew."
+                )
+            _add(found, stores, out.hash_info.value, _path(repo, out))
+    return found
+
+
+def _path(repo: "Repo", out: Any) -> str:
+    return str(repo.fs.relpath(out.fs_path, repo.root_dir))
+
+
+def _add(found: Needed, stores: Sequence[Store], oid: str, path: str) -> None:
+    if oid in found.objects:
+        return
+    found.objects[oid] = path
+    if is_directory(oid):
+        files = _files(stores, oid)
+        if files is None:
+            found.unread[oid] = path
+        for name, file in files or ():
+            found.objects.setdefault(file, f"{path}/{name}")
+
+
+def _files(stores: Sequence[Store], oid: str) -> list[tuple[str, str]] | None:
+    for content in _contents(stores, oid):
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5_of(oid):
+            return [(entry["relpath"], entry["md5"]) for entry in json.loads(content)]
+    return None
+
+
+def _contents(stores: Sequence[Store], oid: str) -> Iterator[bytes]:
+    for store in stores:
+        content = store.read(oid)
+        if content is not None:
+            yield content

@@ -1,0 +1,245 @@
+"""Write one page for people who run no commands: the verdict, the trend, the threshold report, the worst pictures.
+
+    python -m review.page [--output build/report.html]
+
+The page is one file without scripts that loads nothing: it can be mailed, opened without a network, and printed. It is
+no stage: what it says depends on the tags of this clone and on what is not committed.
+
+Reads: the tags model-NNN (data/scores/gate.json, data/scores/metrics.json); data/scores/ and data/shards/ now
+Writes: the page; git ignores build/
+Params: score, export
+"""
+
+import argparse
+import base64
+import csv
+import io
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+from PIL import Image
+
+from release.promote import tag_name
+from release.promoted import Promoted, promoted_models
+from review import charts
+from review.markdown import visible
+from review.worst_pictures import Worst, beside, read_worst
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InputError
+from runtime.outputs import whole
+from runtime.repository import git, require_root
+from stages.tables import scores
+from stages.tables.review import REVIEW
+from stages.tables.shards import FOLDER as SHARDS
+
+log = logging.getLogger(__name__)
+
+OUTPUT = "build/report.html"
+NUM_WORST = 24
+NUM_WEAKEST = 10
+NUM_MODELS = 12  # in the trend, the last ones
+_NOTHING = "\N{EN DASH}"
+_SIDE = 240  # pixels of a picture, drawn at half of that
+_TEMPLATE = Path(__file__).with_name("page.html")
+Row = Mapping[str, str]
+# What the trend shows, of which set.
+TREND = (
+    ("test", "top_1_accuracy", "Accuracy"),
+    ("test", "true_positive_fraction", "Right answers shown"),
+    ("test", "false_positive_fraction", "Wrong answers shown"),
+    ("out_of_scope", "false_positive_fraction", "Out of scope, shown"),
+)
+WORDS = {
+    "top_1_accuracy": "accuracy",
+    "true_positive_fraction": "right answers shown",
+    "false_positive_fraction": "wrong answers shown",
+    "coverage": "answers shown",
+    "num_errors": "wrong answers, shown or not",
+    "min_confidence": "least confidence",
+    "log_loss": "log loss",
+    "weighted_log_loss": "weighted log loss",
+}
+_FRACTIONS = ("top_1_accuracy", "true_positive_fraction", "false_positive_fraction", "coverage")
+REASONS = {
+    "base_right_new_wrong": "Right before, wrong now",
+    "wrong_and_confident": "Wrong, and shown",
+    "wrong": "Wrong, but not shown",
+    "class_not_in_model": "Of a class that the model does not know",
+    "right_but_unsure": "Right, but not shown",
+    "suspected_bad_picture": "Perhaps a bad picture",
+}
+
+
+def percent(value: object) -> str:
+    """Write a fraction from 0 to 1 in per cent; a dash for none."""
+    return _NOTHING if value in (None, "") else f"{100 * float(str(value)):.1f}\N{NO-BREAK SPACE}%"
+
+
+def points(value: str) -> str:
+    """Write the difference of two fractions in percentage points, with its sign."""
+    if not value:
+        return _NOTHING
+    return f"{100 * float(value):+.1f}".replace("-", "\N{MINUS SIGN}") if float(value) else "0.0"
+
+
+def requirements(gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Put the gate's rules into words, those that failed first.
+
+    Args:
+        gate: as gate.json has it.
+
+    Returns:
+        Of each rule `passed`, `set`, `what`, `bound`, `figure` and `why`.
+    """
+    told = []
+    for rule in sorted(gate["rules"], key=lambda rule: rule["passed"]):
+        fraction = rule["metric"] in _FRACTIONS
+        figure = _NOTHING if rule["figure"] is None else f"{rule['figure']:.4g}"
+        told.append(
+            {
+                "passed": rule["passed"],
+                "set": rule["set"],
+                "what": WORDS[rule["metric"]],
+                "bound": _in_percent(rule["bound"]) if fraction else rule["bound"],
+                "figure": percent(rule["figure"]) if fraction else figure,
+                "why": rule["why"],
+            }
+        )
+    return told
+
+
+def trend(promoted: Sequence[Promoted], now: Promoted | None) -> dict[str, Any]:
+    """Lay out the charts and the table of the promoted models, and of the one that is judged here.
+
+    Args:
+        promoted: in the order of their versions.
+        now: the model that is judged; None where it is the last of the promoted ones.
+    """
+    models = [*promoted, *([now] if now else [])][-NUM_MODELS:]
+    labels = [str(model.version) for model in models]
+    drawn = []
+    for name, metric, title in TREND:
+        values = [model.metrics.get(name, {}).get(metric) for model in models]
+        if any(value is not None for value in values):
+            drawn.append({"title": title, "set": name, "values": values, "chart": charts.chart(values, labels)})
+    return {"models": models, "drawn": drawn, "is_open": now is not None}
+
+
+def of_test(figures: Sequence[Row], model: str) -> Row | None:
+    """Choose the figures of the test set, of the model `new` or `base`; None where there are none."""
+    return next((row for row in figures if row["set"] == "test" and row["model"] == model), None)
+
+
+def whole_sets(compared: Sequence[Row]) -> list[Row]:
+    """Choose, of the rows of against_base.csv, those about whole sets that the model did not learn from."""
+    return [row for row in compared if not row["class_name"] and row["set"] not in ("train", scores.ALL_SETS)]
+
+
+def weakest(classes: Sequence[Row]) -> list[Row]:
+    """Choose, of the rows of per_class.csv, the classes of the test set that were missed most, if they were at all."""
+    return [row for row in classes if row["set"] == "test" and row["num_missed"] != "0"][:NUM_WEAKEST]
+
+
+def gallery(worst: Worst) -> list[dict[str, Any]]:
+    """Group the worst pictures by reason, each with what belongs beside it."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    held = {image_id: data_uri(picture) for image_id, picture in worst.pictures.items()}
+    for row in worst.rows.astype(object).where(worst.rows.notna(), None).to_dict("records"):
+        examples = [(words, held.get(image_id)) for words, image_id in beside(row).items()]
+        groups.setdefault(row["reason"], []).append(
+            {"row": row, "picture": held.get(row["image_id"]), "examples": examples}
+        )
+    return [
+        {"title": REASONS.get(reason, reason.replace("_", " ").capitalize()), "pictures": pictures}
+        for reason, pictures in groups.items()
+    ]
+
+
+def data_uri(picture: Image.Image) -> markupsafe.Markup:
+    """Put a picture, as a small JPEG, into a URI, which needs no escaping."""
+    buffer = io.BytesIO()
+    picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
+    return markupsafe.Markup("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())  # noqa: S704
+
+
+def page(**told: Any) -> str:
+    """Fill the page's template; whatever is put into it stays text, line by line and left to right."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters |= {"percent": percent, "points": points, "words": lambda name: name.replace("_", " ")}
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(**told, size=charts)
+
+
+def _in_percent(bound: str) -> str:
+    return re.sub(r"[\d.]+$", lambda found: f"{100 * float(found[0]):.4g}\N{NO-BREAK SPACE}%", bound)
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: `make repro` writes it, `git checkout` brings it back.") from None
+
+
+def _csv(path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(_text(path))))
+
+
+def _here() -> dict[str, str]:
+    """Say which commit the page is about, and whether files differ from it."""
+    commit, on = git("log", "-1", "--format=%h %cs").split()
+    changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
+    return {"commit": commit, "on": on, "changed": f"{len(changed)} files changed since" if changed else ""}
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m review.page", description="Write one page about the model.")
+    parser.add_argument("--output", default=OUTPUT, help="where the page is written")
+    output = parser.parse_args().output
+    require_root()
+    version, judging = parameters.read(parameters.Export).version, parameters.read(parameters.Score)
+    gate, metrics, wanted = (json.loads(_text(path)) for path in (scores.GATE, scores.METRICS, scores.WANTED_ERROR))
+    figures, here, promoted, worst = _csv(scores.FIGURES), _here(), promoted_models(version), read_worst(NUM_WORST)
+
+    in_production = next((model for model in promoted if model.version == version), None)
+    now = None if in_production else Promoted(version, here["on"], gate["verdict"], metrics)
+    html = page(
+        name=tag_name(version),
+        version=version,
+        in_production=in_production,
+        here=here,
+        passed=gate["verdict"] == "yes",
+        requirements=requirements(gate),
+        threshold=judging.threshold,
+        new=of_test(figures, "new"),
+        base=of_test(figures, "base"),
+        out_of_scope=metrics.get("out_of_scope", {}).get("false_positive_fraction"),
+        trend=trend(promoted, now),
+        report=_csv(scores.THRESHOLD_REPORT),
+        wanted=wanted,
+        compared=whole_sets(_csv(scores.AGAINST_BASE)),
+        weakest=weakest(_csv(scores.PER_CLASS)),
+        gallery=gallery(worst),
+        missing=f"{REVIEW.path} {SHARDS}" if worst.missing else "",
+    )
+    with whole(output) as partial:
+        partial.write_text(html, encoding="utf-8")
+
+    log.info("report: %s, %.1f MB, opens in any browser", output, len(html.encode()) / 1e6)
+
+
+if __name__ == "__main__":
+    run(main)

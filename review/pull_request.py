@@ -1,0 +1,163 @@
+"""Print the Markdown that a pull request needs: the verdict first, then what changed, then the worst pictures.
+
+    python -m review.pull_request --base main [--sheet build/worst.jpg] [--link URL]
+
+What a branch changed is what its commits say, and the working tree on top of them, against where it left BASE. The
+pictures come from wherever DVC finds them; without them the rest is printed all the same.
+
+Reads: params.yaml, data/scores/metrics.json, data/class_counts.csv, data/decisions/, each now and where the branch left
+    BASE; data/scores/gate.json, data/scores/against_base.csv, data/scores/figures.csv, data/base/metrics.json,
+    data/scores/review.parquet, data/shards/, now
+Writes: the contact sheet, where --sheet says; git ignores build/
+"""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from review.changes import counts_section, decisions_section, flatten, metrics_section, params_section
+from review.contact_sheet import contact_sheet
+from review.markdown import comment, table
+from review.verdict import base_section, causes_section, gate_section
+from review.worst_pictures import BESIDE, Worst, read_worst
+from runtime.command import run
+from runtime.errors import InputError, RepositoryError
+from runtime.outputs import whole
+from runtime.repository import git, require_root
+from stages.labels import decisions
+from stages.tables.review import REVIEW
+from stages.tables.scores import AGAINST_BASE, BASE_METRICS, FIGURES, GATE, METRICS
+from stages.tables.shards import FOLDER as SHARDS
+from stages.tables.splits import CLASS_COUNTS
+
+PARAMS = "params.yaml"
+NUM_WORST = 12
+SHEET = "build/worst.jpg"
+_SHOWN = ("rank", "reason", "truth", "predicted", "confidence", "base_predicted", "path")
+
+
+def worst_section(worst: Worst, link: str) -> str:
+    """List the worst pictures, and link their contact sheet where there is one.
+
+    Args:
+        worst: the pictures.
+        link: where the sheet will be found.
+    """
+    parts = ["## Worst pictures"]
+    if worst.pictures:
+        below = " and one ".join(words for name, words in BESIDE.items() if name in worst.rows)
+        told = f" Below each, one {below}." if below else ""
+        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.{told}")
+    if worst.missing:
+        parts.append(f"Pictures cannot be shown: `dvc pull {REVIEW.path} {SHARDS}` brings them.")
+    if len(worst.rows):
+        rows = worst.rows.astype(dict.fromkeys(_SHOWN, object))
+        rows = rows.assign(confidence=[f"{value:.1f}" for value in rows["confidence"]]).where(rows.notna(), None)
+        parts.append(table(_SHOWN, rows[list(_SHOWN)].itertuples(index=False)))
+    elif not worst.missing:
+        parts.append("None is wrong, unsure or suspected to be bad.")
+    return "\n\n".join(parts)
+
+
+def write_sheet(worst: Worst, path: str) -> None:
+    """Draw the contact sheet of the pictures that are here, as a JPEG."""
+    held = worst.pictures
+    columns = [name for name in BESIDE if name in worst.rows]
+    shown = [
+        (row["rank"], held.get(row["image_id"]), [held.get(row[name]) for name in columns])
+        for row in worst.rows.to_dict("records")
+    ]
+    with whole(path) as partial:
+        contact_sheet(shown).save(partial, "JPEG", quality=85)
+
+
+def _at(revision: str, path: str) -> str:
+    try:
+        return git("show", f"{revision}:{path}")
+    except RepositoryError:
+        return ""  # the file did not exist then
+
+
+def _now(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+
+
+def _of_base() -> str:
+    try:
+        from dvc.api import DVCFileSystem
+
+        return str(DVCFileSystem().read_text(BASE_METRICS, encoding="utf-8"))
+    except Exception:  # there is no base, or each remote's client raises what it likes; the section says what to do
+        return ""
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _decisions_at(revision: str) -> dict[str, str]:
+    listed = git("ls-tree", "--name-only", revision, f"{decisions.FOLDER}/").splitlines()
+    return {path: _at(revision, path) for path in listed if path.endswith(".csv")}
+
+
+def _left(base: str) -> str:
+    try:
+        commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
+    except RepositoryError:
+        raise InputError(f"there is no commit {base!r}: name a branch, a tag or a commit, as in BASE=main.") from None
+    try:
+        return git("merge-base", commit, "HEAD").strip()
+    except RepositoryError:
+        return commit  # a shallow clone does not know where the branch left
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m review.pull_request", description="Print a pull request's Markdown."
+    )
+    parser.add_argument("--base", default="main", help="what the branch is compared with")
+    parser.add_argument("--sheet", default=SHEET, help="where the contact sheet of the worst pictures is written")
+    parser.add_argument("--link", help="where readers will find the sheet; by default the file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = _arguments()
+    require_root()
+    base = _left(arguments.base)
+    metrics = [flatten(_json(text) or {}) for text in (_at(base, METRICS), _now(METRICS))]
+    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, PARAMS), _now(PARAMS))]
+    counts = [_csv(text) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
+    said_now = {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
+    worst = read_worst(NUM_WORST)
+
+    if worst.pictures:
+        write_sheet(worst, arguments.sheet)
+    sections = {
+        "gate": gate_section(_json(_now(GATE))),
+        "new against base": base_section(_csv(_now(AGAINST_BASE))),
+        "what the pictures did": causes_section(_json(_of_base()), _csv(_now(FIGURES))),
+        "classes": counts_section(*counts),
+        "decisions": decisions_section(_decisions_at(base), said_now),
+        "parameters": params_section(*params),
+        "worst pictures": worst_section(worst, arguments.link or arguments.sheet),
+        "metrics": metrics_section(*metrics),
+    }
+    sys.stdout.write(comment(sections))
+    if worst.missing:
+        sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
+
+
+if __name__ == "__main__":
+    run(main)

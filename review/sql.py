@@ -1,0 +1,143 @@
+"""Open DuckDB with every table, the decisions and classes.yaml as views, or print the answer to one question.
+
+    python -m review.sql [--query "select ..."]
+
+Views read the files when they are asked: after `dvc repro` in another terminal they show what it wrote. Nothing that is
+asked can change a file, but for `copy ... to`.
+
+Reads: every table, data/decisions/, data/classes.yaml, data/confused.csv
+Writes: .dvc/tmp/retrain/views.sql, which opens them in any DuckDB: `.read .dvc/tmp/retrain/views.sql`
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from runtime.command import run
+from runtime.outputs import whole
+from stages.labels import classes, confused, decisions
+from stages.labels.labelling import list_sub_classes
+from stages.tables import disputes, scores
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.held_out import HELD_OUT
+from stages.tables.identified import IDENTIFIED
+from stages.tables.images import IMAGES
+from stages.tables.lineage import LINEAGE
+from stages.tables.predictions import ROWS
+from stages.tables.review import REVIEW
+from stages.tables.shards import INDEX
+from stages.tables.splits import CLASS_COUNTS, SPLITS
+from stages.tables.table import Table
+
+log = logging.getLogger(__name__)
+
+VIEWS = ".dvc/tmp/retrain/views.sql"
+TABLES: dict[str, Table] = {
+    "fingerprints": FINGERPRINTS,
+    "duplicates": DUPLICATES,
+    "images": IMAGES,
+    "splits": SPLITS,
+    "shards": INDEX,
+    "lineage": LINEAGE,
+    "held_out": HELD_OUT,
+    "predictions": ROWS,
+    "review": REVIEW,
+    "identified": IDENTIFIED,
+}
+# Of each report, the columns that are text whatever stands in them: a class may be called 007.
+REPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "counts": (CLASS_COUNTS, ("class_name", "why_out")),
+    "disputes": (disputes.PATH, ("image_id", "other", "person", "decision", "value")),
+    "confused": (confused.PATH, ("truth", "predicted")),
+    "confused_pairs": (scores.CONFUSED_PAIRS, ("set", "truth", "predicted")),
+    "per_class": (scores.PER_CLASS, ("set", "class_name", "missed_as", "wrong_guesses_of")),
+    "benchmarks": (scores.BENCHMARKS, ("benchmark", "requirement")),
+    "threshold_report": (scores.THRESHOLD_REPORT, ("set",)),
+    "figures": (scores.FIGURES, ("model", "set")),
+    "calibration": (scores.CALIBRATION_REPORT, ("set",)),
+    "against_base": (scores.AGAINST_BASE, ("set", "class_name")),
+}
+
+
+def of_table(path: str) -> str:
+    """Write the query that reads a Parquet file."""
+    return f"from read_parquet({_quoted(path)})"
+
+
+def of_report(path: str, texts: Iterable[str]) -> str:
+    """Write the query that reads a CSV file.
+
+    Args:
+        path: of the file.
+        texts: columns that are text whatever stands in them; the others' types are found out.
+    """
+    types = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in texts)
+    return f"from read_csv({_quoted(path)}, header = true, types = {{{types}}})"
+
+
+def of_decisions(folder: str) -> str:
+    """Write the query that reads every person's decisions, the columns of the files after the person's name.
+
+    Args:
+        folder: holds `<person>.csv`; a union merge may have repeated a header in one.
+    """
+    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in decisions.COLUMNS)
+    return (
+        f"from read_csv({_quoted(folder + '/*.csv')}, header = true, columns = {{{columns}}}, filename = true) "
+        'select parse_filename(filename, true) as person, * exclude (filename) replace ("on"::timestamp as "on") '
+        "where image_id <> 'image_id'"
+    )
+
+
+def of_merges(merges: classes.Classes) -> str:
+    """Write the query that gives a row a sub-class: `sub_class`, `class_name` (null: unknown) and `origin`."""
+    rows = ", ".join(
+        f"({_quoted(name)}, {'null' if class_name is None else _quoted(class_name)}, {_quoted(merges.origins[name])})"
+        for name, class_name in merges.class_names.items()
+    )
+    return f"from (values {rows}) as merges(sub_class, class_name, origin)"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def views() -> dict[str, str]:
+    """Write the query of each view whose file is there; the others are passed over with a line."""
+    queries = {name: of_table(table.path) for name, table in TABLES.items() if Path(table.path).exists()}
+    queries |= {name: of_report(*report) for name, report in REPORTS.items() if Path(report[0]).exists()}
+    if any(Path(decisions.FOLDER).glob("*.csv")):
+        queries["decisions"] = of_decisions(decisions.FOLDER)
+    sub_classes = list_sub_classes(FINGERPRINTS.read()["path"]) if "fingerprints" in queries else []
+    if sub_classes:
+        queries["merges"] = of_merges(classes.read_classes(classes.PATH, sub_classes))
+    absent = {*TABLES, *REPORTS, "decisions", "merges"} - queries.keys()
+    if absent:
+        log.info("sql: not there yet, `make repro` or a decision writes them: %s", ", ".join(sorted(absent)))
+    return queries
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m review.sql", description="Query the tables.")
+    parser.add_argument("--query", default="", help="answer this, and end")
+    query = parser.parse_args().query
+    queries = views()
+
+    with whole(VIEWS) as partial:
+        lines = (f"create view {name} as {text};\n" for name, text in sorted(queries.items()))
+        partial.write_text("".join(lines), encoding="utf-8")
+
+    command = [sys.executable, "-m", "duckdb_cli", "-cmd", f".read {VIEWS}"]
+    if not query:
+        log.info("sql: %s. `describe images;` shows columns, `.help` more, `.quit` ends.", ", ".join(sorted(queries)))
+    sys.stderr.flush()
+    os.execv(sys.executable, [*command, *(["-c", query] if query else [])])  # noqa: S606
+
+
+if __name__ == "__main__":
+    run(main)

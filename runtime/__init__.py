@@ -1,0 +1,1 @@
+"""What every command and stage stands on: errors, parameters, outputs, progress, workers, git and DVC."""

@@ -1,0 +1,141 @@
+"""git and DVC as commands use them: run in the repository's root, and refused with a message that says what to do."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from runtime.errors import RepositoryError
+
+
+def git(*arguments: str, text: str | None = None) -> str:
+    """Run git.
+
+    Args:
+        arguments: of the command.
+        text: what it reads from its standard input.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        RepositoryError: git refused; the message has its words.
+    """
+    command = ["git", "-c", "core.quotePath=false", *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode:
+        raise RepositoryError(f"`git {arguments[0]}` failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def is_shallow() -> bool:
+    """Say whether the clone has part of the history only.
+
+    Raises:
+        RepositoryError: git refused.
+    """
+    return git("rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def dvc_add(folders: Sequence[str]) -> None:
+    """Put folders under DVC, or what they hold now in place of what they held; DVC's progress is shown on a terminal.
+
+    Raises:
+        RepositoryError: DVC refused.
+    """
+    command = [sys.executable, "-m", "dvc", "add", *folders]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE)
+    if done.returncode:
+        words = (done.stderr or b"its words are above").decode(errors="replace").strip()
+        raise RepositoryError(f"`dvc add {' '.join(folders)}` failed: {words}")
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest a folder as DVC does in a .dvc file or dvc.lock: ends in `.dir`."""
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs import LocalFileSystem, MemoryFileSystem
+
+    nowhere = HashFileDB(MemoryFileSystem(), "memory://digests")
+    digested = build(nowhere, str(folder.absolute()), LocalFileSystem(), "md5", dry_run=True)[2]
+    return str(digested.hash_info.value)
+
+
+def require_root() -> None:
+    """Refuse to work anywhere but in the root of a git repository.
+
+    Raises:
+        RepositoryError: this folder is in no git repository, or is not its root.
+    """
+    try:
+        root = git("rev-parse", "--show-toplevel").rstrip("\n")
+    except RepositoryError:
+        raise RepositoryError(
+            "this folder is not in a git repository: git and DVC keep what was promoted, so run this in a clone "
+            "(`git init`, then a commit, makes one of a plain copy)."
+        ) from None
+    if Path(root).resolve() != Path.cwd().resolve():
+        raise RepositoryError(f"this is not the root of the git repository: run it in {root}.")
+
+
+def require_committed(paths: Sequence[str] = ()) -> None:
+    """Refuse a tree with changes that are not committed, files unknown to git included.
+
+    Args:
+        paths: where to look; everywhere by default.
+
+    Raises:
+        RepositoryError: there are some.
+    """
+    changes = git("status", "--porcelain", "--untracked-files=all", "--", *paths).splitlines()
+    if changes:
+        raise RepositoryError(
+            f"{len(changes)} files are changed and not committed: {listed([line[3:] for line in changes])}. "
+            "Commit them, or take the changes back (`git status` shows them)."
+        )
+
+
+@contextmanager
+def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Iterator[None]:
+    """Run a block after whose failure, or interruption, folders and files are what they were before.
+
+    Args:
+        replaced: folders and files that are moved aside, so that the block finds them absent; deleted when it succeeds.
+        changed: files that stay where they are; small enough to be kept in memory. An absent one is absent again.
+    """
+    contents = {Path(file): Path(file).read_bytes() if Path(file).is_file() else None for file in changed}
+    with TemporaryDirectory(dir=".", prefix="before-", suffix=".partial") as aside:
+        moved = {Path(path): Path(aside) / str(number) for number, path in enumerate(replaced) if Path(path).exists()}
+        try:
+            for path, place in moved.items():
+                path.rename(place)
+            yield
+        except BaseException:
+            _put_back([Path(path) for path in replaced], moved, contents)
+            raise
+
+
+def _put_back(replaced: Sequence[Path], moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
+    for path in replaced:
+        place = moved.get(path)
+        if place is not None and not place.exists():
+            continue  # it had not been moved yet
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if place is not None:
+            place.rename(path)
+    for file, content in contents.items():
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_bytes(content)
+
+
+def listed(names: Collection[str], most: int = 5) -> str:
+    """List the first few names for a message, and how many more there are."""
+    return ", ".join(list(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,1 @@
+"""Which pictures show the same: candidates by perceptual hash, then thumbnails compared."""

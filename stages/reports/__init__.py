@@ -1,0 +1,1 @@
+"""Tables and plots of the metrics, and the gate's verdict."""

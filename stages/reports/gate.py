@@ -1,0 +1,248 @@
+"""The gate: whether a model reaches what was asked of it, rule by rule, each with its figure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runtime.parameters import Gate, NotWorse, Rule
+from stages.metrics.answers import Answers
+from stages.metrics.comparison import Comparison, comparable, compare
+from stages.metrics.figures import COUNTED, DIGITS, Figures, figures
+from stages.metrics.interval import clopper_pearson
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What one rule came to.
+
+    Attributes:
+        set: the set of pictures.
+        metric: the figure's name.
+        bound: what was asked, such as `at least 0.8`.
+        figure: what came; None where there is none.
+        interval: lowest and highest true value that the figure leaves likely, where it is a fraction of pictures.
+        worse_by: than the base, on the same pictures; negative where it is better. None for a rule without a base.
+        worse_by_interval: lowest and highest true value that it leaves likely; each end holds with 95 % confidence.
+        decided: whether the pictures are enough to tell.
+        passed: whether the model may be promoted, as far as this rule goes.
+        why: one sentence for a person.
+    """
+
+    set: str
+    metric: str
+    bound: str
+    figure: float | None
+    interval: tuple[float, float] | None
+    worse_by: float | None
+    worse_by_interval: tuple[float, float] | None
+    decided: bool
+    passed: bool
+    why: str
+
+
+def verdict(rulings: Sequence[Ruling]) -> dict[str, Any]:
+    """Put the rulings together.
+
+    Args:
+        rulings: in the order of the rules.
+
+    Returns:
+        What gate.json holds: `verdict`, `yes` if all passed, else `no`; `rules`, a dictionary a ruling.
+    """
+    return {
+        "verdict": "yes" if all(ruling.passed for ruling in rulings) else "no",
+        "rules": [asdict(ruling) for ruling in rulings],
+    }
+
+
+def judge_all(asked: Gate, model: Mapping[str, Answers], base: Mapping[str, Answers], threshold: float) -> list[Ruling]:
+    """Judge every rule.
+
+    Args:
+        asked: the rules, and what they have in common.
+        model: the new model's answers by set.
+        base: the base's to the same pictures; empty without a base.
+        threshold: confidence from which an answer is shown, 0 to 100.
+
+    Returns:
+        A ruling a rule, in their order; a set that does not exist is one without pictures.
+    """
+    no_answers = next(iter(model.values())).take(slice(0, 0))
+    least = asked.least_pictures
+    rulings = [judge(figures(model.get(rule.set, no_answers), threshold), rule, least) for rule in asked.rules]
+    for limit in asked.not_worse_than_base:
+        new, old = (answers.get(limit.set, no_answers) for answers in (model, base))
+        rulings.append(judge_against(new, old if base else None, limit, threshold, least))
+    return rulings
+
+
+def judge(values: Figures, rule: Rule, least_pictures: int) -> Ruling:
+    """Hold a figure against a bound.
+
+    The figure itself is held against it, not its interval: that is what the requirement says. What the pictures must be
+    is enough for the requirement to mean what it says, see `pictures_needed`.
+
+    Args:
+        values: what `figures` returned of the set.
+        rule: names the set, a key of `values` and the bound.
+        least_pictures: a set with fewer decides nothing.
+    """
+    bound = f"at least {rule.at_least:g}" if rule.at_least is not None else f"at most {rule.at_most:g}"
+    num_pictures = int(values["num_pictures"] or 0)
+    figure = values[rule.metric] if num_pictures else None  # no errors among no pictures prove nothing
+    if figure is None:
+        return _no_figure(rule, bound, _why_none(values, rule.set, rule.metric))
+    meets = (rule.at_least is None or figure >= rule.at_least) and (rule.at_most is None or figure <= rule.at_most)
+    needed = pictures_needed(rule, least_pictures)
+    decided = num_pictures >= needed
+    why = f"{_number(figure)} on {_pictures(num_pictures)}; {bound} was asked"
+    if not decided:
+        why += f"; too few pictures to decide, it takes {needed}{_allowed(rule)}"
+    return Ruling(
+        set=rule.set,
+        metric=rule.metric,
+        bound=bound,
+        figure=_round(figure),
+        interval=_interval(values, rule.metric),
+        worse_by=None,
+        worse_by_interval=None,
+        decided=decided,
+        passed=meets and (decided or rule.allow_undecided),
+        why=why,
+    )
+
+
+def pictures_needed(rule: Rule, least_pictures: int) -> int:
+    """Tell how many pictures a requirement needs to mean what it says.
+
+    At most 0.05 of 12 pictures is none of them, a harder requirement than was asked, and one that chance fails: a
+    fraction needs as many pictures as leave room for one that misses it. A requirement without any room, such as no
+    errors, needs `least_pictures`.
+
+    Args:
+        rule: the requirement.
+        least_pictures: the least of any rule.
+    """
+    if rule.metric not in COUNTED:
+        return least_pictures
+    room = rule.at_most if rule.at_most is not None else 1 - (rule.at_least or 0.0)
+    return max(least_pictures, math.ceil(1 / room - 1e-9)) if room >= 10**-DIGITS else least_pictures
+
+
+def judge_against(new: Answers, base: Answers | None, limit: NotWorse, threshold: float, least_pictures: int) -> Ruling:
+    """Hold a figure against the base's on the same pictures: passed when it is shown not to be worse by the margin.
+
+    A test of non-inferiority: the worse end of the interval of the difference must be within the margin. Where the
+    better end is within it and the worse one is not, the pictures are too few to tell.
+
+    Args:
+        new: the new model's answers to the pictures of the set.
+        base: the base's to the same pictures, or None.
+        limit: names the set, the figure and the margin.
+        threshold: confidence from which an answer is shown, 0 to 100.
+        least_pictures: a set with fewer decides nothing.
+
+    Source: Piaggio et al. 2012, "Reporting of noninferiority and equivalence randomized trials", the CONSORT extension.
+    """
+    bound = f"not worse than the base by more than {limit.margin:g}"
+    if base is None:
+        return _without_base(figures(new, threshold), limit, bound)
+    same = comparable(base)
+    new, base = new.take(same), base.take(same)
+    values, num_pictures = figures(new, threshold), len(new)
+    found = compare(new, base, limit.metric, threshold)
+    if found is None:
+        why = _why_none(values, limit.set, limit.metric)
+        why = why if same.all() else f"the base knows the class of no picture of {limit.set}"
+        return _no_figure(limit, bound, why)
+    low, high = found.interval
+    shown, refuted = high <= limit.margin, low > limit.margin
+    decided = num_pictures >= least_pictures and (shown or refuted)
+    within = round(found.worse_by, DIGITS) <= limit.margin
+    others = f"; left out: {(~same).sum()} of classes that the base does not know" if not same.all() else ""
+    return Ruling(
+        set=limit.set,
+        metric=limit.metric,
+        bound=bound,
+        figure=_round(found.figure),
+        interval=_interval(values, limit.metric),
+        worse_by=_round(found.worse_by),
+        worse_by_interval=(round(low, DIGITS), round(high, DIGITS)),
+        decided=decided,
+        passed=shown if decided else within and limit.allow_undecided,
+        why=_why_compared(found, num_pictures)
+        + others
+        + ("" if decided else _why_undecided(found, num_pictures, limit)),
+    )
+
+
+def _without_base(values: Figures, limit: NotWorse, bound: str) -> Ruling:
+    return Ruling(
+        set=limit.set,
+        metric=limit.metric,
+        bound=bound,
+        figure=_round(values[limit.metric]),
+        interval=_interval(values, limit.metric),
+        worse_by=None,
+        worse_by_interval=None,
+        decided=True,
+        passed=True,
+        why="no base to compare with",
+    )
+
+
+def _no_figure(rule: Rule | NotWorse, bound: str, why: str) -> Ruling:
+    return Ruling(rule.set, rule.metric, bound, None, None, None, None, decided=False, passed=False, why=why)
+
+
+def _interval(values: Figures, metric: str) -> tuple[float, float] | None:
+    if metric not in COUNTED or values[metric] is None:
+        return None
+    ends = clopper_pearson(int(values[COUNTED[metric]] or 0), int(values["num_pictures"] or 0))
+    return (round(ends[0], DIGITS), round(ends[1], DIGITS)) if ends else None
+
+
+def _why_none(values: Figures, name: str, metric: str) -> str:
+    if values["num_pictures"]:
+        return f"{metric} means nothing: the pictures of {name} belong to no class; ask for false_positive_fraction"
+    if name in ("test", "validation", "train"):
+        return f"no pictures in the {name} set: add some to data/library, or remove the rule from params.yaml"
+    return f"no pictures in data/benchmarks/{name}: add some, or remove the rule from params.yaml"
+
+
+def _why_compared(found: Comparison, num_pictures: int) -> str:
+    ends = " and ".join(f"{end:.3f}" for end in found.interval)
+    return (
+        f"{_number(found.figure)} against the base's {_number(found.base_figure)} on {_pictures(num_pictures)}: "
+        f"worse by {_number(found.worse_by)}, likely between {ends}"
+    )
+
+
+def _why_undecided(found: Comparison, num_pictures: int, limit: NotWorse) -> str:
+    """Say that the pictures are too few, and how many would do were the difference to stay what it is."""
+    room, reach = limit.margin - found.worse_by, found.interval[1] - found.worse_by
+    more = f", some {_rough(num_pictures * (reach / room) ** 2)} would do" if room > 0 and reach > room else ""
+    return f"; too few pictures to decide{more}{_allowed(limit)}"
+
+
+def _allowed(rule: Rule | NotWorse) -> str:
+    return "; the rule allows it" if rule.allow_undecided else ""
+
+
+def _rough(number: float) -> int:
+    """Round a number up to its first digit."""
+    unit: int = 10 ** int(math.log10(number))
+    return math.ceil(number / unit) * unit
+
+
+def _pictures(number: int) -> str:
+    return "1 picture" if number == 1 else f"{number} pictures"
+
+
+def _number(value: float) -> str:
+    return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _round(value: float | None) -> float | None:
+    return round(value, DIGITS) if isinstance(value, float) else value

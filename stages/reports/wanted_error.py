@@ -1,0 +1,60 @@
+"""The lowest threshold that keeps the wanted error rate: learned on validation, checked on test."""
+
+from typing import Any
+
+import numpy as np
+
+from stages.metrics.answers import Answers
+from stages.metrics.figures import DIGITS
+from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
+from stages.reports.thresholds import THRESHOLDS
+
+
+def wanted_error_report(validation: Answers, test: Answers, wanted_error: float) -> dict[str, Any]:
+    """Say which threshold keeps the wanted error rate, and whether it does so on the test set.
+
+    Args:
+        validation: answers from which the threshold is learned.
+        test: answers on which it is checked; they have no say in it.
+        wanted_error: share of wrong answers among those that are shown.
+
+    Returns:
+        What wanted_error.json holds: `threshold`, None where none can be shown to keep it; `why`; and of both sets how
+        many answers it shows, how many of them are wrong, and the `upper_limit` of the share, with 95 % confidence.
+    """
+    learned = lowest_threshold(validation.confidence, validation.right, THRESHOLDS, wanted_error)
+    sets = {}
+    if learned.threshold is not None:
+        for name, answers in (("validation", validation), ("test", test)):
+            shown = answers.shown(learned.threshold)
+            sets[name] = _at_threshold(int(shown.sum()), int((shown & ~answers.right).sum()), len(answers))
+    return {
+        "wanted_error": wanted_error,
+        "level": LEVEL,
+        "threshold": learned.threshold,
+        "why": _why(learned, wanted_error, len(validation)),
+        **sets,
+    }
+
+
+def _at_threshold(num_shown: int, num_wrong: int, total: int) -> dict[str, Any]:
+    limit = upper_limit(num_wrong, num_shown)
+    return {
+        "num_shown": num_shown,
+        "num_wrong": num_wrong,
+        "coverage": round(num_shown / total, DIGITS) if total else None,
+        "selective_risk": round(num_wrong / num_shown, DIGITS) if num_shown else None,
+        "upper_limit": None if limit is None else round(limit, DIGITS),
+    }
+
+
+def _why(learned: Learned, wanted_error: float, num_pictures: int) -> str:
+    if learned.threshold is not None:
+        lowest = "; no lower one was tried" if learned.threshold == THRESHOLDS[0] else ""
+        return f"{learned.num_wrong} of {learned.num_shown} shown validation answers are wrong{lowest}"
+    if learned.num_shown:
+        return f"{learned.num_wrong} of the {learned.num_shown} most confident validation answers are wrong: too many"
+    needed = int(np.ceil(np.log(1 - LEVEL) / np.log(1 - wanted_error)))
+    return (
+        f"too few validation pictures: {needed} right answers in a row would show it, there are {num_pictures} pictures"
+    )

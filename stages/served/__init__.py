@@ -1,0 +1,1 @@
+"""What the exported model does to a picture before the network, in TensorFlow operations."""

@@ -1,0 +1,1 @@
+"""Prepared pictures in tar files: encode, pack, read, decode, batch."""

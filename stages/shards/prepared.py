@@ -1,0 +1,38 @@
+"""Decode prepared pictures, as shards hold them, without holding Python's lock: threads decode side by side.
+
+TensorFlow's decoders, whatever Keras' backend: Pillow's take a fifth more time on the way to an array, and much of it
+goes into copies under the lock (bench/loader.py). Both decode without loss, so the pixels are the same.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """Decode what `stages.shards.codec.encode` wrote.
+
+    Args:
+        data: a PNG or WebP of 8-bit RGB.
+
+    Returns:
+        Array of shape (height, width, 3), uint8, read-only.
+
+    Raises:
+        ValueError: the bytes are no such picture.
+    """
+    try:
+        pixels = (tf.io.decode_png if data.startswith(_PNG) else tf.io.decode_webp)(data, channels=3)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(error.message) from None
+    # WebP's decoder gives a row a frame. The buffer protocol shares the memory where `.numpy()` copies it.
+    return np.asarray(memoryview(pixels)).reshape(pixels.shape[-3:])
+
+
+def leave_gpus_to_keras() -> None:
+    """Keep TensorFlow off the GPUs where another backend computes on them; call it before the first `decode`."""
+    if keras.backend.backend() != "tensorflow":
+        tf.config.set_visible_devices([], "GPU")

@@ -1,0 +1,1 @@
+"""Which pictures a person should look at: probably mislabelled, near a training picture, novel."""

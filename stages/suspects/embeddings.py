@@ -1,0 +1,59 @@
+"""What more than one stage reads of `data/predictions/` beside its rows: embeddings and class names."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from runtime.errors import InputError
+from runtime.memory_map import let_go
+from stages.suspects.neighbours import units
+from stages.tables.predictions import EMBEDDINGS, ROWS
+
+BLOCK = 10_000  # rows that are mapped at once, so that the file is not in memory beside what is made of it
+
+
+def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
+    """Read the embeddings of every row of the predictions.
+
+    Args:
+        rows: of ROWS.
+
+    Returns:
+        Of shape (rows, features), float32, each of length 1.
+
+    Raises:
+        InputError: the file is absent, or the matrix has another shape or type.
+    """
+    try:
+        matrix = np.load(EMBEDDINGS, mmap_mode="r")
+    except FileNotFoundError:
+        raise InputError(f"{EMBEDDINGS} is not there: `dvc repro evaluate` writes it.") from None
+    if matrix.ndim != 2 or len(matrix) != len(rows) or matrix.dtype != np.float16:
+        raise InputError(
+            f"{EMBEDDINGS} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
+            f"{matrix.dtype}. `dvc repro --force evaluate` writes them anew."
+        )
+    scaled = np.empty(matrix.shape, np.float32)
+    for start in range(0, len(rows), BLOCK):
+        scaled[start : start + BLOCK] = units(matrix[start : start + BLOCK])
+        let_go(matrix)
+    return scaled
+
+
+def read_class_names(path: str) -> list[str]:
+    """Read a list of class names, in the order of the columns of its scores.
+
+    Args:
+        path: CLASSES or BASE_CLASSES.
+
+    Raises:
+        InputError: the file is absent.
+    """
+    try:
+        names: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: `dvc repro evaluate` writes it.") from None
+    return names

@@ -1,0 +1,50 @@
+"""Which pictures are far from everything that the model was trained on, and which of these are alike."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from stages.suspects.neighbours import Embedded, nearest
+
+NUM_ALIKE = 5  # that each picture is compared with when groups are made
+
+
+def novelty_threshold(held_out: NDArray[np.float64], quantile: float) -> float:
+    """Choose the distance from which a picture is far from everything.
+
+    Args:
+        held_out: of shape (pictures,): distances of pictures of known classes, which the model was not trained on, to
+            the nearest training picture.
+        quantile: 0 to 1: the share of them that is not farther, at least.
+
+    Returns:
+        Infinite without pictures: then nothing is known to be far.
+
+    Source: Sun, Ming, Zhu and Li 2022, "Out-of-distribution detection with deep nearest neighbors", with the nearest
+        picture instead of the k-th, as classes may be small.
+    """
+    return float(np.quantile(held_out, quantile, method="higher")) if len(held_out) else np.inf
+
+
+def group_alike(pictures: Embedded, distance: float) -> NDArray[np.int64]:
+    """Group pictures that are connected over others from each to the next.
+
+    Args:
+        pictures: each in a group of its own; the class is the one whose pictures it is compared with first.
+        distance: 1 less the cosine, up to which two pictures are alike.
+
+    Returns:
+        Of shape (pictures,), int64: 1 for the largest group, and so on; 0 for a picture that is like no other.
+    """
+    num_pictures = len(pictures.vectors)
+    found = nearest(pictures, pictures, NUM_ALIKE)
+    first, place = np.nonzero((found.rows >= 0) & (1.0 - found.similarity <= distance))
+    edges = coo_array((np.ones(len(first)), (first, found.rows[first, place])), shape=(num_pictures, num_pictures))
+    _, component = connected_components(edges, directed=False)
+    _, of_picture, size = np.unique(component, return_inverse=True, return_counts=True)
+    # Components are numbered by their first picture, so equal sizes keep the order of the pictures.
+    number = np.empty(len(size), np.int64)
+    number[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
+    groups: NDArray[np.int64] = np.where(size[of_picture] > 1, number[of_picture], 0)
+    return groups

@@ -1,0 +1,253 @@
+"""Fit a network to labelled pictures, epoch by epoch, resuming where an interrupted run stopped."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import TrainingError
+from runtime.progress import progress
+from stages.shards.batches import Pictures, batches
+from stages.training.augmentation import augmentation
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices
+
+log = logging.getLogger(__name__)
+
+# How much work a killed run loses at most, beside whole epochs. When they are written changes no result.
+CHECKPOINT_SECONDS = 600.0
+# Of AdamW, Keras' own default being too strong for runs of a few thousand steps at high learning rates.
+WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fit; the names and units are those of params.yaml's section `train`."""
+
+    epochs: int
+    learning_rate: float
+    warm_up: float
+    batch_size: int
+    label_smoothing: float
+    seed: int
+    mirror: bool
+    rotation: float
+    zoom: float
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Pictures in shards and what they show.
+
+    Attributes:
+        pictures: where they are read.
+        image_ids: which ones.
+        labels: class of each, shape (pictures,), int64, 0 to num_classes - 1.
+        num_classes: of the network.
+    """
+
+    pictures: Pictures
+    image_ids: Sequence[str]
+    labels: NDArray[np.int64]
+    num_classes: int
+
+    def batches(self, order: NDArray[np.int64], batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield pictures, and targets with a 1 in each row, in the given order; the last batch has what is left."""
+        image_ids = [self.image_ids[row] for row in order]
+        one_hot = np.eye(self.num_classes, dtype=np.float32)
+        for number, batch in enumerate(batches(self.pictures, image_ids, batch_size)):
+            rows = order[number * batch_size : number * batch_size + len(batch)]
+            yield batch, one_hot[self.labels[rows]]
+
+
+def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Draw the order in which an epoch takes the pictures; it depends on the arguments only.
+
+    What does not fill the last batch is left out, other pictures each epoch: a batch of one or two would disturb
+    BatchNormalization. Fewer pictures than one batch are one batch.
+
+    Returns:
+        Row numbers, shape (steps x batch_size,), int64.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(num_pictures)
+    return order[: max(num_pictures // batch_size * batch_size, min(batch_size, num_pictures))]
+
+
+def fit(
+    network: keras.Model,
+    training: LabelledPictures,
+    validation: LabelledPictures,
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    devices: Devices,
+) -> Iterator[dict[str, float]]:
+    """Train, and leave the weights of the epoch with the lowest validation loss in `network`.
+
+    Args:
+        network: from `networks.build`, made in the scope of `devices`; its weights are changed.
+        training: what it learns from.
+        validation: what decides which epoch is kept.
+        recipe: how to fit.
+        checkpoints: one is written after each epoch, and with one device every ten minutes too; those of an interrupted
+            run are gone on from. Of several workers the first writes them, and all must find them.
+        devices: that train together.
+
+    Yields:
+        A row of the history after each epoch, those before an interruption included.
+
+    Raises:
+        TrainingError: the loss is not a number, or workers found different checkpoints.
+    """
+    with devices.scope():
+        trainer = Trainer(network, recipe, len(training.image_ids), checkpoints, devices)
+    trainer.resume()
+    yield from trainer.history
+    while len(trainer.history) < recipe.epochs:
+        yield trainer.epoch(training, validation)
+    network.set_weights(trainer.best)
+
+
+class Trainer:
+    """What changes from step to step, all of which a checkpoint holds.
+
+    Args:
+        network: from `networks.build`; its weights are changed.
+        recipe: how to fit.
+        num_pictures: to train with.
+        checkpoints: of the run.
+        devices: that train together; this is made in their scope.
+
+    Attributes:
+        best: weights of the epoch with the lowest validation loss so far.
+        history: a row for each whole epoch.
+        results: of the steps of the epoch that is not whole yet: pictures, loss and accuracy of each.
+    """
+
+    def __init__(
+        self, network: keras.Model, recipe: Recipe, num_pictures: int, checkpoints: Checkpoints, devices: Devices
+    ) -> None:
+        self._recipe, self._network = recipe, network
+        self._checkpoints, self._devices = checkpoints, devices
+        pictures = varied = keras.Input(network.input.shape[1:])
+        for layer in augmentation(recipe.mirror, recipe.rotation, recipe.zoom, recipe.seed):
+            varied = layer(varied)
+        self._model = keras.Model(pictures, network(varied)["scores"])
+        self._steps = math.ceil(len(epoch_order(num_pictures, recipe.batch_size, recipe.seed, 1)) / recipe.batch_size)
+        self._model.compile(
+            optimizer=_optimizer(recipe, self._steps * recipe.epochs),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+            # Not by its name: variables that are made at the first step make TensorFlow trace that step twice.
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            # JAX is slow in anything that is not compiled; TensorFlow cannot compile what must be deterministic.
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        self._model.optimizer.build(self._model.trainable_variables)
+        self._train, self._test = devices.steps(self._model)
+        self._saved = time.monotonic()
+        self.best: list[NDArray[Any]] = network.get_weights()
+        self.history: list[dict[str, float]] = []
+        self.results: list[list[float]] = []
+
+    def epoch(self, training: LabelledPictures, validation: LabelledPictures) -> dict[str, float]:
+        """Run what is left of an epoch, add its row to the history, and keep the weights when they are the best."""
+        number = len(self.history) + 1
+        order = epoch_order(len(training.image_ids), self._recipe.batch_size, self._recipe.seed, number)
+        order, size = self._devices.share(order, self._recipe.batch_size)
+        batches_left = training.batches(order[len(self.results) * size :], size)
+        for batch in progress(batches_left, total=self._steps - len(self.results), what="steps"):
+            self.results.append(_result(batch, self._train(*batch)))
+            self._require_number(number, "loss", self.results[-1][1])
+            if self._devices.alike_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self.save()
+        self._devices.average(self._network)
+        loss, accuracy = _mean(self.results)
+        val_loss, val_accuracy = self.validate(validation)
+        self._require_number(number, "validation loss", val_loss)
+        if not self.history or val_loss < min(row["val_loss"] for row in self.history):
+            self.best = self._network.get_weights()
+        row = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
+        self.history.append({"epoch": number, **row, "learning_rate": float(self._model.optimizer.learning_rate)})
+        self.results = []
+        self.save()
+        return self.history[-1]
+
+    def validate(self, validation: LabelledPictures) -> tuple[float, float]:
+        """Mean loss and accuracy of the weights as they are."""
+        checked = validation.batches(np.arange(len(validation.image_ids)), self._recipe.batch_size)
+        return _mean([_result(batch, self._test(*batch)) for batch in checked])
+
+    def save(self) -> None:
+        """Write a checkpoint: everything that the next step depends on, and the best weights so far."""
+        if self._devices.is_chief:
+            arrays = {f"best_{number:05d}": values for number, values in enumerate(self.best)}
+            arrays |= {name: keras.ops.convert_to_numpy(variable) for name, variable in self._variables().items()}
+            self._checkpoints.save(self._step(), arrays, {"history": self.history, "results": self.results})
+        self._saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Take up the newest whole checkpoint, if there is one.
+
+        Raises:
+            TrainingError: workers found different ones.
+        """
+        if (found := self._checkpoints.latest()) is not None:
+            arrays, state = found
+            self.history, self.results = state["history"], state["results"]
+            for name, variable in self._variables().items():
+                variable.assign(arrays[name])
+            self.best = [arrays[f"best_{number:05d}"] for number in range(len(self.best))]
+            log.info("an interrupted run goes on after epoch %d, step %d", len(self.history), len(self.results))
+        if not self._devices.agree(self._step()):
+            raise TrainingError(
+                f"The machines in TF_CONFIG found different checkpoints, this one that of step {self._step()};"
+                " expected the same. Set RETRAIN_CHECKPOINTS to a folder that all of them share, and start all anew."
+            )
+
+    def _step(self) -> int:
+        return len(self.history) * self._steps + len(self.results)
+
+    def _require_number(self, epoch: int, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            is_half = keras.config.dtype_policy().compute_dtype != "float32"
+            raise TrainingError(
+                f"In epoch {epoch} the {what} is {value}; expected a number. No model was written. Lower the learning "
+                "rate in params.yaml (train.learning_rate, or train.learning_rate_from_scratch without a base)"
+                + (", or set train.precision to float32." if is_half else ".")
+            )
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        # The model's variables are weights, running averages and the seeds of augmentation and dropout.
+        variables = [*self._model.variables, *self._model.optimizer.variables]
+        return {f"variable_{number:05d}": variable for number, variable in enumerate(variables)}
+
+
+def _optimizer(recipe: Recipe, num_steps: int) -> keras.Optimizer:
+    warm_up = math.ceil(recipe.warm_up * num_steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, num_steps - warm_up),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
+    # Gradients of float16 vanish unless the loss is scaled up; bfloat16 has the range of float32.
+    if keras.config.dtype_policy().compute_dtype == "float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _result(batch: tuple[NDArray[Any], NDArray[Any]], means: dict[str, float]) -> list[float]:
+    return [float(len(batch[0])), means["loss"], means["accuracy"]]
+
+
+def _mean(results: list[list[float]]) -> tuple[float, float]:
+    """Mean loss and accuracy over pictures, of the batches' means."""
+    rows = np.array(results, np.float64)
+    loss, accuracy = rows[:, 0] @ rows[:, 1:] / rows[:, 0].sum()
+    return float(loss), float(accuracy)

@@ -1,0 +1,186 @@
+"""What a new model takes over: from the base by class name, or from a file of weights at the very first start."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import keras
+
+from runtime.errors import BaseError, InputError
+from stages.models import files
+from stages.models.base import FOLDER as BASE
+from stages.models.base import has_base
+from stages.models.files import Description, TrainedModel
+
+How = Literal["kept", "renamed", "merged", "split", "new"]
+
+
+@dataclass(frozen=True)
+class CarriedRow:
+    """What a class's row of the output layer begins with.
+
+    Attributes:
+        class_name: of the new model.
+        how: kept: the row of the base's class of that name; renamed: of one class under another name; merged: the mean
+            of several classes' rows; split: a copy of a row that other classes copy too; new: drawn at random.
+        base_classes: whose rows it is made of, sorted.
+    """
+
+    class_name: str
+    how: How
+    base_classes: tuple[str, ...]
+
+
+def load_base(network: str, size: int) -> TrainedModel | None:
+    """Load the base's model, after checking that training can start from it.
+
+    Args:
+        network: that is to be trained.
+        size: side of its pictures in pixels.
+
+    Returns:
+        None without a base.
+
+    Raises:
+        BaseError: the base is not whole, is another network, takes another size, or its checksum does not hold.
+    """
+    if not has_base():
+        return None
+    folder = BASE / "model"
+    check(files.read_description(folder, BaseError), network, size)
+    return files.load(folder, BaseError)
+
+
+def check(base: Description, network: str, size: int) -> None:
+    """Refuse a base that training cannot start from.
+
+    Args:
+        base: of the base's model.
+        network: that is to be trained.
+        size: side of its pictures in pixels.
+
+    Raises:
+        BaseError: the base has another network or input size.
+    """
+    if base.network != network:
+        raise BaseError(
+            f"{BASE} is a {base.network}, params.yaml: train.network says {network}: a warm start needs the same. "
+            f"Set train.network to {base.network}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
+        )
+    if base.size != size:
+        raise BaseError(
+            f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.size says {size}: a warm start needs "
+            f"the same. Set picture.size to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
+        )
+
+
+def carried_rows(
+    sub_classes: Mapping[str, Collection[str]],
+    base_sub_classes: Mapping[str, Collection[str]],
+    head: Literal["carry", "new"],
+) -> list[CarriedRow]:
+    """Say what each class's row of the output layer begins with.
+
+    A class is of the base's classes that hold any of its sub-classes; of the one that has its name where none does.
+
+    Args:
+        sub_classes: of each class, in the order of the scores.
+        base_sub_classes: the same of the base.
+        head: carry: as above; new: every row is drawn anew.
+
+    Returns:
+        A row a class, in the order of `sub_classes`.
+    """
+    if head == "new":
+        return [CarriedRow(name, "new", ()) for name in sub_classes]
+    sources = {name: _sources(name, held, base_sub_classes) for name, held in sub_classes.items()}
+    uses = Counter(source for found in sources.values() for source in found)
+    return [CarriedRow(name, _how(name, found, uses), tuple(found)) for name, found in sources.items()]
+
+
+def carry_over(
+    network: keras.Model,
+    base: TrainedModel,
+    rows: Sequence[CarriedRow],
+    shrink: float = 1.0,
+    perturb: float = 0.0,
+) -> None:
+    """Give `network` every weight of the base but the output layer, and of that the rows that are carried.
+
+    Args:
+        network: newly drawn; its weights are overwritten.
+        base: the same network, trained.
+        rows: from `carried_rows`, in the order of the network's scores.
+        shrink: by how much the base's trainable weights are multiplied.
+        perturb: how much of the newly drawn ones is added to them.
+
+    Source: Ash and Adams 2020, "On Warm-Starting Neural Network Training", arXiv 1910.08475, section 5: the noise is
+    `perturb` times weights as they are drawn at the start, all trainable ones alike. The running averages of
+    BatchNormalization stay the base's.
+    """
+    body, base_body = network.get_layer("body"), base.network.get_layer("body")
+    for variable, trained in zip(body.weights, base_body.weights, strict=True):
+        values = keras.ops.convert_to_numpy(trained)
+        if variable.trainable:
+            values = shrink * values + perturb * keras.ops.convert_to_numpy(variable)
+        variable.assign(values)
+    output, base_output = network.get_layer("scores"), base.network.get_layer("scores")
+    kernel, bias = output.get_weights()
+    base_kernel, base_bias = base_output.get_weights()
+    for number, row in enumerate(rows):
+        if parts := [base.class_names.index(name) for name in row.base_classes]:
+            kernel[:, number] = shrink * base_kernel[:, parts].mean(axis=1) + perturb * kernel[:, number]
+            bias[number] = shrink * base_bias[parts].mean() + perturb * bias[number]
+    output.set_weights([kernel, bias])
+
+
+def describe(rows: Sequence[CarriedRow]) -> str:
+    """Say in one sentence a way what was carried over; classes that were kept are only counted."""
+    by_way = {way: [row for row in rows if row.how == way] for way in get_args(How)}
+    sentences = [f"{len(by_way['kept'])} of {len(rows)} classes kept"]
+    for way in ("renamed", "merged", "split"):
+        sentences += [f"{row.class_name} {way} from {' + '.join(row.base_classes)}" for row in by_way[way]]
+    if by_way["new"]:
+        sentences.append(f"new: {', '.join(row.class_name for row in by_way['new'])}")
+    return "; ".join(sentences)
+
+
+def _sources(name: str, held: Collection[str], base_sub_classes: Mapping[str, Collection[str]]) -> list[str]:
+    found = sorted(base for base, of_base in base_sub_classes.items() if set(held) & set(of_base))
+    return found or [name] * (name in base_sub_classes)
+
+
+def _how(name: str, sources: list[str], uses: Mapping[str, int]) -> How:
+    if not sources:
+        return "new"
+    if len(sources) > 1:
+        return "merged"
+    if uses[sources[0]] > 1:
+        return "split"
+    return "kept" if sources == [name] else "renamed"
+
+
+def load_weights(network: keras.Model, path: Path) -> None:
+    """Read every weight but the output layer from a file.
+
+    Args:
+        network: newly drawn; its weights are overwritten.
+        path: of a `.weights.h5` of one of our models, of its body, or of the network of `keras.applications` that the
+            body is made of.
+
+    Raises:
+        InputError: the file is absent, or holds another network's weights.
+    """
+    if not path.is_file():
+        raise InputError(f"params.yaml: train.weights: {path} is not there. Put the file there, or set it to null.")
+    body = network.get_layer("body")
+    whole = keras.Model(network.input, network.output["embedding"])
+    parts = [whole, body, *(layer for layer in body.layers if isinstance(layer, keras.Model))]
+    if any(files.fits(part, path) for part in parts):
+        return
+    raise InputError(
+        f"params.yaml: train.weights: {path} does not hold the weights of {network.name}; expected a .weights.h5 that "
+        f"was saved from that network. Set train.network to the network it is of, or train.weights to null."
+    )

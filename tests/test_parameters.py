@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from dvc.utils.hydra import apply_overrides
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime import parameters
+from runtime.errors import ParameterError
+
+
+def edit(workspace, old, new):
+    path = workspace / "params.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_committed_parameters_are_read(workspace):
+    assert parameters.read(parameters.Split).minimum == 40
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "  minimum: 40",
+            "  minimun: 40",
+            r"split\.minimum is missing; split\.minimun is not a parameter \(misspelt\?\)",
+        ),
+        ("  minimum: 40", "  minimum: forty", r"split\.minimum: input should be a valid integer, got 'forty'"),
+        ("  minimum: 40", "  minimum: 1", r"split\.minimum: input should be greater than or equal to 2, got 1"),
+        ("  minimum: 40", "  minimum: 200", r"split: value error, minimum 200 is above maximum 125"),
+        ("split:", "spilt:", r"split is missing; spilt is not a parameter"),
+        ("codec: webp", "codec: jpeg", r"shard\.codec: input should be 'png' or 'webp', got 'jpeg'"),
+        ("rotation: 12.0", "rotation: 300.0", r"train\.augmentation\.rotation: .* less than or equal to 180"),
+        ("at_least: 0.80", "minimum: 0.80", r"gate\.rules\.0\.minimum is not a parameter"),
+        ("folds: 0", "folds: 1", r"score: value error, folds 1 would hold out every picture"),
+        ("size: 32", "size: {", r"params\.yaml is not YAML"),
+    ],
+)
+def test_a_wrong_parameter_is_named(workspace, old, new, message):
+    edit(workspace, old, new)
+    with pytest.raises(ParameterError, match=message):
+        parameters.read(parameters.Split)
+
+
+def test_outside_the_repository_the_message_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="run this in the root of the repository"):
+        parameters.read(parameters.Split)
+
+
+@pytest.mark.parametrize("override", ["split.minimum=35", "train.head=new", "gate.rules.0.at_least=0.9"])
+def test_an_experiment_s_parameter_changes_one_line_of_the_file(workspace, override):
+    apply_overrides("params.yaml", [override])
+    lines = zip(
+        (ROOT / "params.yaml").read_text().splitlines(), Path("params.yaml").read_text().splitlines(), strict=True
+    )
+    assert sum(before != after for before, after in lines) == 1
+    parameters.read(parameters.Split)
+
+
+@given(value=st.integers(1, 999))
+def test_changing_a_number_changes_its_digits_and_nothing_else(value):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start = text.index("version: ", text.index("\nexport:")) + len("version: ")
+    rest = text[start:].lstrip("0123456789")
+    assert parameters.with_value(text, "export", "version", value) == text[:start] + str(value) + rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["export: {version: 7}", "version: 1\r\nexport:\r\n  version: 7   # r\u00e4ise\r\n", "export:\n  'version': 7\n"],
+)
+def test_a_number_is_found_however_it_is_written(text):
+    raised = parameters.with_value(text, "export", "version", 8)
+    assert yaml.safe_load(raised)["export"]["version"] == 8
+    assert raised == text.replace("7", "8")
