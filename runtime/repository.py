@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runtime.errors import RepositoryError
+from runtime.wording import listed
 
 
 def git(*arguments: str, text: str | None = None) -> str:
@@ -134,8 +135,3 @@ def _put_back(replaced: Sequence[Path], moved: dict[Path, Path], contents: dict[
             file.unlink(missing_ok=True)
         else:
             file.write_bytes(content)
-
-
-def listed(names: Collection[str], most: int = 5) -> str:
-    """List the first few names for a message, and how many more there are."""
-    return ", ".join(list(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
