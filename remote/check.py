@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from remote.clone import SECRET_OPTIONS, Clone, explained, opened
 from runtime.command import run
 from runtime.errors import RemoteError, RepositoryError
-from runtime.repository import git, listed, require_root
+from runtime.repository import git, require_root
+from runtime.wording import listed
 
 log = logging.getLogger(__name__)
 
