@@ -1,12 +1,12 @@
 """Measure how well near-duplicates are found by people's judgement, beside other ways to find them.
 
-    python -m bench.duplicates PICTURES [--plot docs/duplicates/judged.png] [--sheets FOLDER] [--side 16]
+    python -m bench.duplicates PICTURES [--plot docs/measurements/duplicates/judged.png] [--sheets FOLDER] [--side 16]
 
 PICTURES is the archive cifar10_near_duplicates, unpacked. Each way is fitted on one half of the pairs, chosen by a hash
 of their names, and measured on the other: its cut, and of ours the radius and the weight of the colours too. Every pair
-that nobody judged counts as false; then all is measured once more with the judgements of docs/duplicates/judged.csv
-added. --sheets writes contact sheets of what is found and was never judged. --side tries another size of thumbnail;
-drawing needs matplotlib, which is no part of this repository.
+that nobody judged counts as false; then all is measured once more with the judgements of
+docs/measurements/duplicates/judged.csv added. --sheets writes contact sheets of what is found and was never
+judged. --side tries another size of thumbnail; drawing needs matplotlib, which is no part of this repository.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw
 from bench.alike import MOST_PIXELS, Candidates, best, candidates, set_side
 from runtime import parameters
 
-JUDGED = Path("docs/duplicates/judged.csv")
+JUDGED = Path("docs/measurements/duplicates/judged.csv")
 DUPLICATE = 1  # 2: a look-alike, 0: neither
 LEAST_SIMILARITY, HASH_RADIUS = 0.88, 8  # what is found with at least these is put on the contact sheets
 RADII, COLOURS = (12, 14, 16), (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # what ours is fitted over

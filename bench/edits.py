@@ -1,6 +1,6 @@
 """Measure how many edited photos are found again, and how many untouched ones are taken for each other.
 
-    python -m bench.edits PHOTOS [--plot docs/duplicates/edits.png] [--side 16]
+    python -m bench.edits PHOTOS [--plot docs/measurements/duplicates/edits.png] [--side 16]
 
 PHOTOS is the clothing archive, unpacked. Beside what the stage does stands the hash alone, in one run. --side tries
 another size of thumbnail; drawing needs matplotlib, which is no part of this repository.

@@ -11,9 +11,9 @@ of the truth, and one more for each fold, without it. What is then counted is th
     what cleanlab finds in the same scores, by its default method and by the one that ours is
     what both find if only the output layer is refitted, by folds of the embeddings, instead of the network
 
-The library has mistakes of its own, 1.4 % by eye (docs/clothing.md): these count as wrong suggestions here. cleanlab is
-no dependency of the project: `pip install cleanlab` into an environment of your own. FOLDER keeps the predictions of
-each seed, so that the counting can be repeated without the training.
+The library has mistakes of its own, 1.4 % by eye (docs/measurements/clothing.md): these count as wrong
+suggestions here. cleanlab is no dependency of the project: `pip install cleanlab` into an environment of your own.
+FOLDER keeps the predictions of each seed, so that the counting can be repeated without the training.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Measure what a warm start is worth: from scratch against warm, after new pictures and two new classes.
 
-    python -m bench.warm_start SHARED/data/clothing.tar [--seeds 1 2 3] [--size 48] [--output docs/warm_start]
+    python -m bench.warm_start SHARED/data/clothing.tar [--seeds 1 2 3] [--size 48]
+                               [--output docs/measurements/warm_start]
 
 The clothing photos, children's sub-classes merged into the grown-ups', classes of 50 pictures and more. For each seed a
 fifth of every class is the test set, which no model is ever trained or chosen on, and a tenth of the rest validates.
@@ -313,7 +314,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="clothing.tar")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--size", type=int, default=48)
-    parser.add_argument("--output", type=Path, default=Path("docs/warm_start"))
+    parser.add_argument("--output", type=Path, default=Path("docs/measurements/warm_start"))
     chosen = parser.parse_args()
     table = chosen.output.with_suffix(".csv")
     found = [pd.read_csv(table)] if table.exists() else []

@@ -58,8 +58,8 @@ class Clone:
         """
         if self.remote is None:
             raise RemoteError(
-                "no DVC remote is configured. `dvc remote add --default NAME URL` adds one, docs/remote.md has the "
-                "whole path; `make remote-check` says whether it works."
+                "no DVC remote is configured. `dvc remote add --default NAME URL` adds one, docs/guide/remote.md has "
+                "the whole path; `make remote-check` says whether it works."
             )
         return self.remote
 
@@ -69,7 +69,7 @@ def opened() -> Iterator[Clone]:
     """Open the clone whose root is the working folder; what DVC or the remote's client raise inside is told in words.
 
     A site cache of its own, gone when it ends, keeps out DVC's index of earlier commands: half written by one that was
-    killed, it makes plain DVC skip objects and report success (docs/dvc-push.md).
+    killed, it makes plain DVC skip objects and report success (docs/measurements/dvc-push.md).
 
     Raises:
         RemoteError: DVC or the remote's client failed; no secret of the configuration is in the words.

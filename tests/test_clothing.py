@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "docs/clothing/arrange.py"
+SCRIPT = ROOT / "docs/measurements/clothing/arrange.py"
 REAL = ROOT.parent / "shared/data"
 arranging = runpy.run_path(str(SCRIPT))
 

@@ -9,7 +9,7 @@ import yaml
 from conftest import ROOT
 from repositories import commit, run, surroundings, write
 
-from docs.plot import specifications
+from docs.guide.plot import specifications
 from stages.tables import scores
 from stages.tables.splits import COUNT_COLUMNS
 
@@ -102,5 +102,5 @@ def test_counts_are_marked_at_whole_numbers_and_each_once(drawn, name, marks):
 
 
 def test_the_plot_in_the_readme_is_there():
-    assert "](docs/coverage.png)" in (ROOT / "README.md").read_text()
-    assert (ROOT / "docs/coverage.png").stat().st_size < 60_000
+    assert "](docs/guide/coverage.png)" in (ROOT / "README.md").read_text()
+    assert (ROOT / "docs/guide/coverage.png").stat().st_size < 60_000

@@ -1,7 +1,7 @@
 """Pairs of hashes that differ in few bits, exactly: the same pairs as comparing all with all.
 
 All are compared with all, in compiled code: at the radius that verification allows, an index that skips comparisons
-costs more than it saves (docs/duplicates.md).
+costs more than it saves (docs/measurements/duplicates.md).
 """
 
 from typing import Any, NamedTuple

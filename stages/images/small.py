@@ -12,7 +12,8 @@ from PIL import Image
 from stages.images.decode import decode, is_turned, opened
 
 # Pictures are looked at with a shorter side from this to twice this. Half of it would decode faster still, but then the
-# hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 % (docs/fingerprints.md).
+# hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 %
+# (docs/measurements/fingerprints.md).
 SIDE = 96
 # The longer side of a strip, likewise: what is longer is shrunk along it.
 _LONGEST = 1024

@@ -1,6 +1,6 @@
 """Draw a plot of dvc.yaml into a file, as `dvc plots show` draws it into a browser.
 
-python -m docs.plot coverage_over_threshold docs/coverage.png
+python -m docs.guide.plot coverage_over_threshold docs/guide/coverage.png
 """
 
 import argparse
@@ -31,7 +31,7 @@ def specifications(*arguments: str) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m docs.plot", description="Draw a plot of dvc.yaml into a file.")
+    parser = argparse.ArgumentParser("python -m docs.guide.plot", description="Draw a plot of dvc.yaml into a file.")
     parser.add_argument("name")
     parser.add_argument("path", type=Path)
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
-"""Arrange pictures of clothes into folders that `make adopt` takes: see docs/clothing.md.
+"""Arrange pictures of clothes into folders that `make adopt` takes: see docs/measurements/clothing.md.
 
-    python docs/clothing/arrange.py ../shared/data ~/clothing
+    python docs/measurements/clothing/arrange.py ../shared/data ~/clothing
 
 Where a picture goes follows from its name alone. Those that held_back.csv lists, chosen by eye, become benchmarks; of
 the rest of the library a tenth is a second delivery, for the week after. Of the pictures without clothes one half is

@@ -1,6 +1,6 @@
-"""Draw docs/augmentation.jpg: what training sees of two photographs, by the parameters' defaults for photographs.
+"""Draw docs/guide/augmentation.jpg: what training sees of two photographs, by the parameters' defaults for photographs.
 
-    python -m docs.augmentation
+    python -m docs.guide.augmentation
 
 scikit-learn's own photographs, one high and one wide, letterboxed as the stage `shard` does; a row each: as it is, then
 six times varied. Below, each kind of variation alone, three times over its strength in params.yaml, to show it.
@@ -52,7 +52,7 @@ def main() -> None:
     wide = letterbox(Image.fromarray(load_sample_image("china.jpg")), SIZE)
     high = letterbox(Image.fromarray(load_sample_image("flower.jpg")).crop((160, 0, 480, 427)), SIZE)
     rows = [row(wide, 1, PHOTOGRAPHS), row(high, 2, PHOTOGRAPHS), *(row(wide, 3, chosen) for chosen in ALONE)]
-    sheet(rows).save(Path("docs/augmentation.jpg"), quality=85, optimize=True)
+    sheet(rows).save(Path("docs/guide/augmentation.jpg"), quality=85, optimize=True)
 
 
 if __name__ == "__main__":
