@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from pictures import draw, exif_of, saved
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
+from stages.images import decode as module
+from stages.images import small
 from stages.images.decode import UnreadableError, decode
 
 LIMIT = 10**8
@@ -81,3 +84,33 @@ def test_what_is_no_whole_picture_is_refused_with_the_reason(data, message):
 def test_a_picture_over_the_limit_is_refused_before_it_is_decoded():
     with pytest.raises(UnreadableError, match="40 x 30 pixels are more than fingerprint.max_pixels \\(1000\\) allows"):
         decode(saved(draw(1), "PNG"), 1000)
+
+
+def buggy(*_):
+    raise TypeError("a bug of ours")
+
+
+@pytest.mark.parametrize("function", ["_refuse_bombs", "_rgb"])
+def test_a_bug_of_ours_is_not_taken_for_a_broken_picture(monkeypatch, function):
+    monkeypatch.setattr(module, function, buggy)
+    with pytest.raises(TypeError, match="a bug of ours"):
+        decode(saved(draw(1), "PNG"), LIMIT)
+
+
+def test_a_bug_while_a_plain_jpeg_is_decoded_is_not_taken_for_a_broken_picture(monkeypatch):
+    monkeypatch.setattr(small, "is_turned", buggy)
+    with pytest.raises(TypeError, match="a bug of ours"):
+        small.decode_small(saved(draw(1), "JPEG"), LIMIT)
+
+
+def raise_as_a_parser_does(*_):
+    raise KeyError("of a parser")
+
+
+@pytest.mark.parametrize("function", ["draft", "load", "getexif", "convert"])
+def test_whatever_pillow_raises_about_a_file_is_its_error(monkeypatch, function):
+    data = saved(draw(1).convert("CMYK"), "JPEG")
+    owner = Image.Image if function == "convert" else JpegImageFile
+    monkeypatch.setattr(owner, function, raise_as_a_parser_does)
+    with pytest.raises(UnreadableError, match="KeyError: 'of a parser'"):
+        decode(data, LIMIT, 128)

@@ -34,7 +34,7 @@ class Decoded(NamedTuple):
         image: upright, in mode RGB.
         format: its name, such as "JPEG".
         width: of the upright picture as it was saved, in pixels.
-        height: likewise.
+        height: of the upright picture as it was saved, in pixels.
     """
 
     image: Image.Image
@@ -57,22 +57,19 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
     Raises:
         UnreadableError: empty, cut short, of another format, too large, or broken.
     """
-    with opened(data, max_pixels) as image:
+    with open_picture(data, max_pixels) as image:
         width, height = image.size
-        if side is not None:
-            image.draft(None, (side, side))
-        image.load()
+        _load(image, side)
         orientation = _orientation(image)
         if orientation in _TURNED:
-            ImageOps.exif_transpose(image, in_place=True)
+            _turn_upright(image)
         if orientation in _TURNED[3:]:
             width, height = height, width
         return Decoded(_rgb(image), str(image.format), width, height)
 
 
-@contextmanager
-def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """Open a picture in one of the FORMATS without decoding it yet; whatever is raised meanwhile becomes one error.
+def open_picture(data: bytes, max_pixels: int) -> Image.Image:
+    """Open a picture in one of the FORMATS without decoding it yet.
 
     Args:
         data: the file's bytes.
@@ -83,14 +80,22 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """
     if not data:
         raise UnreadableError("the file is empty")
+    with _reading():
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    _refuse_bombs(image, data, max_pixels)
+    return image
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn whatever Pillow raises about a file into an UnreadableError. Wrap it around calls of Pillow alone.
+
+    Around code of ours it would hide our bugs: they would look like broken pictures.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF and the like: the picture is judged by its pixels
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                _refuse_bombs(image, data, max_pixels)
-                yield image
-    except UnreadableError:
-        raise
+            yield
     except UnidentifiedImageError:
         raise UnreadableError(f"not a picture in one of the formats {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
@@ -100,14 +105,27 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise UnreadableError(f"{type(error).__name__}: {error}") from None
 
 
+def _load(image: Image.Image, side: int | None) -> None:
+    with _reading():
+        if side is not None:
+            image.draft(None, (side, side))
+        image.load()
+
+
 def is_turned(image: Image.Image) -> bool:
     """Say whether a picture's EXIF tag asks to turn it."""
     return _orientation(image) in _TURNED
 
 
 def _orientation(image: Image.Image) -> int:
-    orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    with _reading():
+        orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
     return orientation
+
+
+def _turn_upright(image: Image.Image) -> None:
+    with _reading():
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
@@ -127,8 +145,14 @@ def _refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow clips when it converts 16 bits to 8; a photograph would turn white.
-        image = image.convert("I").point(lambda value: value / 257).convert("L")
+        image = _converted(image, "I").point(lambda value: value / 257).convert("L")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = _converted(image, "RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else _converted(image, "RGB")
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    """Convert to another mode; the palette and the transparency that take part come from the file."""
+    with _reading():
+        return image.convert(mode)

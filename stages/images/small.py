@@ -9,7 +9,7 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.images.decode import decode, is_turned, opened
+from stages.images.decode import decode, is_turned, open_picture
 
 # Pictures are looked at with a shorter side from this to twice this. Half of it would decode faster still, but then the
 # hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 %
@@ -71,7 +71,7 @@ def decode_plain_jpeg(data: bytes, max_pixels: int) -> Small | None:
     Raises:
         UnreadableError: Pillow refuses the file's head.
     """
-    with opened(data, max_pixels) as image:
+    with open_picture(data, max_pixels) as image:
         if image.mode not in ("RGB", "L") or is_turned(image):
             return None
         name, (width, height) = str(image.format), image.size

@@ -41,19 +41,20 @@ class Pictures:
         """
         if self._decoded is not None and self._decoded.load(image_id, pixels):
             return
+        encoded = self.reader.encoded(image_id)
         try:
-            found = decode(self.reader.encoded(image_id))
+            decoded = decode(encoded)
         except ValueError as error:
             raise InputError(
                 f"the picture {image_id} cannot be decoded where the shards' index has it ({error}): shard or index is "
                 "damaged. `dvc checkout data/shards` brings back the tracked ones."
             ) from None
-        if found.shape != pixels.shape:
+        if decoded.shape != pixels.shape:
             raise InputError(
-                f"the pictures in the shards are {len(found)} pixels wide, the network takes {self.size}: they were "
+                f"the pictures in the shards are {len(decoded)} pixels wide, the network takes {self.size}: they were "
                 "made with different values of picture.size. Set it to the base's, or empty data/base, and `dvc repro`."
             )
-        pixels[:] = found
+        pixels[:] = decoded
         if self._decoded is not None:
             self._decoded.store(image_id, pixels)
 
