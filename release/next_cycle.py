@@ -17,14 +17,14 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from release.promote import METRICS, promoted_versions, tag_name
+from release.promote import promoted_versions, tag_name
 from runtime import parameters
 from runtime.command import run
 from runtime.committed import Committed
 from runtime.errors import RepositoryError
 from runtime.outputs import write_json
 from runtime.repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
-from stages.tables.scores import BASE_CALIBRATION, CALIBRATION
+from stages.tables.scores import BASE_CALIBRATION, CALIBRATION, METRICS
 from stages.tables.shards import INDEX
 
 log = logging.getLogger(__name__)

@@ -28,11 +28,10 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import GateError, InputError, RemoteError, RepositoryError
 from runtime.repository import git, require_committed, require_root
+from stages.tables.scores import GATE, METRICS
 
 log = logging.getLogger(__name__)
 
-GATE = "data/scores/gate.json"
-METRICS = "data/scores/metrics.json"
 # What stands in the tag's message, of every set but the validation set: that one chose the model.
 MAIN_METRICS = (
     "top_1_accuracy",

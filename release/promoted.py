@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from release.promote import GATE, METRICS, promoted_versions, tag_name
+from release.promote import promoted_versions, tag_name
 from runtime.errors import RepositoryError
 from runtime.repository import git
+from stages.tables.scores import GATE, METRICS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Memory maps of matrices that are as large as all else together."""
+"""Memory maps of matrices that are too large to stay in memory together."""
 
 import mmap
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-def let_go(matrix: NDArray[Any]) -> None:
-    """Give back the memory of a memory map; what is asked for again is read again.
+def release_pages(matrix: NDArray[Any]) -> None:
+    """Give the memory of a memory map back to the system; what is read later comes from the disk again.
 
     Args:
-        matrix: of a memory map; any other is left as it is.
+        matrix: a view of a memory map; any other array is left as it is.
     """
     mapped: object = matrix.base
     if isinstance(mapped, mmap.mmap):

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
-from runtime.memory_map import let_go
+from runtime.memory_map import release_pages
 from runtime.outputs import whole, write_json
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
@@ -173,8 +173,8 @@ def doubt(model: Judged, training: slice, held_out: NDArray[np.float32] | None) 
     """
     matrix = model.matrix if held_out is None else with_held_out(model.matrix, training, held_out)
     issues = find_label_issues(matrix, model.answers.truth)
-    let_go(matrix)
-    let_go(model.matrix)
+    release_pages(matrix)
+    release_pages(model.matrix)
     return issues
 
 
@@ -269,7 +269,7 @@ def main() -> None:
     wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
     new, base = judged["new"].answers, judged["base"].answers if base_classes else None
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    # The scores are let go of before the embeddings are read: both at once are more memory than all else.
+    # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
     issues = doubt(raw, place["train"], read_held_out(rows, classes))
     embedded = Embedded(read_embeddings(rows), raw.answers.truth, groups(rows, images))
     evidence = weigh(place, raw.answers, issues, embedded, suspected, params.near)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runtime.memory_map import let_go
+from runtime.memory_map import release_pages
 from stages.metrics.answers import Answers, answer
 from stages.metrics.figures import Figures
 from stages.metrics.ranking import rank
@@ -51,7 +51,7 @@ def at_temperature(
         highest = np.asarray(matrix.max(axis=1), dtype=np.float64)
         rows = rows.assign(**{f"{prefix}confidence": np.minimum(100 * highest, 100.0)})
     judged = Judged(matrix, answer(rows, prefix, matrix, classes, confused))
-    let_go(matrix)
+    release_pages(matrix)
     return judged
 
 
@@ -86,5 +86,5 @@ def figures_by_set(
     rows = {**place, ALL_SETS: slice(None)}
     truth, test = model.answers.truth, sets["test"].confidence
     rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
-    let_go(model.matrix)
+    release_pages(model.matrix)
     return {name: all_figures(answers, rankings[name], test, threshold) for name, answers in sets.items()}

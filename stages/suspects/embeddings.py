@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
-from runtime.memory_map import let_go
+from runtime.memory_map import release_pages
 from stages.suspects.neighbours import units
 from stages.tables.predictions import EMBEDDINGS, ROWS
 
@@ -39,7 +39,7 @@ def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
     scaled = np.empty(matrix.shape, np.float32)
     for start in range(0, len(rows), BLOCK):
         scaled[start : start + BLOCK] = units(matrix[start : start + BLOCK])
-        let_go(matrix)
+        release_pages(matrix)
     return scaled
 
 
