@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The entry of the container: make what a commit asks for, push it, and write back what came of it.
 #
-# Environment (docs/guide/deploy.md has it as a table):
+# Environment (docs/guide/rented.md has it as a table):
 #   REPOSITORY  URL of the Git repository
 #   COMMIT      branch, tag or commit to make
 #   RUN         name of the run: the same when it is started again

@@ -19,7 +19,7 @@ from stages.tables.predictions import ROWS
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
 from stages.tables.table import Table
 
-QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/guide/outputs.md").read_text(), re.DOTALL)
 
 
 def ask(query):
@@ -76,7 +76,7 @@ def test_every_table_and_report_is_a_view():
     assert {path for path in reports if "/plot_" not in path} <= {path for path, _ in REPORTS.values()}
 
 
-def test_the_questions_of_the_readme_are_answered(tables):
+def test_the_questions_of_the_guide_are_answered(tables):
     assert ask("from counts").returncode == 0
     assert [answer(question) for question in QUESTIONS] == [
         [["dress", "dress_kids", "1", "1.0"], ["dress", "dress", "1", "0.0"]],
