@@ -25,7 +25,7 @@ data/library:
 	python -m sample
 
 repro: .venv/ready | data/library ## run what changed, then show the metrics, the verdict and what to try next
-	dvc repro
+	@python -m runtime.repro
 	@python -m review.summary
 
 tests/npm/node_modules/ready: tests/npm/package-lock.json
