@@ -34,7 +34,7 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.jpg")}
 
 
-def test_every_picture_goes_to_one_place_and_what_is_held_back_leaves_the_library(shared):
+def test_every_picture_goes_to_one_destination_and_what_is_held_back_leaves_the_library(shared):
     held_back = {"hat/7.jpg": "difficult"}
     counts = arranging["arrange"](shared, shared / "target", held_back)
     found = files(shared / "target")
@@ -47,9 +47,9 @@ def test_every_picture_goes_to_one_place_and_what_is_held_back_leaves_the_librar
     assert counts["unlabelled"] == 101 - counts["benchmarks/out_of_scope"]
 
 
-def test_a_picture_s_place_does_not_depend_on_the_others():
-    first = arranging["place_clothing"]("library/hat/1.jpg", {})
-    assert first == arranging["place_clothing"]("library/hat/1.jpg", {"hat/2.jpg": "difficult"})
+def test_a_picture_s_destination_does_not_depend_on_the_others():
+    first = arranging["clothing_destination"]("library/hat/1.jpg", {})
+    assert first == arranging["clothing_destination"]("library/hat/1.jpg", {"hat/2.jpg": "difficult"})
 
 
 def test_a_picture_that_is_to_be_held_back_and_is_not_there_is_refused_before_anything_is_written(shared):

@@ -2,8 +2,9 @@
 
     python -m docs.guide.augmentation
 
-scikit-learn's own photographs, one high and one wide, letterboxed as the stage `shard` does; a row each: as it is, then
-six times varied. Below, each kind of variation alone, three times over its strength in params.yaml, to show it.
+The pictures are scikit-learn's own photographs, one tall and one wide, letterboxed as the stage `shard` does. The first
+two rows show each as it is, then varied six times. The rows below show each kind of variation alone, three times as
+strong.
 """
 
 from pathlib import Path
@@ -30,7 +31,7 @@ ALONE = (
 
 
 def row(picture: NDArray[np.uint8], seed: int, chosen: dict[str, Any]) -> list[NDArray[np.uint8]]:
-    """Give a picture as it is, and varied `COLUMNS` times."""
+    """Return a picture as it is, and varied `COLUMNS` times."""
     varied = np.repeat(picture[None].astype(np.float32), COLUMNS, axis=0)
     for layer in augmentation(**chosen, seed=seed):
         varied = layer(varied, training=True)

@@ -1,4 +1,4 @@
-"""Draw a plot of dvc.yaml into a file, as `dvc plots show` draws it into a browser.
+"""Draw a plot of dvc.yaml into a file, as `dvc plots show` draws it in a browser.
 
 python -m docs.guide.plot coverage_over_threshold docs/guide/coverage.png
 """
@@ -15,18 +15,18 @@ import vl_convert
 from PIL import Image
 
 SCALE = 1.5
-COLOURS = 32  # are enough for lines and letters, and make a small file
+COLOURS = 32  # enough for lines and letters; few colours make a small file
 
 
 def specifications(*arguments: str) -> dict[str, dict[str, Any]]:
-    """Ask DVC for its plots as Vega-Lite, those of the working folder by name.
+    """Return DVC's plots of the working folder as Vega-Lite, by name.
 
     Args:
         arguments: names of the plots; none for all.
     """
     command = [sys.executable, "-m", "dvc", "plots", "show", "--json", *arguments]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
-    return {name: drawn[0]["content"] for name, drawn in told["data"].items() if drawn}
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
+    return {name: drawn[0]["content"] for name, drawn in answer["data"].items() if drawn}
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """Arrange pictures of clothes into folders that `make adopt` takes: see docs/measurements/clothing.md.
 
-    python docs/measurements/clothing/arrange.py ../shared/data ~/clothing
+    python docs/measurements/clothing/arrange.py FOLDER_OF_ARCHIVES ~/clothing
 
-Where a picture goes follows from its name alone. Those that held_back.csv lists, chosen by eye, become benchmarks; of
-the rest of the library a tenth is a second delivery, for the week after. Of the pictures without clothes one half is
-the out_of_scope benchmark, and the other hides among the unlabelled ones, as what pranksters send.
+Where a picture goes follows from its name alone. The pictures that held_back.csv lists were chosen by eye and become
+benchmarks. A tenth of the rest of the library is a second delivery, for the week after. Half of the pictures without
+clothes are the out_of_scope benchmark; the other half hides among the unlabelled ones, like what pranksters send.
 
-Reads: clothing.tar and out_of_scope.tar of the folder, held_back.csv beside this file
+Reads: clothing.tar and out_of_scope.tar of the folder, held_back.csv next to this file
 Writes: library/<sub_class>/, delivery/<sub_class>/, benchmarks/<benchmark>/<sub_class>/, unlabelled/
 """
 
@@ -24,17 +24,17 @@ DELIVERY_FRACTION = 0.1
 OUT_OF_SCOPE_FRACTION = 0.5
 
 
-def chance(purpose: str, name: str) -> float:
+def draw(purpose: str, name: str) -> float:
     """Draw a number from 0 to 1 that depends on the purpose and the name of the picture only."""
     return int.from_bytes(hashlib.sha256(f"{purpose} {name}".encode()).digest()[:8]) / 2**64
 
 
-def place_clothing(member: str, held_back: Mapping[str, str]) -> str:
+def clothing_destination(member: str, held_back: Mapping[str, str]) -> str:
     """Choose where a picture of clothing.tar goes.
 
     Args:
         member: `library/<sub_class>/<file>` or `unlabelled/<file>`.
-        held_back: `<sub_class>/<file>` to the benchmark that it is of.
+        held_back: `<sub_class>/<file>` to the benchmark that it belongs to.
 
     Returns:
         Its new path, relative to the target.
@@ -44,47 +44,51 @@ def place_clothing(member: str, held_back: Mapping[str, str]) -> str:
         return member
     if rest in held_back:
         return f"benchmarks/{held_back[rest]}/{rest}"
-    return f"delivery/{rest}" if chance("delivery", PurePosixPath(rest).name) < DELIVERY_FRACTION else member
+    return f"delivery/{rest}" if draw("delivery", PurePosixPath(rest).name) < DELIVERY_FRACTION else member
 
 
-def place_out_of_scope(member: str) -> str:
+def out_of_scope_destination(member: str) -> str:
     """Choose where a picture of out_of_scope.tar goes; `member` is its file's name."""
-    judging = chance("out_of_scope", member) < OUT_OF_SCOPE_FRACTION
+    judging = draw("out_of_scope", member) < OUT_OF_SCOPE_FRACTION
     return f"benchmarks/out_of_scope/{member}" if judging else f"unlabelled/{member}"
 
 
 def arrange(shared: Path, target: Path, held_back: Mapping[str, str]) -> Counter[str]:
-    """Write every picture of both archives to its place.
+    """Write every picture of both archives to its destination.
 
     Args:
-        shared: has the two archives.
-        target: does not exist yet.
-        held_back: `<sub_class>/<file>` to the benchmark that it is of.
+        shared: the folder with the two archives.
+        target: the folder to make; it must not exist.
+        held_back: `<sub_class>/<file>` to the benchmark that it belongs to.
 
     Returns:
         How many pictures each folder of the target, and each benchmark, got.
 
     Raises:
         FileExistsError: the target exists.
-        ValueError: a picture that is to be held back is not in the archive.
+        ValueError: a picture that should be held back is not in the archive.
     """
     with tarfile.open(shared / "clothing.tar") as clothing, tarfile.open(shared / "out_of_scope.tar") as others:
-        places = [(clothing, member, place_clothing(member.name, held_back)) for member in clothing if member.isfile()]
-        places += [(others, member, place_out_of_scope(member.name)) for member in others if member.isfile()]
-        absent = set(held_back) - {member.name.removeprefix("library/") for _, member, _ in places}
+        destinations = [
+            (clothing, member, clothing_destination(member.name, held_back)) for member in clothing if member.isfile()
+        ]
+        destinations += [
+            (others, member, out_of_scope_destination(member.name)) for member in others if member.isfile()
+        ]
+        absent = set(held_back) - {member.name.removeprefix("library/") for _, member, _ in destinations}
         if absent:
             raise ValueError(f"held_back.csv names {sorted(absent)[0]}, which clothing.tar lacks")
         target.mkdir(parents=True)
-        for archive, member, place in places:
+        for archive, member, destination in destinations:
             content = archive.extractfile(member)
-            (target / place).parent.mkdir(parents=True, exist_ok=True)
-            with (target / place).open("wb") as file:
+            (target / destination).parent.mkdir(parents=True, exist_ok=True)
+            with (target / destination).open("wb") as file:
                 shutil.copyfileobj(content, file)  # type: ignore[arg-type]  # None for what is no file only
-    return Counter(_folder(place) for _, _, place in places)
+    return Counter(_folder(destination) for _, _, destination in destinations)
 
 
-def _folder(place: str) -> str:
-    parts = place.split("/")
+def _folder(destination: str) -> str:
+    parts = destination.split("/")
     return "/".join(parts[: 2 if parts[0] == "benchmarks" else 1])
 
 
