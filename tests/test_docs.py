@@ -41,3 +41,7 @@ def test_every_command_that_a_page_names_is_one_of_make():
 def test_the_first_pages_are_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 110
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 50
+
+
+def test_the_picture_of_the_report_loads_quickly():
+    assert (ROOT / "docs/report.png").stat().st_size < 300_000
