@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 
 from bench.warm_start import markdown
 from stages.images.letterbox import letterbox
-from stages.metrics.splits import JUDGING
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
 from stages.suspects.embeddings import read_embeddings
 from stages.suspects.neighbours import units
@@ -51,7 +51,7 @@ def main() -> None:
     rows, images = ROWS.read(), IMAGES.read()
     vectors = read_embeddings(rows)
     training = vectors[(rows["split"] == "train").to_numpy()]
-    judging = vectors[rows["split"].isin(JUDGING).to_numpy()]
+    judging = vectors[rows["split"].isin(EVALUATION_SPLITS).to_numpy()]
     trained = rows.loc[rows["split"] == "train", "image_id"]
     there = images[images["image_id"].isin(trained) & images["dropped"].isna() & (images["set"] == "library")]
     paths = there.drop_duplicates("image_id")["path"].sample(number, random_state=1)

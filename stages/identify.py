@@ -1,12 +1,12 @@
-"""Say what the model takes every picture for whose label nobody knows: the unlabelled and the unknown ones.
+"""Say what the model takes each picture without a label for: the unlabelled and the unknown ones.
 
-Distances are 1 less the cosine of embeddings. `novel` is what is farther from every training picture than nearly all
-validation and test pictures are; novel pictures that are not as far from each other, directly or over others, share a
-group.
+Distances are 1 less the cosine of embeddings. A picture is `novel` if it is farther from every training picture than
+nearly all validation and test pictures are; novel pictures that are nearer than that to each other, directly or through
+others, share a group.
 
 Reads: data/model/, data/predictions/, data/shards/, data/fingerprints.parquet, data/images.parquet, data/confused.csv
-Writes: data/identified.parquet (stages/tables/identified.py): a row a file that can be read, three best classes with
-    confidences, distances, and the filters high, low, wanted, look_alike and novel
+Writes: data/identified.parquet (stages/tables/identified.py): one row per file that can be read, three best classes
+    with confidences, distances, and the filters high, low, wanted, look_alike and novel
 Params: evaluate, identify
 """
 
@@ -20,18 +20,20 @@ from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.command import run
+from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.metrics.splits import JUDGING
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
 from stages.models.predict import predict_batches
 from stages.shards.tars import ShardReader
-from stages.suspects.embeddings import read_class_names, read_embeddings
+from stages.suspects.embeddings import read_embeddings
 from stages.suspects.neighbours import Embedded, nearest, nearest_of_class, units
-from stages.suspects.novelty import group_alike, novelty_threshold
+from stages.suspects.novelty import group_similar, novelty_threshold
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
+from stages.tables.matrices import read_class_names
 from stages.tables.predictions import BASE_CLASSES, CLASSES, ROWS
 from stages.tables.shards import FOLDER, INDEX
 
@@ -40,7 +42,7 @@ log = logging.getLogger(__name__)
 UNLABELLED = "unlabelled/"
 NUM_BEST = 3
 LEAST_CONFUSED = 2  # pictures of a class that are taken for another: one alone may be chance
-DIGITS = 6  # decimals of a distance: beyond them the order of a sum shows
+DIGITS = 6  # decimals of a distance: beyond them the order of summation shows
 
 
 def without_label(fingerprints: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +78,7 @@ def best_classes(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray
 def guesses(
     image_ids: Sequence[str], columns: NDArray[np.intp], confidences: NDArray[np.float64], class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Lay out the best classes as the table has them.
+    """Arrange the best classes in the columns of the table.
 
     Args:
         image_ids: the pictures.
@@ -88,10 +90,10 @@ def guesses(
         Columns `image_id`, `class_1`, `confidence_1` to `class_3`, `confidence_3`; null where n is less than 3.
     """
     frame = pd.DataFrame({"image_id": image_ids})
-    for place in range(NUM_BEST):
-        known = place < columns.shape[1]
-        frame[f"class_{place + 1}"] = np.asarray(class_names, object)[columns[:, place]] if known else None
-        frame[f"confidence_{place + 1}"] = confidences[:, place] if known else np.nan
+    for index in range(NUM_BEST):
+        known = index < columns.shape[1]
+        frame[f"class_{index + 1}"] = np.asarray(class_names, object)[columns[:, index]] if known else None
+        frame[f"confidence_{index + 1}"] = confidences[:, index] if known else np.nan
     return frame
 
 
@@ -153,7 +155,7 @@ def confused_by_model(rows: pd.DataFrame, share: float) -> set[frozenset[str]]:
     Returns:
         Pairs without a direction.
     """
-    judged = rows[rows["split"].isin(JUDGING)]
+    judged = rows[rows["split"].isin(EVALUATION_SPLITS)]
     counts = judged.groupby(["truth", "predicted"], as_index=False).size()
     total = counts["truth"].map(judged["truth"].value_counts())
     often = counts[(counts["truth"] != counts["predicted"]) & (counts["size"] >= LEAST_CONFUSED)]
@@ -172,11 +174,11 @@ def with_distances(
     """Say how far the pictures are from those that the model was trained on, and which are far from everything.
 
     Args:
-        guessed: column `class_1`, a row a picture.
+        guessed: column `class_1`, one row per picture.
         vectors: their embeddings, shape (pictures, features), float32, of length 1.
         rows: columns `split`, `truth`, of the predictions.
-        known: embeddings of the rows, likewise.
-        quantile: share of the validation and test pictures that is nearer than what is novel.
+        known: embeddings of the rows, of shape (rows, features), float32, of length 1.
+        quantile: share of the validation and test pictures that are nearer than a novel picture.
 
     Returns:
         The same rows with the columns `distance`, `distance_to_any`, `novel` and `novel_group`.
@@ -184,14 +186,14 @@ def with_distances(
     names = pd.Index(sorted({*guessed["class_1"], *rows["truth"].dropna()}))
     everyone = Embedded(known, _numbers(names, rows["truth"]), np.arange(len(rows)))
     training = everyone.take((rows["split"] == "train").to_numpy())
-    held_out = everyone.take(rows["split"].isin(JUDGING).to_numpy())
+    held_out = everyone.take(rows["split"].isin(EVALUATION_SPLITS).to_numpy())
     pictures = Embedded(vectors, _numbers(names, guessed["class_1"]), -1 - np.arange(len(guessed)))
     usual, to_any = (_distances(nearest(each, training, 1).similarity[:, 0]) for each in (held_out, pictures))
     far = novelty_threshold(usual, quantile)
     novel = to_any > far
     groups = np.zeros(len(guessed), np.int64)
     if novel.any():
-        groups[novel] = group_alike(pictures.take(novel), far)
+        groups[novel] = group_similar(pictures.take(novel), far)
     return guessed.assign(
         distance=_distances(nearest_of_class(pictures, training)),
         distance_to_any=to_any,
@@ -200,12 +202,12 @@ def with_distances(
     )
 
 
-def _numbers(names: pd.Index, of: pd.Series) -> NDArray[np.int64]:
-    return names.get_indexer(pd.Index(of)).astype(np.int64)
+def _numbers(names: pd.Index, classes: pd.Series) -> NDArray[np.int64]:
+    return names.get_indexer(pd.Index(classes)).astype(np.int64)
 
 
 def _distances(similarity: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn cosines into distances; two embeddings that are the same have 0, whatever rounding says."""
+    """Turn cosines into distances; equal embeddings have 0, whatever rounding gives."""
     distances: NDArray[np.float64] = np.maximum(1.0 - similarity.astype(np.float64), 0.0)
     return distances.round(DIGITS)
 
@@ -218,12 +220,59 @@ def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, N
     """
     trained = files.load(Path(files.MODEL))
     with ShardReader(FOLDER, INDEX.read()) as reader:
-        found = [
+        batches = [
             (*best_classes(scores), embeddings)
             for _, scores, embeddings in predict_batches(trained.network, reader, image_ids, batch_size)
         ]
-    columns, confidences, embeddings = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    columns, confidences, embeddings = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return guesses(image_ids, columns, confidences, trained.class_names), units(embeddings)
+
+
+def read_predictions(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the rows of the predictions, and confused.csv against all classes that there are.
+
+    Args:
+        images: column `class_name`.
+    """
+    known_classes = {*images["class_name"].dropna(), *read_class_names(CLASSES), *read_class_names(BASE_CLASSES)}
+    return ROWS.read(), read_confused(CONFUSED, known_classes)
+
+
+def describe(
+    guessed: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    images: pd.DataFrame,
+    predictions: tuple[pd.DataFrame, pd.DataFrame],
+    limits: parameters.Identify,
+) -> pd.DataFrame:
+    """Add everything that people filter the pictures by.
+
+    Args:
+        guessed: from `identify`.
+        vectors: from `identify`.
+        images: columns `image_id`, `class_name`, `origin`, `set`, `dropped`.
+        predictions: from `read_predictions`.
+        limits: of the filters.
+
+    Returns:
+        The same rows with the columns of `data/identified.parquet`, but for `path`.
+    """
+    rows, confused = predictions
+    guessed = with_distances(guessed, vectors, rows, read_embeddings(rows), limits.novel)
+    by_people = {frozenset(pair) for pair in zip(confused["truth"], confused["predicted"], strict=True)}
+    guessed["look_alike"] = look_alike(guessed, by_people | confused_by_model(rows, limits.confused))
+    relying = relying_classes(images, rows)
+    return with_filters(guessed, real_pictures(images), relying, limits.high, limits.low, limits.wanted)
+
+
+def summarise(table: pd.DataFrame, limits: parameters.Identify) -> str:
+    """Say how many pictures each filter leaves."""
+    count = {name: int(table[name].sum()) for name in ("high", "low", "wanted", "look_alike", "novel")}
+    return (
+        f"{counted(count['high'], 'picture')} with a confidence of {limits.high:g} or more, {count['low']:,} below "
+        f"{limits.low:g}; {count['wanted']:,} of classes that lack pictures, {count['look_alike']:,} of two classes "
+        f"that look alike, {count['novel']:,} far from everything"
+    )
 
 
 def main() -> None:
@@ -235,31 +284,14 @@ def main() -> None:
         IDENTIFIED.write(pictures.reindex(columns=IDENTIFIED.schema.names))
         log.info("identify: nothing to do: data/unlabelled has no picture, and no sub-class is unknown")
         return
-    rows = ROWS.read()
-    known_classes = {*images["class_name"].dropna(), *read_class_names(CLASSES), *read_class_names(BASE_CLASSES)}
-    confused = read_confused(CONFUSED, known_classes)
+    predictions = read_predictions(images)
+    log.info("identify: %s without a label", counted(len(pictures), "picture"))
 
     guessed, vectors = identify(list(pictures["image_id"].unique()), batch_size)
-    guessed = with_distances(guessed, vectors, rows, read_embeddings(rows), limits.novel)
-    by_people = {frozenset(pair) for pair in zip(confused["truth"], confused["predicted"], strict=True)}
-    guessed["look_alike"] = look_alike(guessed, by_people | confused_by_model(rows, limits.confused))
-    relying = relying_classes(images, rows)
-    guessed = with_filters(guessed, real_pictures(images), relying, limits.high, limits.low, limits.wanted)
-    found = pictures.merge(guessed, on="image_id")
+    table = pictures.merge(describe(guessed, vectors, images, predictions, limits), on="image_id")
 
-    IDENTIFIED.write(found)
-    log.info(
-        "identify: %d pictures, %d with a confidence of %g or more, %d below %g, %d of classes that lack pictures, "
-        "%d of two classes that look alike, %d far from everything",
-        len(found),
-        found["high"].sum(),
-        limits.high,
-        found["low"].sum(),
-        limits.low,
-        found["wanted"].sum(),
-        found["look_alike"].sum(),
-        found["novel"].sum(),
-    )
+    IDENTIFIED.write(table)
+    log.info("identify: %s", summarise(table, limits))
 
 
 if __name__ == "__main__":

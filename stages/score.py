@@ -20,9 +20,8 @@ Params: score, gate
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,128 +29,144 @@ from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import InputError
-from runtime.memory_map import release_pages
 from runtime.outputs import whole, write_json
+from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.metrics.answers import Answers
-from stages.metrics.figures import DIGITS
-from stages.metrics.splits import JUDGING, places
+from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
+from stages.metrics.splits import set_slices
 from stages.metrics.temperature import applied_temperature, fit_temperature
 from stages.reports import gate
 from stages.reports.calibration import calibration_report
-from stages.reports.judged import Judged, at_temperature, by_set, figures_by_set
-from stages.reports.layout import lay_out
+from stages.reports.csv_reports import csv_reports
 from stages.reports.summaries import summaries
 from stages.reports.wanted_error import wanted_error_report
-from stages.suspects.embeddings import read_class_names, read_embeddings
-from stages.suspects.evidence import NUM_NEIGHBOURS, Evidence, drawn_elsewhere, near_training
-from stages.suspects.mislabelled import LabelIssues, find_label_issues, with_held_out
-from stages.suspects.neighbours import Embedded, medoids, nearest
-from stages.suspects.review_table import reasons, worst_first
+from stages.suspects.embeddings import read_embeddings
+from stages.suspects.evidence import duplicate_groups, gather_evidence
+from stages.suspects.mislabelled import find_issues_held_out
+from stages.suspects.neighbours import Embedded
+from stages.suspects.review_table import class_examples, reasons, worst_first
 from stages.tables import scores
-from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
+from stages.tables.matrices import check_answers, read_held_out, read_scores
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
 from stages.tables.review import REVIEW
 
 log = logging.getLogger(__name__)
 
 
-def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArray[np.float32], list[str]]:
-    """Open a matrix of scores as a memory map, with the names of its columns.
+class Inputs(NamedTuple):
+    """What the stage reads.
+
+    Attributes:
+        rows: of the predictions.
+        images: columns of `data/images.parquet`.
+        confused: columns `truth`, `predicted`, `weight`.
+        matrix: scores of the new model, of shape (rows, classes), float32: a memory map.
+        classes: names of its columns.
+        base_matrix: scores of the base; no rows without one.
+        base_classes: names of its columns; none without a base.
+        slices: set to its rows.
+    """
+
+    rows: pd.DataFrame
+    images: pd.DataFrame
+    confused: pd.DataFrame
+    matrix: NDArray[np.float32]
+    classes: list[str]
+    base_matrix: NDArray[np.float32]
+    base_classes: list[str]
+    slices: dict[str, slice]
+
+
+class Models(NamedTuple):
+    """What the models say of every row.
+
+    Attributes:
+        by_temperature: the new model, by temperature of its confidences: 1, and the learned one if there is one.
+        calibration: what calibration.json holds: `temperature`, None where the validation set cannot tell; `applied`,
+            whether confidences are scaled by it, here and in what is served; `num_pictures` of the validation set.
+        base: None without one.
+    """
+
+    by_temperature: dict[float, ModelScores]
+    calibration: dict[str, Any]
+    base: ModelScores | None
+
+    @property
+    def unscaled(self) -> ModelScores:
+        """The new model at temperature 1."""
+        return self.by_temperature[1.0]
+
+    @property
+    def new(self) -> ModelScores:
+        """The new model with the confidences that users will see."""
+        return self.by_temperature[applied_temperature(self.calibration)]
+
+
+class Results(NamedTuple):
+    """What the stage writes.
+
+    Attributes:
+        tables: path to rows, of the CSV files.
+        documents: path to content, of the JSON files.
+        review: rows of the review table.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    documents: dict[str, Any]
+    review: pd.DataFrame
+
+
+def load() -> Inputs:
+    """Read and check what the stage reads, but for the embeddings, which come when the scores are done with."""
+    rows, images = ROWS.read(), IMAGES.read()
+    matrix, classes = read_scores(SCORES, CLASSES, rows)
+    base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
+    confused = read_confused(CONFUSED, {*images["class_name"].dropna(), *classes, *base_classes})
+    check_answers(rows, classes, "predicted")
+    check_answers(rows, base_classes, "base_predicted")
+    slices = set_slices(rows["split"].to_numpy(dtype=object), set(images["set"]) - {"library"})
+    return Inputs(rows, images, confused, matrix, classes, base_matrix, base_classes, slices)
+
+
+def announce(inputs: Inputs) -> None:
+    """Say what was read."""
+    foreign = int((~inputs.confused[["truth", "predicted"]].isin(inputs.classes).all(axis=1)).sum())
+    log.info(
+        "score: %s in %s, %s, %s%s",
+        counted(len(inputs.rows), "picture"),
+        counted(len(inputs.slices), "set"),
+        counted(len(inputs.classes), "class", "classes"),
+        "compared with the base" if inputs.base_classes else "no base to compare with",
+        f"; {counted(foreign, 'line')} of {CONFUSED} on classes that the model does not know" if foreign else "",
+    )
+
+
+def compare_with_truth(inputs: Inputs, calibrate: bool) -> Models:
+    """Compare the answers of both models with the truth, and learn the temperature from the validation set.
 
     Args:
-        path: of the matrix.
-        classes_path: of the names.
-        rows: what the rows of the matrix are about.
-
-    Returns:
-        The matrix, of shape (rows, classes), and the names; no rows and no names where there is no model.
-
-    Raises:
-        InputError: a file is absent, or the matrix has another shape or type than rows and names ask for.
+        inputs: from `load`.
+        calibrate: whether the learned temperature is to be applied.
     """
-    classes = read_class_names(classes_path)
-    try:
-        matrix = np.load(path, mmap_mode="r") if classes else np.empty((0, 0), dtype=np.float32)
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is not there: `dvc repro evaluate` writes it.") from None
-    expected = (len(rows), len(classes)) if classes else (0, 0)
-    if matrix.shape != expected or matrix.dtype != np.float32:
-        raise InputError(
-            f"{path} should be {expected[0]} rows of {expected[1]} float32 scores after {ROWS.path} and "
-            f"{classes_path}; it is {matrix.shape} of {matrix.dtype}. `dvc repro --force evaluate` writes them anew."
-        )
-    return matrix, classes
-
-
-def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """Read what networks say of the training pictures that they did not see.
-
-    Args:
-        rows: columns `image_id`, `split`, sorted by both.
-        classes: those of the model.
-
-    Returns:
-        A memory map of shape (training pictures, classes), float32, in the order of the rows; None where nobody asked.
-
-    Raises:
-        InputError: a file is absent, or it is about other pictures or classes.
-    """
-    held_out = HELD_OUT.read()["image_id"]
-    try:
-        scores: NDArray[np.float32] = np.load(HELD_OUT_SCORES, mmap_mode="r" if len(held_out) else None)
-    except FileNotFoundError:
-        raise InputError(f"{HELD_OUT_SCORES} is not there: `dvc repro cross_validate` writes it.") from None
-    if held_out.empty:
-        return None
-    trained = rows.loc[rows["split"] == "train", "image_id"]
-    if held_out.tolist() != trained.tolist() or scores.shape != (len(trained), len(classes)):
-        raise InputError(
-            f"{HELD_OUT.path} should be about the {len(trained)} training pictures and {len(classes)} classes of "
-            f"{ROWS.path}; it is about {len(held_out)} pictures, {HELD_OUT_SCORES} of shape {scores.shape}. `dvc repro "
-            "--force cross_validate` writes them anew."
-        )
-    return scores
-
-
-def check(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:
-    """Refuse rows without an order or an answer.
-
-    Args:
-        rows: columns `split` and `column`.
-        classes: those of the model; none where there is no model.
-        column: the one with the answers.
-
-    Raises:
-        InputError: an answer is not one of the classes, sets do not stand together, or there are no rows.
-    """
-    strange = rows[~rows[column].isin(classes)] if classes else rows[rows[column].notna()]
-    if rows.empty or len(strange) or not rows["split"].is_monotonic_increasing:
-        raise InputError(
-            f"{ROWS.path} should hold pictures, sorted by split, with {column} one of the model's {len(classes)} "
-            f"classes; of its {len(rows)} rows {len(strange)} have another. "
-            "`dvc repro --force evaluate` writes it anew."
-        )
-
-
-def learn_temperature(model: Judged, validation: slice, asked: bool) -> dict[str, Any]:
-    """Learn the temperature from the validation set.
-
-    Args:
-        model: at temperature 1.
-        validation: the rows of the validation set.
-        asked: whether the parameters ask for it to be applied.
-
-    Returns:
-        What calibration.json holds: `temperature`, None where the validation set does not tell; `applied`, whether
-        confidences are scaled by it, here and in what is served; `num_pictures` of the validation set.
-    """
-    temperature = fit_temperature(model.matrix[validation], model.answers.truth[validation])
-    applied = asked and temperature is not None
-    return {"temperature": temperature, "applied": applied, "num_pictures": validation.stop - validation.start}
+    rows, confused, new = inputs.rows, inputs.confused, (inputs.matrix, inputs.classes)
+    unscaled = at_temperature(rows, "", new, confused, 1.0)
+    validation = inputs.slices["validation"]
+    temperature = fit_temperature(inputs.matrix[validation], unscaled.answers.truth[validation])
+    calibration = {
+        "temperature": temperature,
+        "applied": calibrate and temperature is not None,
+        "num_pictures": validation.stop - validation.start,
+    }
+    by_temperature = {1.0: unscaled}
+    if temperature is not None:
+        by_temperature[temperature] = at_temperature(rows, "", new, confused, temperature)
+    base = None
+    if inputs.base_classes:
+        base = at_temperature(rows, "base_", (inputs.base_matrix, inputs.base_classes), confused, base_temperature())
+    return Models(by_temperature, calibration, base)
 
 
 def base_temperature() -> float:
@@ -163,134 +178,85 @@ def base_temperature() -> float:
     return applied_temperature(calibration)
 
 
-def doubt(model: Judged, training: slice, held_out: NDArray[np.float32] | None) -> LabelIssues:
-    """Look for wrong labels.
+def compute_reports(
+    inputs: Inputs, models: Models, params: parameters.Score, limits: parameters.Gate
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Compute the figures, the reports and the verdict.
 
-    Args:
-        model: at temperature 1.
-        training: the rows of the training pictures.
-        held_out: their scores by networks that did not see them, or None.
+    Returns:
+        The tables and the documents of Results.
     """
-    matrix = model.matrix if held_out is None else with_held_out(model.matrix, training, held_out)
-    issues = find_label_issues(matrix, model.answers.truth)
-    release_pages(matrix)
-    release_pages(model.matrix)
-    return issues
+    slices, threshold = inputs.slices, params.threshold
+    compared = {"new": models.new} | ({"base": models.base} if models.base else {})
+    sets = {name: answers_by_set(model.answers, slices) for name, model in compared.items()}
+    values = {name: figures_by_set(model, sets[name], slices, threshold) for name, model in compared.items()}
+    rulings = gate.judge_all(limits, sets["new"], sets.get("base", {}), threshold)
+    scaled = {number: answers_by_set(model.answers, slices) for number, model in models.by_temperature.items()}
+    tables = csv_reports(values, sets, rulings, inputs.confused, threshold)
+    tables[scores.CALIBRATION_REPORT] = calibration_report(scaled, threshold)
+    documents = {
+        scores.METRICS: summaries(values["new"]),
+        scores.GATE: gate.verdict(rulings),
+        scores.CALIBRATION: models.calibration,
+        scores.WANTED_ERROR: wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error),
+    }
+    return tables, documents
 
 
-def weigh(
-    place: Mapping[str, slice],
-    answers: Answers,
-    issues: LabelIssues,
-    embedded: Embedded,
-    suspected: NDArray[np.bool_],
-    near: float,
-) -> Evidence:
-    """Gather what speaks against each picture beside the model's answer.
-
-    Args:
-        place: set to its rows.
-        answers: of the model.
-        issues: from `doubt`.
-        embedded: every row.
-        suspected: of shape (rows,): whether the picture has a fault.
-        near: share of the usual distance to a training picture that is suspiciously near.
-    """
-    trained, usual = (np.zeros(len(suspected), dtype=bool) for _ in range(2))
-    trained[place["train"]] = True
-    for name in JUDGING:
-        usual[place[name]] = True
-    training = embedded.take(place["train"])
-    neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
-    return Evidence(
-        trained,
-        suspected,
-        issues,
-        neighbours,
-        drawn_elsewhere(neighbours, training.classes, answers.truth, answers.num_classes),
-        near_training(neighbours, trained, usual, near),
-    )
-
-
-def groups(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.int64]:
-    """Number the groups of near-duplicates: of shape (rows,), int64."""
-    group = rows["image_id"].map(images.drop_duplicates("image_id").set_index("image_id")["group"])
-    return pd.factorize(group)[0].astype(np.int64)
-
-
-def typical(rows: pd.DataFrame, embedded: Embedded, training: slice, classes: Sequence[str]) -> pd.Series:
-    """Choose the most typical training picture of each class: image_id by class name, null without one."""
-    image_ids = rows["image_id"].to_numpy(dtype=object)[training]
-    found = medoids(embedded.vectors[training], embedded.classes[training], len(classes))
-    return pd.Series([image_ids[row] if row >= 0 else None for row in found], index=list(classes), dtype=object)
+def compute_review(inputs: Inputs, models: Models, params: parameters.Score) -> pd.DataFrame:
+    """List what a person should look at, worst first."""
+    rows, images, training = inputs.rows, inputs.images, inputs.slices["train"]
+    new, base = models.new.answers, models.base.answers if models.base else None
+    # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
+    issues = find_issues_held_out(models.unscaled.matrix, new.truth, training, read_held_out(rows, inputs.classes))
+    embedded = Embedded(read_embeddings(rows), new.truth, duplicate_groups(rows, images))
+    suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
+    evidence = gather_evidence(inputs.slices, new, issues, embedded, suspected, params.near)
+    examples = class_examples(rows, embedded, training, inputs.classes)
+    holds = reasons(new, base, params.threshold, evidence)
+    return worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
 
 
 def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
-    """Put the confidences that the models are judged by in place of the unscaled ones."""
+    """Put the confidences that users will see in place of the unscaled ones."""
     base_confidence = base.confidence if base is not None else rows["base_confidence"]
     return rows.assign(confidence=new.confidence, base_confidence=base_confidence)
+
+
+def write(results: Results) -> None:
+    """Write every output."""
+    for path, frame in results.tables.items():
+        write_csv(path, frame)
+    REVIEW.write(results.review)
+    for path, content in results.documents.items():
+        write_json(path, content)
 
 
 def write_csv(path: str, frame: pd.DataFrame) -> None:
     """Write a report: numbers rounded, and whole ones written as such even where one is missing."""
     counts = {name: "Int64" for name in frame if name in scores.COUNTS}
     with whole(path) as partial:
-        frame.astype(counts).round(DIGITS).to_csv(partial, index=False, lineterminator="\n")
+        frame.astype(counts).round(scores.DIGITS).to_csv(partial, index=False, lineterminator="\n")
 
 
 def main() -> None:
     """Run the stage."""
     params, limits = parameters.read(parameters.Score), parameters.read(parameters.Gate)
-    threshold = params.threshold
-    rows, images = ROWS.read(), IMAGES.read()
-    matrix, classes = read_scores(SCORES, CLASSES, rows)
-    base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
-    confused = read_confused(CONFUSED, {*images["class_name"].dropna(), *classes, *base_classes})
-    check(rows, classes, "predicted")
-    check(rows, base_classes, "base_predicted")
+    inputs = load()
+    announce(inputs)
 
-    place = places(rows["split"].to_numpy(dtype=object), set(images["set"]) - {"library"})
-    raw = at_temperature(rows, "", (matrix, classes), confused, 1.0)
-    calibration = learn_temperature(raw, place["validation"], params.calibrate)
-    by_temperature = {1.0: raw}
-    if temperature := calibration["temperature"]:
-        by_temperature[temperature] = at_temperature(rows, "", (matrix, classes), confused, temperature)
-    judged = {"new": by_temperature[temperature] if calibration["applied"] else raw}
-    if base_classes:
-        judged["base"] = at_temperature(rows, "base_", (base_matrix, base_classes), confused, base_temperature())
-    sets = {name: by_set(model.answers, place) for name, model in judged.items()}
-    values = {name: figures_by_set(model, sets[name], place, threshold) for name, model in judged.items()}
-    rulings = gate.judge_all(limits, sets["new"], sets.get("base", {}), threshold)
-    compared = {number: by_set(model.answers, place) for number, model in by_temperature.items()}
-    verdict = gate.verdict(rulings)
-    reports = lay_out(values, sets, rulings, confused, threshold)
-    reports[scores.CALIBRATION_REPORT] = calibration_report(compared, threshold)
-    metrics = summaries(values["new"])
-    wanted = wanted_error_report(sets["new"]["validation"], sets["new"]["test"], params.wanted_error)
-    new, base = judged["new"].answers, judged["base"].answers if base_classes else None
-    suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
-    issues = doubt(raw, place["train"], read_held_out(rows, classes))
-    embedded = Embedded(read_embeddings(rows), raw.answers.truth, groups(rows, images))
-    evidence = weigh(place, raw.answers, issues, embedded, suspected, params.near)
-    examples = typical(rows, embedded, place["train"], classes)
-    holds = reasons(new, base, threshold, evidence)
-    worst = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
+    models = compare_with_truth(inputs, params.calibrate)
+    tables, documents = compute_reports(inputs, models, params, limits)
+    results = Results(tables, documents, compute_review(inputs, models, params))
 
-    for path, frame in reports.items():
-        write_csv(path, frame)
-    REVIEW.write(worst)
-    write_json(scores.METRICS, metrics)
-    write_json(scores.GATE, verdict)
-    write_json(scores.CALIBRATION, calibration)
-    write_json(scores.WANTED_ERROR, wanted)
+    write(results)
+    test = documents[scores.METRICS]["test"]
     log.info(
-        "score: top-1 %s on %d test pictures, %d to review, %d confused pairs not in the model; the gate says %s",
-        metrics["test"]["top_1_accuracy"],
-        metrics["test"]["num_pictures"],
-        len(worst),
-        (~confused[["truth", "predicted"]].isin(classes).all(axis=1)).sum(),
-        verdict["verdict"],
+        "score: top-1 accuracy %s on %s, %s to review; the gate says %s",
+        test["top_1_accuracy"],
+        counted(test["num_pictures"], "test picture"),
+        counted(len(results.review), "picture"),
+        documents[scores.GATE]["verdict"],
     )
 
 

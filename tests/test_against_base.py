@@ -1,4 +1,4 @@
-"""The new model against the base: tests and intervals beside the published examples, and the table by hand."""
+"""The new model against the base: tests and intervals compared with published examples, the table by hand."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def answers_of(truth, predicted, confidence, num_classes=3):
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_exact_binomial_test_of_the_pictures_that_differ(wins, losses):
     expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
-    assert float(mcnemar(np.array(wins), np.array(losses))) == pytest.approx(expected)
+    assert mcnemar(wins, losses) == pytest.approx(expected)
 
 
 def test_the_interval_of_two_shares_is_the_published_one():
@@ -116,8 +116,8 @@ def test_without_a_base_the_table_is_empty_and_without_pictures_a_row():
     ],
 )
 def test_worse_is_a_lower_share_a_higher_loss_and_more_false_positives(metric, worse_by):
-    found = compare(NEW.take(slice(0, 6)), BASE.take(slice(0, 6)), metric, 95)
-    assert found.worse_by == pytest.approx(worse_by)
-    assert found.interval[0] < found.worse_by < found.interval[1]
+    comparison = compare(NEW.take(slice(0, 6)), BASE.take(slice(0, 6)), metric, 95)
+    assert comparison.worse_by == pytest.approx(worse_by)
+    assert comparison.interval[0] < comparison.worse_by < comparison.interval[1]
     back = compare(BASE.take(slice(0, 6)), NEW.take(slice(0, 6)), metric, 95)
     assert back.worse_by == pytest.approx(-worse_by)

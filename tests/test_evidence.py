@@ -1,4 +1,4 @@
-"""What speaks against a picture beside the model's answer, beside plain loops over the definitions."""
+"""What else than the model's answer speaks against a picture, compared with plain loops over the definitions."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ CLEANLAB = [114, 191, 148, 123, 96, 107, 8, 77, 19, 108, 17, 2]
 
 
 def noisy(seed, num_pictures=200, num_classes=5):
-    """Scores of a fair model, and labels of which a tenth are drawn anew."""
+    """Scores of a fair model, and labels of which a tenth are drawn at random."""
     rng = np.random.default_rng(seed)
     true = rng.integers(0, num_classes, num_pictures)
     labels = np.where(rng.random(num_pictures) < 0.1, rng.integers(0, num_classes, num_pictures), true)
@@ -129,7 +129,7 @@ def test_only_neighbours_that_agree_on_one_other_class_speak_against_a_label():
     assert drawn_elsewhere(found, classes[:0], truth, 2).tolist() == [NO_CLASS] * 6
 
 
-def test_near_is_measured_by_what_is_usual_and_only_judging_pictures_are():
+def test_near_is_relative_to_the_usual_distance_and_training_pictures_are_never_near():
     similarity = np.array([[0.9], [0.8], [0.7], [0.99], [0.99], [-np.inf]], np.float32)
     found = Neighbours(np.zeros((6, 1), np.int64), similarity)
     trained = np.array([False] * 4 + [True, False])

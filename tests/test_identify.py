@@ -16,7 +16,7 @@ from stages.images.letterbox import letterbox
 from stages.models import files, networks
 from stages.shards.codec import encode
 from stages.suspects.neighbours import Embedded, units
-from stages.suspects.novelty import group_alike, novelty_threshold
+from stages.suspects.novelty import group_similar, novelty_threshold
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
@@ -180,7 +180,7 @@ def test_what_is_far_from_everything_is_novel_and_what_is_alike_among_it_shares_
 def test_groups_are_the_components_of_the_pairs_that_are_near(seed, num_pictures, distance):
     rng = np.random.default_rng(seed)
     vectors = units(rng.standard_normal((num_pictures, 2)).astype(np.float16))
-    groups = group_alike(Embedded(vectors, np.zeros(num_pictures, int), np.arange(num_pictures)), distance)
+    groups = group_similar(Embedded(vectors, np.zeros(num_pictures, int), np.arange(num_pictures)), distance)
     sizes = np.bincount(groups)[1:]
     assert (sizes >= 2).all()
     assert sorted(sizes, reverse=True) == sizes.tolist()

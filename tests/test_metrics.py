@@ -1,4 +1,4 @@
-"""The metrics beside scikit-learn's, and by hand where scikit-learn has none or another convention."""
+"""The metrics compared with scikit-learn's, or computed by hand where it has none or another convention."""
 
 import warnings
 
@@ -11,19 +11,21 @@ from scipy.stats import binom
 from sklearn import metrics as sklearn_metrics
 
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
-from stages.metrics.agreement import count_classes, macro_f1, macro_recall, matthews_correlation, weighted_f1
-from stages.metrics.answers import Answers, answer
+from stages.metrics.agreement import macro_f1, macro_recall, matthews_correlation, weighted_f1
+from stages.metrics.all_figures import all_figures
+from stages.metrics.answers import Answers, gather_answers
 from stages.metrics.brier import squared_errors
 from stages.metrics.confidence import count_shown
-from stages.metrics.confusion import confused_pairs, confused_plot, count_confused
+from stages.metrics.confusion import count_confused
 from stages.metrics.figures import NEED_TRUTH, figures
-from stages.metrics.interval import clopper_pearson
+from stages.metrics.interval import clopper_pearson, clopper_pearson_intervals
 from stages.metrics.log_loss import EPSILON, log_losses
 from stages.metrics.ranking import Ranking, rank
-from stages.metrics.splits import places
+from stages.metrics.splits import set_slices
 from stages.metrics.temperature import scale
 from stages.metrics.truth import NO_CLASS
-from stages.reports.figure_table import all_figures, figure_table
+from stages.reports.confused_pairs import confused_pairs, confused_plot
+from stages.reports.figure_table import figure_table
 from stages.reports.per_class import per_class
 from stages.reports.summaries import summaries
 from stages.reports.thresholds import THRESHOLDS, threshold_curves, threshold_report
@@ -53,7 +55,7 @@ def answers_of(truth, predicted, confidence, classes=("a", "b", "c")):
     rows = pd.DataFrame({"truth": pd.Series(truth, dtype=str), "predicted": predicted, "confidence": confidence})
     scores = np.zeros((len(rows), len(classes)), dtype=np.float32)
     scores[np.arange(len(rows)), [classes.index(name) for name in predicted]] = np.array(confidence) / 100
-    return answer(rows, "", scores, classes, NO_CONFUSED)
+    return gather_answers(rows, "", scores, classes, NO_CONFUSED)
 
 
 seeds = st.integers(0, 2**32 - 1)
@@ -112,7 +114,7 @@ def test_top_k_accuracy_is_scikit_learns_where_scores_differ(seed):
     assert top_k_accuracy(truth_ranks(scores, truth), 7, 5) == pytest.approx(expected)
 
 
-def test_of_equal_scores_the_first_is_placed_first_as_argmax_does():
+def test_of_equal_scores_the_first_is_ranked_first_as_argmax_does():
     scores = np.array([[0.25, 0.25, 0.5]] * 4, dtype=np.float32)
     assert truth_ranks(scores, np.array([0, 1, 2, 3])).tolist() == [1, 2, 0, 3]
 
@@ -126,22 +128,22 @@ def test_top_k_means_nothing_among_k_classes():
 def test_macro_f1_and_matthews_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
-    counts = count_classes(truth, predicted, 6)
-    assert macro_f1(counts) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
+    assert macro_f1(truth, predicted) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
     expected = sklearn_metrics.matthews_corrcoef(truth, predicted)
-    assert matthews_correlation(counts) == pytest.approx(expected)
+    assert matthews_correlation(truth, predicted) == pytest.approx(expected)
 
 
 @given(seeds)
 def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
-    counts = count_classes(truth, predicted, 6)
-    assert weighted_f1(counts) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="weighted"))
+    assert weighted_f1(truth, predicted) == pytest.approx(
+        sklearn_metrics.f1_score(truth, predicted, average="weighted")
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class that is only predicted
         expected = sklearn_metrics.balanced_accuracy_score(truth, predicted)
-    assert macro_recall(counts) == pytest.approx(expected)
+    assert macro_recall(truth, predicted) == pytest.approx(expected)
 
 
 @given(seeds)
@@ -159,13 +161,12 @@ def test_a_truth_that_the_model_does_not_know_was_given_0():
 
 
 def test_a_class_that_the_model_does_not_know_has_f1_0():
-    counts = count_classes(np.array([0, 0, 2]), np.array([0, 0, 0]), 3)
-    assert macro_f1(counts) == pytest.approx((0.8 + 0) / 2)
+    assert macro_f1(np.array([0, 0, 2]), np.array([0, 0, 0])) == pytest.approx((0.8 + 0) / 2)
 
 
 def test_matthews_means_nothing_with_one_class():
-    assert matthews_correlation(count_classes(np.array([1, 1]), np.array([1, 0]), 2)) is None
-    assert macro_f1(count_classes(np.array([], dtype=int), np.array([], dtype=int), 2)) is None
+    assert matthews_correlation(np.array([1, 1]), np.array([1, 0])) is None
+    assert macro_f1(np.array([], dtype=int), np.array([], dtype=int)) is None
 
 
 @given(seeds)
@@ -204,6 +205,7 @@ def test_each_end_of_the_interval_leaves_a_fortieth_outside(total, data):
     assert 0 <= low <= count / total <= high <= 1
     assert low == 0 or binom.sf(count - 1, total, low) == pytest.approx(0.025)
     assert high == 1 or binom.cdf(count, total, high) == pytest.approx(0.025)
+    assert clopper_pearson_intervals(np.array([count]), np.array([total]))[0] == pytest.approx((low, high))
 
 
 def test_no_pictures_have_no_interval():
@@ -274,7 +276,7 @@ def test_every_figure_of_a_set_stands_in_its_row():
     assert table.loc[0, "aurc"] == pytest.approx((0 + 1 / 2 + 2 / 3 + 2 / 4 + 3 / 5) / 5)
 
 
-def test_a_set_out_of_scope_is_held_against_the_test_set():
+def test_a_set_out_of_scope_is_compared_with_the_test_set():
     scope = answers_of([None, None], ["a", "b"], [99, 20])
     values = all_figures(scope, Ranking(None, None), np.array([30.0, 99.0, 99.5]), 95)
     assert (values["roc_auc_against_test"], values["fpr_at_95_tpr"]) == (pytest.approx(4.5 / 6), 0.5)
@@ -282,11 +284,11 @@ def test_a_set_out_of_scope_is_held_against_the_test_set():
     assert values["aurc"] is values["ece"] is values["brier_score"] is values["macro_f1"] is None
 
 
-def test_places_cover_every_row_once_and_name_every_set():
-    found = places(np.array(["difficult", "test", "test", "train"], dtype=object), {"empty"})
-    assert list(found) == ["train", "validation", "test", "difficult", "empty"]
-    assert found["test"] == slice(1, 3)
-    assert sum(rows.stop - rows.start for rows in found.values()) == 4
+def test_slices_cover_every_row_once_and_name_every_set():
+    slices = set_slices(np.array(["difficult", "test", "test", "train"], dtype=object), {"empty"})
+    assert list(slices) == ["train", "validation", "test", "difficult", "empty"]
+    assert slices["test"] == slice(1, 3)
+    assert sum(rows.stop - rows.start for rows in slices.values()) == 4
 
 
 def test_confused_pairs_stand_worst_first_by_what_they_cost():
@@ -314,7 +316,7 @@ def test_classes_stand_most_missed_first_with_what_they_were_taken_for():
     assert rows.loc["c", ["precision", "recall", "f1"]].isna().all()
 
 
-def test_the_threshold_report_has_a_row_a_set_with_intervals():
+def test_the_threshold_report_has_one_row_per_set_with_intervals():
     scope = answers_of([None, None], ["a", "b"], [99, 20])
     report = threshold_report(
         {"test": figures(MIXED, 95), "scope": figures(scope, 95), "no": figures(MIXED.take([]), 95)}
@@ -348,12 +350,12 @@ def reviewed() -> tuple[Answers, Answers]:
     return new, base
 
 
-def evidence(num_pictures, **found):
-    """Nothing that speaks against a picture, but for what is found."""
+def evidence(num_pictures, **against):
+    """Nothing that speaks against a picture, but for what is given."""
     nothing, nobody = np.zeros(num_pictures, dtype=bool), np.full(num_pictures, NO_CLASS)
     issues = LabelIssues(nobody, np.full(num_pictures, np.nan))
     nearest = Neighbours(np.full((num_pictures, 1), -1), np.zeros((num_pictures, 1), np.float32))
-    return Evidence(nothing, nothing, issues, nearest, nobody, nothing)._replace(**found)
+    return Evidence(nothing, nothing, issues, nearest, nobody, nothing)._replace(**against)
 
 
 def firsts(holds):
@@ -362,19 +364,19 @@ def firsts(holds):
 
 def test_each_picture_has_the_first_reason_that_holds(reviewed):
     new, base = reviewed
-    found = evidence(8, suspected=np.arange(8) > 5)
+    against = evidence(8, suspected=np.arange(8) > 5)
     expected = ["base_right_new_wrong", "wrong_and_confident", "wrong", "class_not_in_model", "right_but_unsure", None]
     expected += ["wrong_and_confident", "suspected_bad_picture"]
-    assert firsts(reasons(new, base, 95, found)) == expected
-    assert firsts(reasons(new, None, 95, found)) == ["wrong", *expected[1:]]
+    assert firsts(reasons(new, base, 95, against)) == expected
+    assert firsts(reasons(new, None, 95, against)) == ["wrong", *expected[1:]]
 
 
 def test_what_speaks_against_a_label_or_a_side_stands_before_what_it_would_be_lost_in(reviewed):
     new, _ = reviewed
     doubted = LabelIssues(np.where(np.arange(8) == 4, 0, NO_CLASS), np.full(8, -0.1))
     drawn = np.where(np.arange(8) == 5, 0, NO_CLASS)
-    found = evidence(8, trained=np.arange(8) == 2, issues=doubted, drawn_to=drawn, near=np.arange(8) == 0)
-    assert firsts(reasons(new, None, 95, found)) == [
+    against = evidence(8, trained=np.arange(8) == 2, issues=doubted, drawn_to=drawn, near=np.arange(8) == 0)
+    assert firsts(reasons(new, None, 95, against)) == [
         "near_across_split", "wrong_and_confident", "wrong_though_trained", "class_not_in_model",
         "probably_mislabelled", "neighbours_of_another_class", "wrong_and_confident", None,
     ]  # fmt: skip
@@ -407,9 +409,9 @@ def test_the_worst_stand_first_and_training_pictures_after_others():
     for picture, reason in enumerate(["wrong", "wrong", "wrong", *["right_but_unsure"] * 2]):
         holds[REASONS.index(reason), picture] = True
     holds[REASONS.index("suspected_bad_picture"), 0] = True
-    found = evidence(6, trained=rows["split"].eq("train").to_numpy(), drawn_to=np.array([-1, 1, -1, -1, -1, -1]))
-    found = found._replace(neighbours=Neighbours(np.array([[0], [0], [-1], [0], [0], [0]]), np.zeros((6, 1))))
-    listed = worst_first(rows, holds, found, pd.Series({"one": "c", "two": None}), paths)
+    against = evidence(6, trained=rows["split"].eq("train").to_numpy(), drawn_to=np.array([-1, 1, -1, -1, -1, -1]))
+    against = against._replace(neighbours=Neighbours(np.array([[0], [0], [-1], [0], [0], [0]]), np.zeros((6, 1))))
+    listed = worst_first(rows, holds, against, pd.Series({"one": "c", "two": None}), paths)
     assert listed["image_id"].tolist() == ["b", "a", "c", "d", "e"]
     assert listed["also"].fillna("").tolist() == ["", "suspected_bad_picture", "", "", ""]
     assert listed["suggested"].fillna("").tolist() == ["two", "", "", "", ""]

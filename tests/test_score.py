@@ -28,7 +28,7 @@ def predict(rng, truth, classes):
 
 
 def embed(rng, truth):
-    """Embeddings in clusters, one a class, in which every picture is as far from the others."""
+    """Embeddings in clusters, one per class, in which every picture is as far from the others."""
     centres = np.eye(9)[[NAMES.index(name) if name in NAMES else 8 for name in truth]]
     return (10 * centres + rng.random((len(truth), 9))).astype(np.float16)
 
@@ -160,7 +160,7 @@ def test_a_picture_suspected_by_its_quality_is_in_the_review_and_last_if_nothing
 
 
 def of_row(number):
-    """The review of one row of the world, by its place there."""
+    """The review of one row of the world, by its number there."""
     return REVIEW.read().set_index("image_id").loc[f"{number:032x}"].fillna("")
 
 
@@ -274,8 +274,8 @@ def test_the_models_are_compared_on_the_same_pictures(world):
 def mislabel_validation():
     """Give validation pictures truths that are not the answer: a temperature needs some wrong ones."""
     rows = ROWS.read()
-    places = rows.index[rows["split"] == "validation"][:3]
-    rows.loc[places, "truth"] = rows.loc[places, "truth"].map(dict(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True)))
+    wrong = rows.index[rows["split"] == "validation"][:3]
+    rows.loc[wrong, "truth"] = rows.loc[wrong, "truth"].map(dict(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True)))
     ROWS.write(rows)
 
 
@@ -287,12 +287,12 @@ def calibrate(workspace):
 def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_without(world):
     mislabel_validation()
     score.main()
-    told = json.loads(Path(scores.CALIBRATION).read_text())
-    assert (told["applied"], told["num_pictures"]) == (False, 12)
+    content = json.loads(Path(scores.CALIBRATION).read_text())
+    assert (content["applied"], content["num_pictures"]) == (False, 12)
     table = pd.read_csv(scores.CALIBRATION_REPORT)
-    assert table["temperature"].unique().tolist() == [1.0, told["temperature"]]
+    assert table["temperature"].unique().tolist() == [1.0, content["temperature"]]
     without, with_it = (
-        table[(table["set"] == "validation")].set_index("temperature").loc[t] for t in (1.0, told["temperature"])
+        table[(table["set"] == "validation")].set_index("temperature").loc[t] for t in (1.0, content["temperature"])
     )
     assert with_it["log_loss"] < without["log_loss"]
     before = json.loads(Path(scores.METRICS).read_text())["validation"]
@@ -313,8 +313,8 @@ def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_witho
 def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(world):
     calibrate(world)
     score.main()
-    told = json.loads(Path(scores.CALIBRATION).read_text())
-    assert told == {"temperature": None, "applied": False, "num_pictures": 12}
+    content = json.loads(Path(scores.CALIBRATION).read_text())
+    assert content == {"temperature": None, "applied": False, "num_pictures": 12}
     assert pd.read_csv(scores.CALIBRATION_REPORT)["temperature"].unique().tolist() == [1.0]
 
 
@@ -331,18 +331,18 @@ def test_the_base_keeps_the_temperature_that_it_is_served_with(world):
 
 def test_a_wanted_error_that_so_few_pictures_cannot_show_gives_no_threshold(world):
     score.main()
-    told = json.loads(Path(scores.WANTED_ERROR).read_text())
-    assert told["threshold"] is None
-    assert told["why"] == (
+    content = json.loads(Path(scores.WANTED_ERROR).read_text())
+    assert content["threshold"] is None
+    assert content["why"] == (
         "too few validation pictures: 299 right answers in a row would show it, there are 12 pictures"
     )
     path = world / "params.yaml"
     path.write_text(path.read_text().replace("wanted_error: 0.01", "wanted_error: 0.9"))
     score.main()
-    told = json.loads(Path(scores.WANTED_ERROR).read_text())
-    assert told["threshold"] == 50.0
-    assert told["test"]["num_wrong"] <= told["test"]["num_shown"] <= 12
-    assert told["validation"]["upper_limit"] <= 0.9
+    content = json.loads(Path(scores.WANTED_ERROR).read_text())
+    assert content["threshold"] == 50.0
+    assert content["test"]["num_wrong"] <= content["test"]["num_shown"] <= 12
+    assert content["validation"]["upper_limit"] <= 0.9
 
 
 def test_a_set_without_pictures_gives_null_and_fails_its_rules(world):

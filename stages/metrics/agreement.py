@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import metrics
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,8 @@ class ClassCounts:
 
     Attributes:
         support: of shape (classes,), int64.
-        predicted: likewise.
-        hits: likewise.
+        predicted: of shape (classes,), int64.
+        hits: of shape (classes,), int64.
     """
 
     support: NDArray[np.int64]
@@ -26,7 +27,7 @@ def count_classes(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_na
 
     Args:
         truth: of shape (pictures,), int64, numbers of classes; a negative one is no class and counts as no truth.
-        predicted: likewise.
+        predicted: of shape (pictures,), int64.
         num_names: how many classes there are, those that the model does not know included.
 
     Returns:
@@ -36,68 +37,67 @@ def count_classes(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_na
     return ClassCounts(*(np.bincount(values[values >= 0], minlength=num_names) for values in each))
 
 
-def f1_scores(counts: ClassCounts) -> NDArray[np.float64]:
-    """Compute each class's F1, the harmonic mean of precision and recall.
-
-    Returns:
-        Of shape (classes,), float64, 0 to 1; NaN for a class that was neither true nor answered.
-
-    Source: scikit-learn 1.9, `sklearn.metrics.f1_score`.
-    """
-    total = counts.support + counts.predicted
-    scores = np.full(len(total), np.nan)
-    np.divide(2 * counts.hits, total, out=scores, where=total > 0)
-    return scores
-
-
-def macro_f1(counts: ClassCounts) -> float | None:
+def macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
     """Compute the unweighted mean of F1 over the classes that were true or answered.
 
     A class that the model does not know has F1 0 and is in the mean.
 
+    Args:
+        truth: of shape (pictures,), int64, numbers of classes; a negative one is no class.
+        predicted: of shape (pictures,), int64.
+
     Returns:
         From 0 to 1; None without pictures.
-
-    Source: scikit-learn 1.9, `sklearn.metrics.f1_score(average="macro")`.
     """
-    scores = f1_scores(counts)
-    return float(np.nanmean(scores)) if counts.predicted.any() else None
+    classes = _classes(np.concatenate([truth, predicted]))
+    return float(metrics.f1_score(truth, predicted, labels=classes, average="macro")) if len(truth) else None
 
 
-def weighted_f1(counts: ClassCounts) -> float | None:
+def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
     """Compute the mean of F1 over the pictures, each having that of its true class.
 
-    Returns:
-        From 0 to 1; None without a picture that belongs to a class.
-
-    Source: scikit-learn 1.9, `sklearn.metrics.f1_score(average="weighted")`.
-    """
-    total = counts.support.sum()
-    return float(np.nansum(f1_scores(counts) * counts.support) / total) if total else None
-
-
-def macro_recall(counts: ClassCounts) -> float | None:
-    """Compute the unweighted mean of recall over the classes that have pictures: accuracy were all of one size.
+    Args:
+        truth: as in `macro_f1`.
+        predicted: as in `macro_f1`.
 
     Returns:
         From 0 to 1; None without a picture that belongs to a class.
-
-    Source: scikit-learn 1.9, `sklearn.metrics.balanced_accuracy_score`.
     """
-    has = counts.support > 0
-    return float(np.mean(counts.hits[has] / counts.support[has])) if has.any() else None
+    classes = _classes(truth)
+    return float(metrics.f1_score(truth, predicted, labels=classes, average="weighted")) if len(classes) else None
 
 
-def matthews_correlation(counts: ClassCounts) -> float | None:
+def macro_recall(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
+    """Compute the unweighted mean of recall over the classes that have pictures: accuracy if all were of one size.
+
+    Args:
+        truth: as in `macro_f1`.
+        predicted: as in `macro_f1`.
+
+    Returns:
+        From 0 to 1; None without a picture that belongs to a class.
+    """
+    classes = _classes(truth)
+    return float(metrics.recall_score(truth, predicted, labels=classes, average="macro")) if len(classes) else None
+
+
+def matthews_correlation(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
     """Compute the Matthews correlation coefficient for several classes.
 
-    Returns:
-        From -1 to 1; 0 is what guessing gives. None when there is but one class among the truths or the answers.
+    Args:
+        truth: as in `macro_f1`.
+        predicted: as in `macro_f1`.
 
-    Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient"; as in
-        `sklearn.metrics.matthews_corrcoef`, which gives 0 where we give None.
+    Returns:
+        From -1 to 1; 0 is what guessing gives. None when there is but one class among the truths or the answers, where
+        scikit-learn gives 0.
+
+    Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient".
     """
-    support, predicted, hits = (values.astype(np.float64) for values in (counts.support, counts.predicted, counts.hits))
-    total = predicted.sum()
-    spread = (total**2 - support @ support) * (total**2 - predicted @ predicted)
-    return float((hits.sum() * total - support @ predicted) / np.sqrt(spread)) if spread > 0 else None
+    if min(len(np.unique(truth)), len(np.unique(predicted))) < 2:
+        return None
+    return float(metrics.matthews_corrcoef(truth, predicted))
+
+
+def _classes(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.unique(numbers[numbers >= 0])

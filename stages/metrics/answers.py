@@ -1,4 +1,4 @@
-"""What a model answered, picture by picture: the figures of every set are counts and means over these arrays."""
+"""What a model answered for each picture: the figures of every set are counts and means over these arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ from stages.metrics.truth import NO_CLASS, is_known
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model answered for some pictures, beside the truth.
+    """What a model answered for some pictures, with the truth.
 
     A class is a number: that of its column in the scores, or one past the columns when the model does not know it.
 
@@ -28,7 +28,7 @@ class Answers:
         confidence: of shape (pictures,), float64, 0 to 100.
         rank: of shape (pictures,), int64: how many classes the model places before the truth.
         log_loss: of shape (pictures,), float64, nats; lower is better.
-        weighted_log_loss: likewise.
+        weighted_log_loss: of shape (pictures,), float64; lower is better.
         squared_error: of shape (pictures,), float64, 0 to 2; lower is better.
     """
 
@@ -70,7 +70,7 @@ class Answers:
         shown: NDArray[np.bool_] = self.confidence >= threshold
         return shown
 
-    def as_it_should(self, threshold: float) -> NDArray[np.bool_]:
+    def acceptable(self, threshold: float) -> NDArray[np.bool_]:
         """Whether the answer is right or, for a picture that belongs to no class, not shown.
 
         Args:
@@ -92,17 +92,17 @@ class Answers:
         return type(self)(**taken)
 
 
-def answer(
+def gather_answers(
     rows: pd.DataFrame, prefix: str, matrix: NDArray[np.float32], classes: Sequence[str], confused: pd.DataFrame
 ) -> Answers:
-    """Hold a model's answers against the truth.
+    """Compare a model's answers with the truth.
 
     Args:
         rows: columns `truth`, and `predicted` and `confidence` with the prefix.
         prefix: empty for the new model, `base_` for the base.
         matrix: of shape (rows, classes), float32; a memory map will do.
         classes: names of the columns of `matrix`.
-        confused: columns `truth`, `predicted`, `weight`; those with a class that is not here are passed over.
+        confused: columns `truth`, `predicted`, `weight`; those with a class that is not here are ignored.
 
     Returns:
         In the order of the rows.
@@ -112,8 +112,8 @@ def answer(
         names.get_indexer(pd.Index(rows[column])).astype(np.int64) for column in ("truth", f"{prefix}predicted")
     )
     pairs = np.stack([names.get_indexer(pd.Index(confused[column])) for column in ("truth", "predicted")], axis=1)
-    here = (pairs[:, 0] >= 0) & (pairs[:, 1] >= 0) & (pairs[:, 1] < len(classes))
-    loss, weighted = log_losses(matrix, truth, pairs[here], confused["weight"].to_numpy()[here])
+    known = (pairs[:, 0] >= 0) & (pairs[:, 1] >= 0) & (pairs[:, 1] < len(classes))
+    loss, weighted = log_losses(matrix, truth, pairs[known], confused["weight"].to_numpy()[known])
     confidence = rows[f"{prefix}confidence"].to_numpy(dtype=np.float64)
     ranks, squared = truth_ranks(matrix, truth), squared_errors(matrix, truth)
     return Answers(tuple(names), len(classes), truth, predicted, confidence, ranks, loss, weighted, squared)

@@ -12,11 +12,11 @@ from stages.metrics.truth import NO_CLASS
 
 LOWER_IS_BETTER = ("false_positive_fraction", "log_loss", "weighted_log_loss")
 LEVEL = 0.90  # of the interval, so that each of its ends holds with 95 % confidence
-SEED = 0  # of the bootstrap: any will do, the same one every time
+SEED = 0  # of the bootstrap: any number will do, but always the same
 
 
 class Comparison(NamedTuple):
-    """What a comparison came to.
+    """The outcome of a comparison.
 
     Attributes:
         figure: the new model's.
@@ -34,8 +34,7 @@ class Comparison(NamedTuple):
 def comparable(base: Answers) -> NDArray[np.bool_]:
     """Tell on which pictures the two can be compared.
 
-    The base has all pictures of a class that it does not know wrong, which would hide how much the new model lost of
-    what the base knows.
+    The base is wrong on every picture of a class that it does not know, which would hide what the new model lost.
 
     Args:
         base: the base's answers.

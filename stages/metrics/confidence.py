@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Shown(NamedTuple):
-    """Answers at or above a threshold, counted; an integer, or an array with an entry a threshold."""
+    """Answers at or above a threshold, counted; an integer, or an array with one entry per threshold."""
 
     true_positives: NDArray[np.int64]
     false_positives: NDArray[np.int64]

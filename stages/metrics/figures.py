@@ -10,7 +10,7 @@ from stages.metrics.confidence import count_shown
 
 Figures: TypeAlias = dict[str, float | int | None]
 
-# What the figure counts, of all pictures of the set; the others are no fractions of pictures.
+# Fractions of the set's pictures, and what each one counts. The other figures are no such fractions.
 COUNTED = {
     "top_1_accuracy": "num_right",
     "true_positive_fraction": "true_positives",
@@ -29,7 +29,6 @@ NEED_TRUTH = (
     "true_positive_fraction",
     "selective_risk",
 )
-DIGITS = 6  # decimals that are written: a difference beyond them says nothing and clutters a review
 
 
 def figures(answers: Answers, threshold: float) -> Figures:

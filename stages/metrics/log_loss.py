@@ -1,4 +1,4 @@
-"""Log loss, and log loss in which confusing a pair of classes that are easily confused weighs less."""
+"""Log loss, and log loss in which confusing easily confused classes weighs less."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ def log_losses(
     Args:
         scores: of shape (pictures, classes), float32, rows that sum to 1; read by blocks, so a memory map will do.
         truth: of shape (pictures,), int64: numbers of classes, NO_CLASS where there is none.
-        pairs: of shape (pairs, 2), int64: numbers of truth and answer; a pair once, the two different, the answer a
-            class of the model.
+        pairs: of shape (pairs, 2), int64: numbers of truth and answer, two different classes; each pair once, the
+            answer a class of the model.
         weights: of shape (pairs,), float64, 0 to 1: w of each pair; that of every other is 1.
 
     Returns:
@@ -36,11 +36,11 @@ def log_losses(
     """
     num_pictures, num_classes = scores.shape
     known = is_known(truth, num_classes)
-    of_truth = np.full(num_pictures, EPSILON)
-    of_truth[known] = _clip(scores[np.flatnonzero(known), truth[known]])
-    loss = -np.log(of_truth)
+    truth_scores = np.full(num_pictures, EPSILON)
+    truth_scores[known] = _clip(scores[np.flatnonzero(known), truth[known]])
+    loss = -np.log(truth_scores)
     others = _log_of_rest(scores)
-    others[known] -= np.log(1 - of_truth[known])
+    others[known] -= np.log(1 - truth_scores[known])
     for (true_class, answer), weight in zip(pairs, weights, strict=True):
         rows = np.flatnonzero(truth == true_class)
         others[rows] -= (1 - weight) * np.log(1 - _clip(scores[rows, answer]))

@@ -1,34 +1,33 @@
-"""Two models on the same pictures: how likely a difference is chance, and between what it lies."""
+"""Two models on the same pictures: how likely a difference is chance, and how large it may be."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
+from scipy.stats import binomtest, norm
 
 NUM_RESAMPLES = 2000  # the ends of an interval then vary by about a fortieth of its width
-CHUNK = 2**22  # pictures that are drawn at once: 32 MB of numbers
+CHUNK = 2**22  # pictures that are drawn at a time: 32 MB of numbers
 
 
-def mcnemar(wins: NDArray[np.int64], losses: NDArray[np.int64]) -> NDArray[np.float64]:
+def mcnemar(wins: int, losses: int) -> float:
     """Test whether two models differ, by the pictures that only one of them has right.
 
     Args:
-        wins: pictures that only the first has right, any shape.
-        losses: pictures that only the second has right, likewise.
+        wins: pictures that only the first has right.
+        losses: pictures that only the second has right.
 
     Returns:
-        Likewise, float64: the chance of a split at least as uneven were the two equally good, 0 to 1.
+        The chance of a split at least as uneven if the two were equally good, 0 to 1.
 
     Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages",
         in its exact form, two-sided.
     """
-    chance: NDArray[np.float64] = 2 * binom.cdf(np.minimum(wins, losses), wins + losses, 0.5)
-    return np.minimum(1.0, chance)
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def paired_interval(differences: NDArray[np.float64], seed: int, level: float) -> tuple[float, float] | None:
     """Compute the bootstrap interval of a mean difference.
 
-    Both models keep their pictures: a picture is drawn with what the two say of it.
+    A picture is drawn with the answers of both models to it.
 
     Args:
         differences: new minus base, of shape (pictures,).
@@ -50,7 +49,7 @@ def paired_interval(differences: NDArray[np.float64], seed: int, level: float) -
 def _resampled_means(differences: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     values, counts = np.unique(differences, return_counts=True)
     num_pictures = len(differences)
-    if len(values) * 8 < num_pictures:  # how often each value is drawn is cheaper than which pictures are, and says all
+    if len(values) * 8 < num_pictures:  # drawing how often each value comes is cheaper
         return rng.multinomial(num_pictures, counts / num_pictures, NUM_RESAMPLES) @ values / num_pictures
     means = np.empty(NUM_RESAMPLES)
     step = max(1, CHUNK // num_pictures)
@@ -79,7 +78,7 @@ def share_interval(wins: int, losses: int, total: int, level: float) -> tuple[fl
     """
     if not total:
         return None
-    of_wins, of_losses = (wins + 1) / (total + 2), (losses + 1) / (total + 2)
-    middle = of_wins - of_losses
-    reach = float(norm.ppf((1 + level) / 2)) * np.sqrt((of_wins + of_losses - middle**2) / (total + 2))
+    wins_share, losses_share = (wins + 1) / (total + 2), (losses + 1) / (total + 2)
+    middle = wins_share - losses_share
+    reach = float(norm.ppf((1 + level) / 2)) * np.sqrt((wins_share + losses_share - middle**2) / (total + 2))
     return max(-1.0, float(middle - reach)), min(1.0, float(middle + reach))

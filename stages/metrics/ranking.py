@@ -19,10 +19,10 @@ class Ranking(NamedTuple):
 def rank(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> Ranking:
     """Compute ROC AUC and average precision, each class against the rest, as unweighted means over classes.
 
-    Both follow from each class's sorted scores and the places that its own pictures have among them, so a column is
-    sorted once, values only. Equal scores are one threshold. A class that the model does not know has pictures but no
-    column: its score is taken to be equal for all pictures, which gives ROC AUC 0.5 and the class's share as its
-    average precision. A class without pictures has neither figure, and is in no mean.
+    Both follow from each class's sorted scores and the positions of its own pictures' scores among them, so a column
+    is sorted once, values only. Equal scores are one threshold. A class that the model does not know has pictures but
+    no column: its score is taken to be equal for all pictures, which gives ROC AUC 0.5 and the class's share as its
+    average precision. A class without pictures has neither figure and counts in no mean.
 
     Args:
         scores: of shape (pictures, classes), float32; read by blocks of columns, so a memory map will do.
@@ -47,15 +47,15 @@ def rank(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> Ranking:
         block = classes[start : min(start + step, known)]
         columns = _columns(scores, block)
         columns = columns if belongs.all() else columns[:, belongs]
-        for place, (column, own) in enumerate(zip(columns, block, strict=True), start):
-            of_own = np.sort(column[truth == own])
+        for index, (column, own) in enumerate(zip(columns, block, strict=True), start):
+            own_scores = np.sort(column[truth == own])
             column.sort()
-            areas[place], precisions[place] = _rank_class(column, of_own)
+            areas[index], precisions[index] = _rank_class(column, own_scores)
     return Ranking(float(areas.mean()), float(precisions.mean()))
 
 
 def _columns(scores: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Copy some columns, each to stand in one piece: of shape (classes, pictures)."""
+    """Copy some columns, each contiguous: of shape (classes, pictures)."""
     columns = np.empty((len(classes), len(scores)), dtype=np.float32)
     for start in range(0, len(scores), TILE):
         columns[:, start : start + TILE] = scores[start : start + TILE][:, classes].T

@@ -13,9 +13,9 @@ class Reliability(NamedTuple):
 
     Attributes:
         confidence: mean confidence in each bin, of shape (bins,), float64, 0 to 100.
-        accuracy: fraction of right answers, likewise, 0 to 1.
-        num_pictures: likewise, int64.
-        num_right: likewise.
+        accuracy: fraction of right answers in each bin, of shape (bins,), float64, 0 to 1.
+        num_pictures: of shape (bins,), int64.
+        num_right: of shape (bins,), int64.
     """
 
     confidence: NDArray[np.float64]
@@ -42,7 +42,7 @@ def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Re
 
 
 def expected_calibration_error(bins: Reliability) -> float | None:
-    """Compute the mean distance of confidence and accuracy, each bin weighed by its pictures.
+    """Compute the mean distance of confidence and accuracy, each bin weighted by its pictures.
 
     Returns:
         From 0 to 1, lower is better; None without pictures.

@@ -1,4 +1,4 @@
-"""How well the confidence sets right answers before wrong ones, over all thresholds at once: AURC and AUGRC."""
+"""How well the confidence ranks right answers before wrong ones, over all thresholds at once: AURC and AUGRC."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ def aurc(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float | N
     """Compute the area under the risk-coverage curve.
 
     It is the mean, over the pictures, of the selective risk at the threshold that just shows the picture. Pictures of
-    the same confidence are shown together, so their order is of no account.
+    the same confidence are shown together, so their order does not matter.
 
     Args:
         confidence: of shape (pictures,), float64.

@@ -1,4 +1,4 @@
-"""How well the confidence tells two lots of pictures apart: right from wrong, in scope from out of scope."""
+"""How well the confidence tells two groups of pictures apart: right from wrong, in scope from out of scope."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ def separation(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> flo
 
     Args:
         inside: confidences that should be high, of shape (pictures,), float64.
-        outside: confidences that should be low, likewise.
+        outside: confidences that should be low, of shape (pictures,), float64.
 
     Returns:
         The chance that one of the first is above one of the second, ties counted half, 0 to 1; None where one is empty.
@@ -26,13 +26,13 @@ def separation(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> flo
 
 
 def false_positive_rate(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float | None:
-    """Compute which fraction of the second lot is accepted where TRUE_POSITIVE_RATE of the first is.
+    """Compute the fraction of the second group that is accepted where TRUE_POSITIVE_RATE of the first is.
 
-    The threshold is the highest confidence that accepts at least this share of the first lot.
+    The threshold is the highest confidence that accepts at least this share of the first group.
 
     Args:
         inside: confidences that should be accepted, of shape (pictures,), float64.
-        outside: confidences that should be refused, likewise.
+        outside: confidences that should be refused, of shape (pictures,), float64.
 
     Returns:
         From 0 to 1, lower is better; None where one is empty.

@@ -1,4 +1,4 @@
-"""The sets that pictures are judged by, and where each one's rows stand."""
+"""The sets of pictures, and which rows each one has."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIBRARY_SPLITS = ("train", "validation", "test")  # the others are benchmarks
-JUDGING = ("test", "validation")  # the sets that get every figure
+EVALUATION_SPLITS = ("test", "validation")  # the sets that get every figure
 
 
-def places(splits: NDArray[np.object_], benchmarks: Iterable[str]) -> dict[str, slice]:
+def set_slices(splits: NDArray[np.object_], benchmarks: Iterable[str]) -> dict[str, slice]:
     """Find the rows of each set.
 
     Args:

@@ -23,25 +23,25 @@ def fit_temperature(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> fl
 
     Args:
         scores: of shape (pictures, classes), float32: softmax scores of the validation set.
-        truth: of shape (pictures,), int64: numbers of classes; pictures of classes that the model does not know say
-            nothing about it, and are left out.
+        truth: of shape (pictures,), int64: numbers of classes; pictures of classes that the model does not know
+            are left out.
 
     Returns:
         From 0.05 to 20, above 1 where the model is too confident; None where no temperature is the best: without
-        pictures, or when each has its truth first (the colder the better), or when the best is at a limit.
+        pictures, when the truth has the highest score in each (the colder the better), or when the best is at a limit.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks", section 4.2.
     """
     known = np.flatnonzero(is_known(truth, scores.shape[1]))
     logs = np.log(np.maximum(scores[known], TINY, dtype=np.float64))
     logs -= logs.max(axis=1, keepdims=True, initial=-np.inf)
-    of_truth = logs[np.arange(len(known)), truth[known]]
-    if not of_truth.any():
+    truth_logs = logs[np.arange(len(known)), truth[known]]
+    if not truth_logs.any():
         return None
 
     def loss(log_temperature: float) -> float:
         coldness = np.exp(-log_temperature)
-        return float(np.mean(np.log(np.exp(logs * coldness).sum(axis=1)) - of_truth * coldness))
+        return float(np.mean(np.log(np.exp(logs * coldness).sum(axis=1)) - truth_logs * coldness))
 
     bounds = (np.log(LIMITS[0]), np.log(LIMITS[1]))
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}).x
@@ -69,7 +69,7 @@ def scale(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float32
         temperature: above 0; 1 changes nothing.
 
     Returns:
-        Likewise; in each row the order of the classes is the same.
+        Of the same shape and type; in each row the order of the classes is the same.
     """
     logs = np.log(np.maximum(scores.astype(np.float64), TINY)) / temperature
     logs -= logs.max(axis=1, keepdims=True)
@@ -86,7 +86,8 @@ def scaled_on_disk(scores: NDArray[np.float32], temperature: float) -> NDArray[n
         temperature: above 0.
 
     Returns:
-        Likewise: a memory map of a file without a name, which goes when nobody holds the map any more.
+        Of the same shape and type: a memory map of a file without a name, which is deleted once the map is not used
+        any more.
     """
     with TemporaryFile(dir=".") as file:
         out: NDArray[np.float32] = np.memmap(file, np.float32, "w+", shape=scores.shape)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binom
+from scipy.stats import binom, binomtest
 
 from stages.metrics.confidence import count_shown
 
@@ -16,8 +16,8 @@ class Learned(NamedTuple):
 
     Attributes:
         threshold: 0 to 100; None where none can be proven on so few pictures or at such an error rate.
-        num_shown: answers at or above it; where there is none, at the threshold that failed, or 0 if too few are shown
-            at every one for the test to succeed even without an error.
+        num_shown: answers at or above it; where there is none, at the threshold that failed, or 0 if every
+            threshold shows too few for the test to succeed even without an error.
         num_wrong: wrong ones among them.
     """
 
@@ -53,10 +53,10 @@ def lowest_threshold(
     if not testable.any():
         return Learned(None, 0, 0)
     start = int(np.argmax(testable))
-    num_held = int(np.argmin(np.append(holds[start:], False)))
-    place = start + max(0, num_held - 1)
-    threshold = float(descending[place]) if num_held else None
-    return Learned(threshold, int(num_shown[place]), int(num_wrong[place]))
+    num_passed = int(np.argmin(np.append(holds[start:], False)))
+    last = start + max(0, num_passed - 1)
+    threshold = float(descending[last]) if num_passed else None
+    return Learned(threshold, int(num_shown[last]), int(num_wrong[last]))
 
 
 def upper_limit(num_wrong: int, num_shown: int) -> float | None:
@@ -73,4 +73,4 @@ def upper_limit(num_wrong: int, num_shown: int) -> float | None:
     """
     if not num_shown:
         return None
-    return float(beta.ppf(LEVEL, num_wrong + 1, num_shown - num_wrong)) if num_wrong < num_shown else 1.0
+    return float(binomtest(num_wrong, num_shown, alternative="less").proportion_ci(LEVEL, method="exact").high)

@@ -10,12 +10,12 @@ from scipy.stats import false_discovery_control
 from stages.metrics.answers import Answers
 from stages.metrics.comparison import comparable
 from stages.metrics.paired import mcnemar, paired_interval
-from stages.metrics.splits import JUDGING
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.truth import NO_CLASS
 from stages.tables.scores import AGAINST_BASE_COLUMNS
 
 LEVEL = 0.95
-SEED = 0  # of the bootstrap: any will do, the same one every time
+SEED = 0  # of the bootstrap: any number will do, but always the same
 
 
 def against_base(sets: Mapping[str, Answers], base_sets: Mapping[str, Answers], threshold: float) -> pd.DataFrame:
@@ -27,14 +27,14 @@ def against_base(sets: Mapping[str, Answers], base_sets: Mapping[str, Answers], 
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        Rows with AGAINST_BASE_COLUMNS: one a set, then one a class of each set of JUDGING, those that are least likely
-        chance first. None without a base.
+        Rows with AGAINST_BASE_COLUMNS: one per set, then one per class of each of EVALUATION_SPLITS, those that are
+        least likely chance first. No rows without a base.
     """
     frame = pd.DataFrame(columns=list(AGAINST_BASE_COLUMNS))
     if not base_sets:
         return frame
     rows = [{"set": name, **_compare(sets[name], base_sets[name], threshold)} for name in sets]
-    classes = [_by_class(name, sets[name], base_sets[name], threshold) for name in JUDGING]
+    classes = [_by_class(name, sets[name], base_sets[name], threshold) for name in EVALUATION_SPLITS]
     return pd.concat([pd.DataFrame(rows, columns=frame.columns), *classes], ignore_index=True)
 
 
@@ -66,7 +66,7 @@ def _compare(new: Answers, base: Answers, threshold: float) -> dict[str, Any]:
     new, base = new.take(same), base.take(same)
     if not len(new):
         return {"num_pictures": 0, "num_left_out": num_left_out}
-    right, base_right = new.as_it_should(threshold), base.as_it_should(threshold)
+    right, base_right = new.acceptable(threshold), base.acceptable(threshold)
     wins, losses = int((right & ~base_right).sum()), int((base_right & ~right).sum())
     return {
         "num_pictures": len(new),
@@ -75,7 +75,7 @@ def _compare(new: Answers, base: Answers, threshold: float) -> dict[str, Any]:
         "wins": wins,
         "losses": losses,
         "both_wrong": int((~right & ~base_right).sum()),
-        "mcnemar_p": float(mcnemar(np.array(wins), np.array(losses))),
+        "mcnemar_p": mcnemar(wins, losses),
         **_differences(new, base, threshold),
     }
 

@@ -1,4 +1,4 @@
-"""The benchmark report: confidences of each hand-picked set, beside the base's and the requirement."""
+"""The benchmark report: confidences of each hand-picked set, next to the base's and the requirement."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from stages.tables.scores import BENCHMARK_COLUMNS
 def benchmark_report(
     figures: Mapping[str, Figures], base: Mapping[str, Figures], rulings: Sequence[Ruling]
 ) -> pd.DataFrame:
-    """Lay out the benchmarks.
+    """Make the table of the benchmarks.
 
     Args:
         figures: the new model's, by benchmark, in the order of the rows.
@@ -21,7 +21,7 @@ def benchmark_report(
         rulings: all of the gate's.
 
     Returns:
-        A row a benchmark with BENCHMARK_COLUMNS.
+        One row per benchmark with BENCHMARK_COLUMNS.
     """
     rows = [
         {

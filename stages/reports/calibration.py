@@ -11,14 +11,14 @@ from stages.tables.scores import CALIBRATION_COLUMNS
 
 
 def calibration_report(by_temperature: Mapping[float, Mapping[str, Answers]], threshold: float) -> pd.DataFrame:
-    """Lay out the figures that a temperature changes.
+    """Make the table of the figures that a temperature changes.
 
     Args:
         by_temperature: temperature to the answers by set; 1 is without.
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        A row a set and temperature with CALIBRATION_COLUMNS, set by set.
+        One row per set and temperature with CALIBRATION_COLUMNS, set by set.
     """
     rows = [
         {"set": name, "temperature": temperature, **_figures(sets[name], threshold)}

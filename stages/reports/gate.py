@@ -6,21 +6,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from runtime.parameters import Gate, NotWorse, Rule
+from runtime.wording import counted
 from stages.metrics.answers import Answers
 from stages.metrics.comparison import Comparison, comparable, compare
-from stages.metrics.figures import COUNTED, DIGITS, Figures, figures
+from stages.metrics.figures import COUNTED, Figures, figures
 from stages.metrics.interval import clopper_pearson
+from stages.tables.scores import DIGITS
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """What one rule came to.
+    """The outcome of one rule.
 
     Attributes:
         set: the set of pictures.
         metric: the figure's name.
         bound: what was asked, such as `at least 0.8`.
-        figure: what came; None where there is none.
+        figure: the model's; None where there is none.
         interval: lowest and highest true value that the figure leaves likely, where it is a fraction of pictures.
         worse_by: than the base, on the same pictures; negative where it is better. None for a rule without a base.
         worse_by_interval: lowest and highest true value that it leaves likely; each end holds with 95 % confidence.
@@ -48,7 +50,7 @@ def verdict(rulings: Sequence[Ruling]) -> dict[str, Any]:
         rulings: in the order of the rules.
 
     Returns:
-        What gate.json holds: `verdict`, `yes` if all passed, else `no`; `rules`, a dictionary a ruling.
+        What gate.json holds: `verdict`, `yes` if all passed, else `no`; `rules`, one dictionary per ruling.
     """
     return {
         "verdict": "yes" if all(ruling.passed for ruling in rulings) else "no",
@@ -66,7 +68,7 @@ def judge_all(asked: Gate, model: Mapping[str, Answers], base: Mapping[str, Answ
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        A ruling a rule, in their order; a set that does not exist is one without pictures.
+        One ruling per rule, in their order; a set that does not exist is one without pictures.
     """
     no_answers = next(iter(model.values())).take(slice(0, 0))
     least = asked.least_pictures
@@ -78,10 +80,10 @@ def judge_all(asked: Gate, model: Mapping[str, Answers], base: Mapping[str, Answ
 
 
 def judge(values: Figures, rule: Rule, least_pictures: int) -> Ruling:
-    """Hold a figure against a bound.
+    """Compare a figure with a bound.
 
-    The figure itself is held against it, not its interval: that is what the requirement says. What the pictures must be
-    is enough for the requirement to mean what it says, see `pictures_needed`.
+    The figure itself is compared, not its interval: that is what the requirement says. There must be enough pictures
+    for the requirement to mean what it says, see `pictures_needed`.
 
     Args:
         values: what `figures` returned of the set.
@@ -96,7 +98,7 @@ def judge(values: Figures, rule: Rule, least_pictures: int) -> Ruling:
     meets = (rule.at_least is None or figure >= rule.at_least) and (rule.at_most is None or figure <= rule.at_most)
     needed = pictures_needed(rule, least_pictures)
     decided = num_pictures >= needed
-    why = f"{_number(figure)} on {_pictures(num_pictures)}; {bound} was asked"
+    why = f"{_number(figure)} on {counted(num_pictures, 'picture')}; {bound} was asked"
     if not decided:
         why += f"; too few pictures to decide, it takes {needed}{_allowed(rule)}"
     return Ruling(
@@ -116,8 +118,8 @@ def judge(values: Figures, rule: Rule, least_pictures: int) -> Ruling:
 def pictures_needed(rule: Rule, least_pictures: int) -> int:
     """Tell how many pictures a requirement needs to mean what it says.
 
-    At most 0.05 of 12 pictures is none of them, a harder requirement than was asked, and one that chance fails: a
-    fraction needs as many pictures as leave room for one that misses it. A requirement without any room, such as no
+    At most 0.05 of 12 pictures is none of them: a harder requirement than was asked, which chance alone can fail. A
+    fraction needs enough pictures to leave room for one that misses it. A requirement without any room, such as no
     errors, needs `least_pictures`.
 
     Args:
@@ -131,7 +133,7 @@ def pictures_needed(rule: Rule, least_pictures: int) -> int:
 
 
 def judge_against(new: Answers, base: Answers | None, limit: NotWorse, threshold: float, least_pictures: int) -> Ruling:
-    """Hold a figure against the base's on the same pictures: passed when it is shown not to be worse by the margin.
+    """Compare a figure with the base's on the same pictures: passed when it is shown not to be worse by the margin.
 
     A test of non-inferiority: the worse end of the interval of the difference must be within the margin. Where the
     better end is within it and the worse one is not, the pictures are too few to tell.
@@ -145,43 +147,48 @@ def judge_against(new: Answers, base: Answers | None, limit: NotWorse, threshold
 
     Source: Piaggio et al. 2012, "Reporting of noninferiority and equivalence randomized trials", the CONSORT extension.
     """
-    bound = f"not worse than the base by more than {limit.margin:g}"
     if base is None:
-        return _without_base(figures(new, threshold), limit, bound)
+        return _without_base(figures(new, threshold), limit)
     same = comparable(base)
+    num_left_out = int((~same).sum())
     new, base = new.take(same), base.take(same)
-    values, num_pictures = figures(new, threshold), len(new)
-    found = compare(new, base, limit.metric, threshold)
-    if found is None:
-        why = _why_none(values, limit.set, limit.metric)
-        why = why if same.all() else f"the base knows the class of no picture of {limit.set}"
-        return _no_figure(limit, bound, why)
-    low, high = found.interval
-    shown, refuted = high <= limit.margin, low > limit.margin
-    decided = num_pictures >= least_pictures and (shown or refuted)
-    within = round(found.worse_by, DIGITS) <= limit.margin
-    others = f"; left out: {(~same).sum()} of classes that the base does not know" if not same.all() else ""
+    values, comparison = figures(new, threshold), compare(new, base, limit.metric, threshold)
+    if comparison is None:
+        unknown = f"the base knows the class of no picture of {limit.set}"
+        why = unknown if num_left_out else _why_none(values, limit.set, limit.metric)
+        return _no_figure(limit, _margin(limit), why)
+    return _compared(values, comparison, limit, least_pictures, num_left_out)
+
+
+def _compared(
+    values: Figures, comparison: Comparison, limit: NotWorse, least_pictures: int, num_left_out: int
+) -> Ruling:
+    """Rule on a comparison: within the margin, beyond it, or undecided."""
+    num_pictures, (low, high) = int(values["num_pictures"] or 0), comparison.interval
+    within, beyond = high <= limit.margin, low > limit.margin
+    decided = num_pictures >= least_pictures and (within or beyond)
+    figure_within = round(comparison.worse_by, DIGITS) <= limit.margin
     return Ruling(
         set=limit.set,
         metric=limit.metric,
-        bound=bound,
-        figure=_round(found.figure),
+        bound=_margin(limit),
+        figure=_round(comparison.figure),
         interval=_interval(values, limit.metric),
-        worse_by=_round(found.worse_by),
+        worse_by=_round(comparison.worse_by),
         worse_by_interval=(round(low, DIGITS), round(high, DIGITS)),
         decided=decided,
-        passed=shown if decided else within and limit.allow_undecided,
-        why=_why_compared(found, num_pictures)
-        + others
-        + ("" if decided else _why_undecided(found, num_pictures, limit)),
+        passed=within if decided else figure_within and limit.allow_undecided,
+        why=_why_compared(comparison, num_pictures)
+        + (f"; left out: {num_left_out} of classes that the base does not know" if num_left_out else "")
+        + ("" if decided else _why_undecided(comparison, num_pictures, limit)),
     )
 
 
-def _without_base(values: Figures, limit: NotWorse, bound: str) -> Ruling:
+def _without_base(values: Figures, limit: NotWorse) -> Ruling:
     return Ruling(
         set=limit.set,
         metric=limit.metric,
-        bound=bound,
+        bound=_margin(limit),
         figure=_round(values[limit.metric]),
         interval=_interval(values, limit.metric),
         worse_by=None,
@@ -190,6 +197,10 @@ def _without_base(values: Figures, limit: NotWorse, bound: str) -> Ruling:
         passed=True,
         why="no base to compare with",
     )
+
+
+def _margin(limit: NotWorse) -> str:
+    return f"not worse than the base by more than {limit.margin:g}"
 
 
 def _no_figure(rule: Rule | NotWorse, bound: str, why: str) -> Ruling:
@@ -211,17 +222,16 @@ def _why_none(values: Figures, name: str, metric: str) -> str:
     return f"no pictures in data/benchmarks/{name}: add some, or remove the rule from params.yaml"
 
 
-def _why_compared(found: Comparison, num_pictures: int) -> str:
-    ends = " and ".join(f"{end:.3f}" for end in found.interval)
-    return (
-        f"{_number(found.figure)} against the base's {_number(found.base_figure)} on {_pictures(num_pictures)}: "
-        f"worse by {_number(found.worse_by)}, likely between {ends}"
-    )
+def _why_compared(comparison: Comparison, num_pictures: int) -> str:
+    figure, base_figure, worse_by = (_number(value) for value in comparison[:3])
+    ends = " and ".join(f"{end:.3f}" for end in comparison.interval)
+    pictures = counted(num_pictures, "picture")
+    return f"{figure} against the base's {base_figure} on {pictures}: worse by {worse_by}, likely between {ends}"
 
 
-def _why_undecided(found: Comparison, num_pictures: int, limit: NotWorse) -> str:
-    """Say that the pictures are too few, and how many would do were the difference to stay what it is."""
-    room, reach = limit.margin - found.worse_by, found.interval[1] - found.worse_by
+def _why_undecided(comparison: Comparison, num_pictures: int, limit: NotWorse) -> str:
+    """Say that the pictures are too few, and how many would do if the difference stayed the same."""
+    room, reach = limit.margin - comparison.worse_by, comparison.interval[1] - comparison.worse_by
     more = f", some {_rough(num_pictures * (reach / room) ** 2)} would do" if room > 0 and reach > room else ""
     return f"; too few pictures to decide{more}{_allowed(limit)}"
 
@@ -234,10 +244,6 @@ def _rough(number: float) -> int:
     """Round a number up to its first digit."""
     unit: int = 10 ** int(math.log10(number))
     return math.ceil(number / unit) * unit
-
-
-def _pictures(number: int) -> str:
-    return "1 picture" if number == 1 else f"{number} pictures"
 
 
 def _number(value: float) -> str:

@@ -2,18 +2,18 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support
 
-from stages.metrics.agreement import count_classes, f1_scores
+from stages.metrics.agreement import count_classes
 from stages.metrics.answers import Answers
 from stages.metrics.confusion import count_confused
 from stages.tables.scores import PER_CLASS_COLUMNS
 
-NUM_NAMED = 3  # classes named beside a class that was missed
+NUM_NAMED = 3  # classes that are listed for a class that was missed
 
 
 def per_class(name: str, answers: Answers, threshold: float) -> pd.DataFrame:
-    """Lay out each class's figures.
+    """Make the table of each class's figures.
 
     Args:
         name: of the set.
@@ -21,44 +21,54 @@ def per_class(name: str, answers: Answers, threshold: float) -> pd.DataFrame:
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        A row a class of the model or of a picture, with PER_CLASS_COLUMNS, most missed first.
+        One row per class of the model or of a picture, with PER_CLASS_COLUMNS, most missed first.
     """
-    num_names = len(answers.names)
-    counts = count_classes(answers.truth, answers.predicted, num_names)
-    shown = answers.take(answers.confidence >= threshold)
-    above = count_classes(shown.truth, shown.predicted, num_names)
-    pairs = count_confused(answers)
-    frame = pd.DataFrame(
-        {
-            "set": name,
-            "class_name": list(answers.names),
-            "in_model": np.arange(num_names) < answers.num_classes,
-            "support": counts.support,
-            "precision": _fraction(counts.hits, counts.predicted),
-            "recall": _fraction(counts.hits, counts.support),
-            "f1": f1_scores(counts),
-            "true_positives": above.hits,
-            "false_positives": above.predicted - above.hits,
-            "num_missed": counts.support - counts.hits,
-            "missed_as": _named(pairs, "truth", "predicted", answers.names),
-            "num_wrong_guesses": counts.predicted - counts.hits,
-            "wrong_guesses_of": _named(pairs, "predicted", "truth", answers.names),
-        },
-        columns=list(PER_CLASS_COLUMNS),
+    numbers = np.arange(len(answers.names))
+    parts = [_fractions(answers), _counts(answers, threshold), _confused_with(answers)]
+    frame = pd.concat(parts, axis=1).assign(
+        set=name, class_name=list(answers.names), in_model=numbers < answers.num_classes
     )
-    used = frame[frame["in_model"] | (counts.support > 0)]
+    used = frame.loc[frame["in_model"] | (frame["support"] > 0), list(PER_CLASS_COLUMNS)]
     order = ["num_missed", "num_wrong_guesses", "class_name"]
     return used.sort_values(order, ascending=[False, False, True], ignore_index=True)
 
 
-def _fraction(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    fraction = np.full(len(whole), np.nan)
-    np.divide(part, whole, out=fraction, where=whole > 0)
-    return fraction
+def _fractions(answers: Answers) -> pd.DataFrame:
+    """Compute precision, recall and F1; NaN for what is divided by nothing."""
+    truth, predicted, numbers = answers.truth, answers.predicted, np.arange(len(answers.names))
+    if not len(answers):
+        return pd.DataFrame(np.nan, numbers, ["precision", "recall", "f1"])
+    fractions = precision_recall_fscore_support(truth, predicted, labels=numbers, zero_division=np.nan)[:3]
+    return pd.DataFrame(dict(zip(("precision", "recall", "f1"), fractions, strict=True)))
 
 
-def _named(pairs: pd.DataFrame, of: str, other: str, names: tuple[str, ...]) -> list[str]:
-    """Name the classes that stand most often across from each class, such as `dog (3); fox (1)`."""
+def _counts(answers: Answers, threshold: float) -> pd.DataFrame:
+    num_names, shown = len(answers.names), answers.take(answers.shown(threshold))
+    counts = count_classes(answers.truth, answers.predicted, num_names)
+    above = count_classes(shown.truth, shown.predicted, num_names)
+    return pd.DataFrame(
+        {
+            "support": counts.support,
+            "true_positives": above.hits,
+            "false_positives": above.predicted - above.hits,
+            "num_missed": counts.support - counts.hits,
+            "num_wrong_guesses": counts.predicted - counts.hits,
+        }
+    )
+
+
+def _confused_with(answers: Answers) -> pd.DataFrame:
+    pairs = count_confused(answers)
+    return pd.DataFrame(
+        {
+            "missed_as": _most_frequent(pairs, "truth", "predicted", answers.names),
+            "wrong_guesses_of": _most_frequent(pairs, "predicted", "truth", answers.names),
+        }
+    )
+
+
+def _most_frequent(pairs: pd.DataFrame, of: str, other: str, names: tuple[str, ...]) -> list[str]:
+    """Name the classes that each class is most often confused with, such as `dog (3); fox (1)`."""
     texts = [""] * len(names)
     for number, rows in pairs.groupby(of).head(NUM_NAMED).groupby(of):
         texts[int(str(number))] = "; ".join(

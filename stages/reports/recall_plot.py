@@ -5,25 +5,24 @@ import pandas as pd
 
 from stages.metrics.agreement import count_classes
 from stages.metrics.answers import Answers
-from stages.metrics.interval import clopper_pearson
+from stages.metrics.interval import clopper_pearson_intervals
 from stages.tables.scores import RECALL_PLOT_COLUMNS
 
 
 def recall_plot(answers: Answers) -> pd.DataFrame:
-    """Lay out the classes that have pictures.
+    """Make the points, one per class that has pictures.
 
     Args:
         answers: those of one set.
 
     Returns:
-        A row a class with RECALL_PLOT_COLUMNS, lowest recall first, of equal ones that with more pictures.
+        One row per class with RECALL_PLOT_COLUMNS, lowest recall first; of equal recalls, more pictures first.
     """
     counts = count_classes(answers.truth, answers.predicted, len(answers.names))
     has = counts.support > 0
     support, hits = counts.support[has], counts.hits[has]
-    ends = [clopper_pearson(int(hit), int(total)) or (0.0, 1.0) for hit, total in zip(hits, support, strict=True)]
     frame = pd.DataFrame({"class_name": np.array(answers.names, dtype=object)[has], "support": support})
     frame["recall"] = hits / support
-    frame[["low", "high"]] = np.array(ends).reshape(-1, 2)
+    frame[["low", "high"]] = clopper_pearson_intervals(hits, support)
     frame = frame.sort_values(["recall", "support", "class_name"], ascending=[True, False, True])
     return frame.assign(place=np.arange(1, len(frame) + 1))[list(RECALL_PLOT_COLUMNS)]

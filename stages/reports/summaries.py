@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from stages.metrics.figures import DIGITS, Figures
-from stages.metrics.splits import JUDGING, LIBRARY_SPLITS
-from stages.tables.scores import ALL_SETS, SUMMARY
+from stages.metrics.figures import Figures
+from stages.metrics.splits import EVALUATION_SPLITS, LIBRARY_SPLITS
+from stages.tables.scores import ALL_SETS, DIGITS, SUMMARY
 
 # Those that need many pictures of many classes.
 FULL_SUMMARY = (
@@ -22,16 +22,18 @@ FULL_SUMMARY = (
 
 
 def summaries(values: Mapping[str, Figures]) -> dict[str, Figures]:
-    """Choose what metrics.json shows; the training set, which flatters every model, is left out, and so is the sum.
+    """Choose what metrics.json shows.
+
+    The training set, which flatters every model, and the sum over all sets are left out.
 
     Args:
         values: what `all_figures` returned of each set.
 
     Returns:
-        Set to figures, rounded: first the sets that get FULL_SUMMARY, then the benchmarks. Of a benchmark, figures that
-        mean nothing are left out, unless it is for want of pictures.
+        Set to figures, rounded: first the sets that get FULL_SUMMARY, then the benchmarks. Figures that
+        mean nothing for a benchmark are left out, unless it has no pictures.
     """
-    full = {name: {key: values[name][key] for key in FULL_SUMMARY} for name in JUDGING}
+    full = {name: {key: values[name][key] for key in FULL_SUMMARY} for name in EVALUATION_SPLITS}
     short = {name: _short(of_set) for name, of_set in values.items() if name not in (*LIBRARY_SPLITS, ALL_SETS)}
     return {name: _rounded(chosen) for name, chosen in {**full, **short}.items()}
 

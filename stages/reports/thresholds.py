@@ -11,18 +11,18 @@ from stages.metrics.figures import COUNTED, Figures
 from stages.metrics.interval import clopper_pearson
 from stages.tables.scores import THRESHOLD_COLUMNS, THRESHOLD_PLOT_COLUMNS
 
-# Wide steps where few set their threshold, narrow ones where an answer in a hundred matters.
+# Wide steps where few teams set their threshold, narrow ones where one answer in a hundred matters.
 THRESHOLDS = np.concatenate([np.arange(500, 950, 10), np.arange(950, 1000)]) / 10
 
 
 def threshold_report(figures: Mapping[str, Figures]) -> pd.DataFrame:
-    """Lay out right and wrong answers at or above the threshold, in counts and shares.
+    """Make the table of right and wrong answers at or above the threshold, in counts and shares.
 
     Args:
         figures: of each set, in the order of the rows.
 
     Returns:
-        A row a set with THRESHOLD_COLUMNS.
+        One row per set with THRESHOLD_COLUMNS.
     """
     rows = [{"set": name, **values, **_ends(values)} for name, values in figures.items()]
     return pd.DataFrame(rows, columns=list(THRESHOLD_COLUMNS))
@@ -36,7 +36,7 @@ def threshold_curves(sets: Mapping[str, Answers], in_use: float) -> pd.DataFrame
         in_use: confidence from which an answer is shown, 0 to 100, which the plot marks.
 
     Returns:
-        A row a threshold in each set with THRESHOLD_PLOT_COLUMNS.
+        One row per threshold in each set with THRESHOLD_PLOT_COLUMNS.
     """
     curves = [_curves(name, answers) for name, answers in sets.items() if len(answers)]
     return pd.concat(curves, ignore_index=True).assign(in_use=in_use)[list(THRESHOLD_PLOT_COLUMNS)]

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from stages.metrics.answers import Answers
-from stages.metrics.figures import DIGITS
 from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
 from stages.reports.thresholds import THRESHOLDS
+from stages.tables.scores import DIGITS
 
 
 def wanted_error_report(validation: Answers, test: Answers, wanted_error: float) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def wanted_error_report(validation: Answers, test: Answers, wanted_error: float)
 
     Args:
         validation: answers from which the threshold is learned.
-        test: answers on which it is checked; they have no say in it.
+        test: answers on which it is checked; they do not change it.
         wanted_error: share of wrong answers among those that are shown.
 
     Returns:

@@ -1,7 +1,4 @@
-"""What more than one stage reads of `data/predictions/` beside its rows: embeddings and class names."""
-
-import json
-from pathlib import Path
+"""Read the embeddings of the predictions, scaled so that their products are cosines."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +9,7 @@ from runtime.memory_map import release_pages
 from stages.suspects.neighbours import units
 from stages.tables.predictions import EMBEDDINGS, ROWS
 
-BLOCK = 10_000  # rows that are mapped at once, so that the file is not in memory beside what is made of it
+BLOCK = 10_000  # rows that are mapped at once, so that the file and what is made of it are not in memory together
 
 
 def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
@@ -34,26 +31,10 @@ def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
     if matrix.ndim != 2 or len(matrix) != len(rows) or matrix.dtype != np.float16:
         raise InputError(
             f"{EMBEDDINGS} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
-            f"{matrix.dtype}. `dvc repro --force evaluate` writes them anew."
+            f"{matrix.dtype}. `dvc repro --force evaluate` writes them again."
         )
     scaled = np.empty(matrix.shape, np.float32)
     for start in range(0, len(rows), BLOCK):
         scaled[start : start + BLOCK] = units(matrix[start : start + BLOCK])
         release_pages(matrix)
     return scaled
-
-
-def read_class_names(path: str) -> list[str]:
-    """Read a list of class names, in the order of the columns of its scores.
-
-    Args:
-        path: CLASSES or BASE_CLASSES.
-
-    Raises:
-        InputError: the file is absent.
-    """
-    try:
-        names: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: `dvc repro evaluate` writes it.") from None
-    return names

@@ -1,13 +1,17 @@
-"""What speaks against a picture beside the model's answer: its label, its neighbours, a near one on another side."""
+"""What else than the model's answer speaks against a picture: its label, its neighbours, a near picture in training."""
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from stages.metrics.answers import Answers
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.truth import NO_CLASS, is_known
 from stages.suspects.mislabelled import LabelIssues
-from stages.suspects.neighbours import Neighbours
+from stages.suspects.neighbours import Embedded, Neighbours, nearest
 
 NUM_NEIGHBOURS = 5  # that must agree on another class
 
@@ -17,11 +21,12 @@ class Evidence(NamedTuple):
 
     Attributes:
         trained: of shape (pictures,), bool: whether the model was trained on it.
-        suspected: likewise: whether it has a fault of quality.
+        suspected: of shape (pictures,), bool: whether it has a fault of quality.
         issues: what confident learning says of its label.
         neighbours: its nearest training pictures.
         drawn_to: of shape (pictures,), int64: the class that all its neighbours are of, where that is not its own.
-        near: of shape (pictures,), bool: whether it judges, and a training picture is suspiciously near.
+        near: of shape (pictures,), bool: whether it is no training picture, and one is suspiciously
+            near.
     """
 
     trained: NDArray[np.bool_]
@@ -33,7 +38,7 @@ class Evidence(NamedTuple):
 
     @property
     def suggested(self) -> NDArray[np.int64]:
-        """Of shape (pictures,), int64: the class that it is rather of, NO_CLASS where its label is not doubted."""
+        """Of shape (pictures,), int64: the class that it probably is of, NO_CLASS where its label is not doubted."""
         return np.where(self.issues.suggested != NO_CLASS, self.issues.suggested, self.drawn_to)
 
     def take(self, rows: NDArray[np.int64]) -> Self:
@@ -46,6 +51,59 @@ class Evidence(NamedTuple):
             drawn_to=self.drawn_to[rows],
             near=self.near[rows],
         )
+
+
+def gather_evidence(
+    slices: Mapping[str, slice],
+    answers: Answers,
+    issues: LabelIssues,
+    embedded: Embedded,
+    suspected: NDArray[np.bool_],
+    near: float,
+) -> Evidence:
+    """Gather what speaks against each picture.
+
+    Args:
+        slices: set to its rows.
+        answers: of the model.
+        issues: what confident learning says of the labels.
+        embedded: every row.
+        suspected: of shape (rows,), bool: whether the picture has a fault.
+        near: share of the usual distance to a training picture that is suspiciously near.
+    """
+    trained = _rows_in(slices, ("train",), len(suspected))
+    usual = _rows_in(slices, EVALUATION_SPLITS, len(suspected))
+    training = embedded.take(slices["train"])
+    neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
+    return Evidence(
+        trained,
+        suspected,
+        issues,
+        neighbours,
+        drawn_elsewhere(neighbours, training.classes, answers.truth, answers.num_classes),
+        near_training(neighbours, trained, usual, near),
+    )
+
+
+def _rows_in(slices: Mapping[str, slice], sets: Iterable[str], num_rows: int) -> NDArray[np.bool_]:
+    mask = np.zeros(num_rows, dtype=bool)
+    for name in sets:
+        mask[slices[name]] = True
+    return mask
+
+
+def duplicate_groups(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.int64]:
+    """Number the groups of near-duplicates.
+
+    Args:
+        rows: column `image_id`.
+        images: columns `image_id`, `group`.
+
+    Returns:
+        Of shape (rows,), int64.
+    """
+    group = rows["image_id"].map(images.drop_duplicates("image_id").set_index("image_id")["group"])
+    return pd.factorize(group)[0].astype(np.int64)
 
 
 def drawn_elsewhere(
@@ -77,9 +135,9 @@ def drawn_elsewhere(
 def near_training(
     neighbours: Neighbours, trained: NDArray[np.bool_], usual: NDArray[np.bool_], share: float
 ) -> NDArray[np.bool_]:
-    """Find the judging pictures that lie much nearer to a training picture than judging pictures usually do.
+    """Find the evaluation pictures that are much nearer to a training picture than evaluation pictures usually are.
 
-    What the usual distance is depends on the network, so that no fixed one would do.
+    The usual distance depends on the network, so no fixed one would do.
 
     Args:
         neighbours: of each picture.

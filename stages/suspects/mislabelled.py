@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.memory_map import release_pages
 from stages.metrics.truth import NO_CLASS, is_known
 
 BLOCK = 2**22  # scores in a block that is compared at once: 16 MB
@@ -15,8 +16,8 @@ class LabelIssues(NamedTuple):
     """What the scores say of the labels.
 
     Attributes:
-        suggested: of shape (pictures,), int64: the class that a picture rather belongs to; NO_CLASS where nothing
-            speaks against its label.
+        suggested: of shape (pictures,), int64: the class that a picture probably belongs to; NO_CLASS where
+            nothing speaks against its label.
         self_confidence: of shape (pictures,), float64, 0 to 1: score of the label; lower is more likely mislabelled.
             NaN where the model does not know the label.
     """
@@ -50,13 +51,31 @@ def find_label_issues(scores: NDArray[np.float32], labels: NDArray[np.int64]) ->
     step = max(1, BLOCK // num_classes)
     for start in range(0, len(known), step):
         rows = known[start : start + step]
-        block, of_block = np.asarray(scores[rows]), np.arange(len(rows))
+        block, numbers = np.asarray(scores[rows]), np.arange(len(rows))
         confident = np.where(block >= thresholds, block, -1.0)
         best = confident.argmax(axis=1)
-        own[rows] = block[of_block, labels[rows]]
-        issue = (confident[of_block, best] >= 0) & (best != labels[rows]) & (own[rows] < block.max(axis=1))
+        own[rows] = block[numbers, labels[rows]]
+        issue = (confident[numbers, best] >= 0) & (best != labels[rows]) & (own[rows] < block.max(axis=1))
         suggested[rows[issue]] = best[issue]
     return LabelIssues(suggested, own)
+
+
+def find_issues_held_out(
+    scores: NDArray[np.float32], labels: NDArray[np.int64], training: slice, held_out: NDArray[np.float32] | None
+) -> LabelIssues:
+    """Find label issues, those of training pictures with the scores of networks that did not see them.
+
+    Args:
+        scores: as in `find_label_issues`.
+        labels: as in `find_label_issues`.
+        training: the rows of the training pictures.
+        held_out: their scores by networks that did not see them, or None: then `scores` are used.
+    """
+    matrix = scores if held_out is None else with_held_out(scores, training, held_out)
+    issues = find_label_issues(matrix, labels)
+    release_pages(matrix)
+    release_pages(scores)
+    return issues
 
 
 def with_held_out(scores: NDArray[np.float32], rows: slice, held_out: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,20 +97,20 @@ def with_held_out(scores: NDArray[np.float32], rows: slice, held_out: NDArray[np
 
 
 def confident_thresholds(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Compute from which score on each class is confidently one that a picture belongs to.
+    """Compute the score from which a picture confidently belongs to each class.
 
     Args:
         scores: as in `find_label_issues`.
-        labels: likewise.
+        labels: as in `find_label_issues`.
 
     Returns:
         Of shape (classes,), float32; infinite for a class that is nobody's label.
     """
     num_classes = scores.shape[1]
     known = np.flatnonzero(is_known(labels, num_classes))
-    of_label = np.asarray(scores[known, labels[known]], dtype=np.float64)
+    label_scores = np.asarray(scores[known, labels[known]], dtype=np.float64)
     counts = np.bincount(labels[known], minlength=num_classes)
-    sums = np.bincount(labels[known], weights=of_label, minlength=num_classes)
+    sums = np.bincount(labels[known], weights=label_scores, minlength=num_classes)
     means = np.divide(sums, counts, out=np.full(num_classes, np.inf), where=counts > 0)
     thresholds: NDArray[np.float32] = means.astype(np.float32)
     return thresholds

@@ -1,4 +1,4 @@
-"""Which training pictures lie nearest to a picture, by the cosine of their embeddings."""
+"""Which training pictures are nearest to a picture, by the cosine of their embeddings."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -7,19 +7,19 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-# Classes that are searched for each picture, those whose means lie nearest, beside its own. Of 15 classes of clothes,
-# badly told apart, 8 hold 0.997 of the five nearest pictures.
+# Classes that are searched for each picture besides its own: those whose means are nearest. Of 15 classes of clothes,
+# which are hard to distinguish, 8 contain 0.997 of the five nearest pictures.
 NUM_CELLS = 8
-BLOCK = 2**22  # similarities that are looked at at once: 16 MB
+BLOCK = 2**22  # similarities that are computed at a time: 16 MB
 
 
 class Embedded(NamedTuple):
-    """Pictures as they lie among others.
+    """The embeddings of some pictures, with their classes and groups.
 
     Attributes:
         vectors: of shape (pictures, features), float32, of length 1.
         classes: of shape (pictures,), int64; below 0 for none.
-        groups: of shape (pictures,), int64: what is of the same group shows the same.
+        groups: of shape (pictures,), int64: pictures of the same group are near-duplicates.
     """
 
     vectors: NDArray[np.float32]
@@ -50,7 +50,7 @@ def units(embeddings: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         embeddings: of shape (pictures, features); read by blocks, so a memory map will do.
 
     Returns:
-        Likewise, in float32; an embedding of zeros stays one.
+        Of the same shape, float32; an embedding of zeros stays one.
     """
     scaled = np.empty(embeddings.shape, np.float32)
     step = max(1, BLOCK // max(1, embeddings.shape[1]))
@@ -76,12 +76,12 @@ def medoids(training: NDArray[np.float32], classes: NDArray[np.int64], num_class
 
     Source: Kaufman and Rousseeuw 1987, "Clustering by means of medoids", with 1 less the cosine as the distance.
     """
-    found = np.full(num_classes, -1, np.int64)
+    rows = np.full(num_classes, -1, np.int64)
     for class_, members in enumerate(members_of(classes, num_classes)):
         if len(members):
             own = training[members]
-            found[class_] = members[np.argmax(own @ own.sum(axis=0))]
-    return found
+            rows[class_] = members[np.argmax(own @ own.sum(axis=0))]
+    return rows
 
 
 def members_of(classes: NDArray[np.int64], num_classes: int) -> list[NDArray[np.int64]]:
@@ -99,11 +99,11 @@ def members_of(classes: NDArray[np.int64], num_classes: int) -> list[NDArray[np.
 def nearest(pictures: Embedded, training: Embedded, k: int) -> Neighbours:
     """Find the k training pictures nearest to each picture.
 
-    A picture is compared with those of its own class and of the classes whose means lie nearest to it, not with all:
+    A picture is compared with those of its own class and of the classes whose means are nearest to it, not with all:
     an inverted file whose cells are the classes. Where there are no more than NUM_CELLS classes that is everything.
 
     Args:
-        pictures: training pictures of a picture's own group, itself included, are passed over.
+        pictures: training pictures of a picture's own group, itself included, are left out.
         training: each has a class.
         k: how many.
 
@@ -120,11 +120,11 @@ def nearest(pictures: Embedded, training: Embedded, k: int) -> Neighbours:
             those = asking[start : start + step]
             cosines = pictures.vectors[those] @ training.vectors[candidates].T
             cosines[pictures.groups[those][:, None] == training.groups[candidates][None]] = -np.inf
-            found = np.concatenate([similarity[those], cosines], axis=1)
-            names = np.concatenate([rows[those], np.broadcast_to(candidates, cosines.shape)], axis=1)
-            best = np.argpartition(-found, k - 1, axis=1)[:, :k]
-            similarity[those] = np.take_along_axis(found, best, axis=1)
-            rows[those] = np.take_along_axis(names, best, axis=1)
+            all_cosines = np.concatenate([similarity[those], cosines], axis=1)
+            all_rows = np.concatenate([rows[those], np.broadcast_to(candidates, cosines.shape)], axis=1)
+            best = np.argpartition(-all_cosines, k - 1, axis=1)[:, :k]
+            similarity[those] = np.take_along_axis(all_cosines, best, axis=1)
+            rows[those] = np.take_along_axis(all_rows, best, axis=1)
     order = np.lexsort((rows, -similarity), axis=1)
     rows, similarity = np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarity, order, axis=1)
     rows[np.isneginf(similarity)] = -1
@@ -135,8 +135,8 @@ def nearest_of_class(pictures: Embedded, training: Embedded) -> NDArray[np.float
     """Find how near the nearest training picture of each picture's class is.
 
     Args:
-        pictures: their groups are of no account.
-        training: likewise.
+        pictures: their groups do not matter.
+        training: their groups do not matter.
 
     Returns:
         Of shape (pictures,), float32: cosines; -infinity where the class has no training picture.
@@ -160,15 +160,15 @@ def _cells(
     if not len(filled):
         return
     means = units(np.stack([training[members[class_]].mean(axis=0) for class_ in filled]))
-    asked = min(NUM_CELLS, len(filled))
-    chosen = np.empty((len(pictures.vectors), asked + 1), np.int64)
+    num_cells = min(NUM_CELLS, len(filled))
+    chosen = np.empty((len(pictures.vectors), num_cells + 1), np.int64)
     step = max(1, BLOCK // len(filled))
     for start in range(0, len(pictures.vectors), step):
         cosines = pictures.vectors[start : start + step] @ means.T
-        chosen[start : start + step, 1:] = filled[np.argpartition(-cosines, asked - 1, axis=1)[:, :asked]]
-    # Its own class comes first; where it is among the others too it counts once.
+        chosen[start : start + step, 1:] = filled[np.argpartition(-cosines, num_cells - 1, axis=1)[:, :num_cells]]
+    # A picture's own class comes first; where it is among the nearest too, it counts once.
     own = pictures.classes
     chosen[:, 0] = np.where(np.isin(own, filled) & ~(chosen[:, 1:] == own[:, None]).any(axis=1), own, -1)
-    for class_, places in enumerate(members_of(chosen.ravel(), len(members))):
-        if len(places):
-            yield class_, places // chosen.shape[1]
+    for class_, indices in enumerate(members_of(chosen.ravel(), len(members))):
+        if len(indices):
+            yield class_, indices // chosen.shape[1]

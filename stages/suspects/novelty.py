@@ -1,4 +1,4 @@
-"""Which pictures are far from everything that the model was trained on, and which of these are alike."""
+"""Which pictures are far from everything that the model was trained on, and which of these are similar."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import connected_components
 
 from stages.suspects.neighbours import Embedded, nearest
 
-NUM_ALIKE = 5  # that each picture is compared with when groups are made
+NUM_NEIGHBOURS = 5  # that each picture is compared with when groups are made
 
 
 def novelty_threshold(held_out: NDArray[np.float64], quantile: float) -> float:
@@ -16,7 +16,7 @@ def novelty_threshold(held_out: NDArray[np.float64], quantile: float) -> float:
     Args:
         held_out: of shape (pictures,): distances of pictures of known classes, which the model was not trained on, to
             the nearest training picture.
-        quantile: 0 to 1: the share of them that is not farther, at least.
+        quantile: 0 to 1: at least this share of them is not farther.
 
     Returns:
         Infinite without pictures: then nothing is known to be far.
@@ -27,24 +27,26 @@ def novelty_threshold(held_out: NDArray[np.float64], quantile: float) -> float:
     return float(np.quantile(held_out, quantile, method="higher")) if len(held_out) else np.inf
 
 
-def group_alike(pictures: Embedded, distance: float) -> NDArray[np.int64]:
-    """Group pictures that are connected over others from each to the next.
+def group_similar(pictures: Embedded, distance: float) -> NDArray[np.int64]:
+    """Group pictures that are similar, directly or through others.
 
     Args:
         pictures: each in a group of its own; the class is the one whose pictures it is compared with first.
-        distance: 1 less the cosine, up to which two pictures are alike.
+        distance: 1 less the cosine, up to which two pictures are similar.
 
     Returns:
-        Of shape (pictures,), int64: 1 for the largest group, and so on; 0 for a picture that is like no other.
+        Of shape (pictures,), int64: 1 for the largest group, and so on; 0 for a picture that is similar to no other.
     """
     num_pictures = len(pictures.vectors)
-    found = nearest(pictures, pictures, NUM_ALIKE)
-    first, place = np.nonzero((found.rows >= 0) & (1.0 - found.similarity <= distance))
-    edges = coo_array((np.ones(len(first)), (first, found.rows[first, place])), shape=(num_pictures, num_pictures))
+    neighbours = nearest(pictures, pictures, NUM_NEIGHBOURS)
+    first, column = np.nonzero((neighbours.rows >= 0) & (1.0 - neighbours.similarity <= distance))
+    edges = coo_array(
+        (np.ones(len(first)), (first, neighbours.rows[first, column])), shape=(num_pictures, num_pictures)
+    )
     _, component = connected_components(edges, directed=False)
-    _, of_picture, size = np.unique(component, return_inverse=True, return_counts=True)
+    _, group, size = np.unique(component, return_inverse=True, return_counts=True)
     # Components are numbered by their first picture, so equal sizes keep the order of the pictures.
     number = np.empty(len(size), np.int64)
     number[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
-    groups: NDArray[np.int64] = np.where(size[of_picture] > 1, number[of_picture], 0)
+    groups: NDArray[np.int64] = np.where(size[group] > 1, number[group], 0)
     return groups

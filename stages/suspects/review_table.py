@@ -1,4 +1,6 @@
-"""Which pictures a person should look at, worst first, why, and what to hold beside them."""
+"""Which pictures a person should look at, worst first, why, and what to compare them with."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from stages.metrics.answers import Answers
 from stages.metrics.splits import LIBRARY_SPLITS
 from stages.metrics.truth import NO_CLASS
 from stages.suspects.evidence import Evidence
+from stages.suspects.neighbours import Embedded, medoids
 
 # Worst first: what production would lose, what a user would be told wrongly, what is probably the library's mistake and
 # not the model's, what is wrong, and what is nearly so. A reason with few pictures stands before one with many that
@@ -28,6 +31,23 @@ REASONS = (
 ABOUT_THE_LABEL = ("probably_mislabelled", "neighbours_of_another_class")
 
 
+def class_examples(rows: pd.DataFrame, embedded: Embedded, training: slice, classes: Sequence[str]) -> pd.Series:
+    """Choose the most typical training picture of each class.
+
+    Args:
+        rows: column `image_id`.
+        embedded: every row.
+        training: the rows of the training pictures.
+        classes: names by number.
+
+    Returns:
+        image_id by class name, null for a class without a training picture.
+    """
+    image_ids = rows["image_id"].to_numpy(dtype=object)[training]
+    medoid_rows = medoids(embedded.vectors[training], embedded.classes[training], len(classes))
+    return pd.Series([image_ids[row] if row >= 0 else None for row in medoid_rows], list(classes), dtype=object)
+
+
 def reasons(model: Answers, base: Answers | None, threshold: float, evidence: Evidence) -> NDArray[np.bool_]:
     """Tell why each picture should be looked at.
 
@@ -35,13 +55,13 @@ def reasons(model: Answers, base: Answers | None, threshold: float, evidence: Ev
         model: the new model's answers.
         base: the base's to the same pictures, or None.
         threshold: confidence from which an answer is shown, 0 to 100.
-        evidence: what speaks against the pictures beside the answers.
+        evidence: what else than the answers speaks against the pictures.
 
     Returns:
         Of shape (reasons, pictures), bool: which of REASONS hold.
     """
-    wrong = ~model.as_it_should(threshold)
-    lost = wrong & base.as_it_should(threshold) if base is not None else np.zeros(len(model), dtype=bool)
+    wrong = ~model.acceptable(threshold)
+    lost = wrong & base.acceptable(threshold) if base is not None else np.zeros(len(model), dtype=bool)
     above = model.shown(threshold)
     holds = {
         "base_right_new_wrong": lost,
@@ -59,7 +79,7 @@ def reasons(model: Answers, base: Answers | None, threshold: float, evidence: Ev
 
 
 def worst_first(
-    rows: pd.DataFrame, holds: NDArray[np.bool_], evidence: Evidence, medoids: pd.Series, images: pd.DataFrame
+    rows: pd.DataFrame, holds: NDArray[np.bool_], evidence: Evidence, examples: pd.Series, images: pd.DataFrame
 ) -> pd.DataFrame:
     """List the pictures that should be looked at.
 
@@ -70,12 +90,11 @@ def worst_first(
         rows: columns of `data/predictions/rows.parquet`.
         holds: what `reasons` returned, in the order of the rows.
         evidence: of the rows; the rows of its neighbours count the training pictures, in the order of the rows.
-        medoids: image_id of the most typical training picture, by class name; the model's classes in their order,
-            null for one that has no training picture.
+        examples: what `class_examples` returned of the model's classes in their order.
         images: columns `image_id`, `path`, `set` (`library` or the benchmark), `dropped`, `faults`.
 
     Returns:
-        A row a picture with the columns of data/scores/review.parquet, `rank` from 1.
+        One row per picture with the columns of data/scores/review.parquet, `rank` from 1.
     """
     chosen = np.flatnonzero(holds.any(axis=0))
     first = holds[:, chosen].argmax(axis=0)
@@ -83,7 +102,7 @@ def worst_first(
     evidence, frame = evidence.take(chosen), rows.iloc[chosen].reset_index(drop=True)
     frame["reason"] = np.array(REASONS, dtype=object)[first]
     frame["also"] = _others(holds[:, chosen], first)
-    frame["suggested"] = _named(evidence.suggested, medoids.index.to_numpy(dtype=object))
+    frame["suggested"] = _named(evidence.suggested, examples.index.to_numpy(dtype=object))
     frame["nearest"] = _named(evidence.neighbours.rows[:, 0], training)
     frame["order"] = first
     frame["last"] = evidence.trained & ~frame["reason"].isin(ABOUT_THE_LABEL)
@@ -95,16 +114,16 @@ def worst_first(
     frame = frame.merge(paths, on=["image_id", "set"], how="left", validate="many_to_one")
     of_library = paths[paths["set"] == "library"].set_index("image_id")["path"]
     for column in ("truth", "predicted", "suggested"):
-        frame[f"{column}_example"] = frame[column].map(medoids).map(of_library)
+        frame[f"{column}_example"] = frame[column].map(examples).map(of_library)
     return frame.assign(nearest=frame["nearest"].map(of_library), rank=np.arange(1, len(frame) + 1))
 
 
 def _others(holds: NDArray[np.bool_], first: NDArray[np.intp]) -> list[str | None]:
-    """Name the reasons that hold beside the first, in their order, but for `wrong`, which two columns show."""
+    """Name the other reasons that hold, in their order, but for `wrong`, which two columns show."""
     asked = (np.arange(len(REASONS))[:, None] != first) & (np.array(REASONS) != "wrong")[:, None]
-    kinds, of_which = np.unique(holds & asked, axis=1, return_inverse=True)
+    kinds, kind_of_each = np.unique(holds & asked, axis=1, return_inverse=True)
     texts = [", ".join(np.array(REASONS)[kind]) or None for kind in kinds.T]
-    return [texts[number] for number in of_which.ravel()]
+    return [texts[number] for number in kind_of_each.ravel()]
 
 
 def _badness(frame: pd.DataFrame, evidence: Evidence) -> NDArray[np.float64]:

@@ -1,15 +1,15 @@
-"""The reports that `score` writes as CSV files."""
+"""All reports and plots' data that `score` writes as CSV files, but for the one on calibration."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from stages.metrics.answers import Answers
-from stages.metrics.confusion import confused_pairs, confused_plot
 from stages.metrics.figures import Figures
-from stages.metrics.splits import JUDGING, LIBRARY_SPLITS
+from stages.metrics.splits import EVALUATION_SPLITS, LIBRARY_SPLITS
 from stages.reports.against_base import against_base
 from stages.reports.benchmarks import benchmark_report
+from stages.reports.confused_pairs import confused_pairs, confused_plot
 from stages.reports.figure_table import figure_table
 from stages.reports.gate import Ruling
 from stages.reports.per_class import per_class
@@ -19,18 +19,18 @@ from stages.reports.thresholds import threshold_curves, threshold_report
 from stages.tables import scores
 
 
-def lay_out(
+def csv_reports(
     values: Mapping[str, Mapping[str, Figures]],
     sets: Mapping[str, Mapping[str, Answers]],
     rulings: Sequence[Ruling],
     confused: pd.DataFrame,
     threshold: float,
 ) -> dict[str, pd.DataFrame]:
-    """Lay out the reports and the plots' data.
+    """Make the reports and the plots' data.
 
     Args:
         values: model (`new`, and `base` if there is one) to what `all_figures` returned of each set.
-        sets: likewise to the answers of each set.
+        sets: model to the answers of each set.
         rulings: the gate's.
         confused: columns `truth`, `predicted`, `weight`.
         threshold: confidence from which an answer is shown, 0 to 100.
@@ -51,7 +51,7 @@ def lay_out(
         scores.BENCHMARKS: benchmark_report(benchmarks, values.get("base", {}), rulings),
         scores.AGAINST_BASE: against_base(new, base, threshold),
         scores.THRESHOLD_PLOT: threshold_curves(curves, threshold),
-        scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in JUDGING}),
+        scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in EVALUATION_SPLITS}),
         scores.RECALL_PLOT: recall_plot(new["test"]),
         scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == "test"]),
     }

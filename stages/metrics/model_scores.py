@@ -1,4 +1,4 @@
-"""A model as it is judged: its answers at one temperature of its confidences, set by set, and every figure of them."""
+"""What one model says of every picture, at one temperature of its confidences; and its figures, set by set."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,16 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.memory_map import release_pages
-from stages.metrics.answers import Answers, answer
+from stages.metrics.all_figures import all_figures
+from stages.metrics.answers import Answers, gather_answers
 from stages.metrics.figures import Figures
 from stages.metrics.ranking import rank
 from stages.metrics.temperature import scaled_on_disk
 from stages.metrics.truth import NO_CLASS
-from stages.reports.figure_table import all_figures
 from stages.tables.scores import ALL_SETS
 
 
-class Judged(NamedTuple):
+class ModelScores(NamedTuple):
     """What a model says of every row.
 
     Attributes:
@@ -35,14 +35,14 @@ def at_temperature(
     scores: tuple[NDArray[np.float32], list[str]],
     confused: pd.DataFrame,
     temperature: float,
-) -> Judged:
-    """Hold a model's answers against the truth.
+) -> ModelScores:
+    """Scale a model's confidences, and compare its answers with the truth.
 
     Args:
-        rows: as in `answer`.
+        rows: as in `gather_answers`.
         prefix: empty for the new model, `base_` for the base.
         scores: its matrix, and the names of the columns.
-        confused: as in `answer`.
+        confused: as in `gather_answers`.
         temperature: by which its confidences are scaled; 1 for not at all.
     """
     matrix, classes = scores
@@ -50,40 +50,40 @@ def at_temperature(
         matrix = scaled_on_disk(matrix, temperature)
         highest = np.asarray(matrix.max(axis=1), dtype=np.float64)
         rows = rows.assign(**{f"{prefix}confidence": np.minimum(100 * highest, 100.0)})
-    judged = Judged(matrix, answer(rows, prefix, matrix, classes, confused))
+    model = ModelScores(matrix, gather_answers(rows, prefix, matrix, classes, confused))
     release_pages(matrix)
-    return judged
+    return model
 
 
-def by_set(answers: Answers, place: Mapping[str, slice]) -> dict[str, Answers]:
-    """Part the answers by set.
+def answers_by_set(answers: Answers, slices: Mapping[str, slice]) -> dict[str, Answers]:
+    """Divide the answers by set.
 
     Args:
         answers: to all rows.
-        place: set to its rows.
+        slices: set to its rows.
 
     Returns:
-        Set to answers, in the order of `place`; last ALL_SETS with every picture that belongs to a class.
+        Set to answers, in the order of `slices`; last ALL_SETS with every picture that belongs to a class.
     """
-    sets = {name: answers.take(rows) for name, rows in place.items()}
+    sets = {name: answers.take(rows) for name, rows in slices.items()}
     return {**sets, ALL_SETS: answers.take(answers.truth != NO_CLASS)}
 
 
 def figures_by_set(
-    model: Judged, sets: Mapping[str, Answers], place: Mapping[str, slice], threshold: float
+    model: ModelScores, sets: Mapping[str, Answers], slices: Mapping[str, slice], threshold: float
 ) -> dict[str, Figures]:
     """Compute every figure of every set.
 
     Args:
         model: on all rows.
-        sets: what `by_set` returned of its answers.
-        place: set to its rows.
+        sets: what `answers_by_set` returned of its answers.
+        slices: set to its rows.
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
         Set to figures.
     """
-    rows = {**place, ALL_SETS: slice(None)}
+    rows = {**slices, ALL_SETS: slice(None)}
     truth, test = model.answers.truth, sets["test"].confidence
     rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
     release_pages(model.matrix)

@@ -1,0 +1,88 @@
+"""Every figure of one set of pictures: also those that look at all classes or at all thresholds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.metrics.agreement import macro_f1, macro_recall, matthews_correlation, weighted_f1
+from stages.metrics.answers import Answers
+from stages.metrics.figures import Figures, figures
+from stages.metrics.interval import clopper_pearson
+from stages.metrics.ranking import Ranking
+from stages.metrics.reliability import expected_calibration_error, reliability
+from stages.metrics.risk_coverage import augrc, aurc
+from stages.metrics.separation import false_positive_rate, separation
+
+# They mean nothing where no picture belongs to a class, as those of `figures.NEED_TRUTH` do.
+NEED_CLASSES = (
+    "top_1_low",
+    "top_1_high",
+    "selective_risk_low",
+    "selective_risk_high",
+    "roc_auc",
+    "average_precision",
+    "macro_recall",
+    "macro_f1",
+    "weighted_f1",
+    "matthews_correlation",
+    "aurc",
+    "augrc",
+    "ece",
+    "brier_score",
+)
+AGAINST_TEST = ("roc_auc_against_test", "fpr_at_95_tpr")  # they mean something only there
+
+
+def all_figures(answers: Answers, ranking: Ranking, test: NDArray[np.float64], threshold: float) -> Figures:
+    """Compute every figure of a set.
+
+    Args:
+        answers: those of the set's pictures.
+        ranking: what `rank` returned of them.
+        test: confidences of the test set, with which those of a set out of scope are compared.
+        threshold: confidence from which an answer is shown, 0 to 100.
+
+    Returns:
+        What `figures` returns, NEED_CLASSES and AGAINST_TEST. None where a figure means nothing, as those do without
+        pictures, or where no picture belongs to a class.
+    """
+    values = figures(answers, threshold)
+    if answers.out_of_scope:
+        return {**values, **dict.fromkeys(NEED_CLASSES), **_against_test(answers.confidence, test)}
+    return {
+        **values,
+        **dict.fromkeys(AGAINST_TEST),
+        **_interval("top_1", values["num_right"], values["num_pictures"]),
+        **_interval("selective_risk", values["false_positives"], values["num_at_or_above"]),
+        **ranking._asdict(),
+        **_agreement(answers),
+        **_on_confidence(answers),
+    }
+
+
+def _against_test(confidence: NDArray[np.float64], test: NDArray[np.float64]) -> Figures:
+    apart = separation(test, confidence), false_positive_rate(test, confidence)
+    return dict(zip(AGAINST_TEST, apart, strict=True))
+
+
+def _interval(name: str, count: float | None, total: float | None) -> Figures:
+    low, high = clopper_pearson(int(count or 0), int(total or 0)) or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _agreement(answers: Answers) -> Figures:
+    truth, predicted = answers.truth, answers.predicted
+    return {
+        "macro_recall": macro_recall(truth, predicted),
+        "macro_f1": macro_f1(truth, predicted),
+        "weighted_f1": weighted_f1(truth, predicted),
+        "matthews_correlation": matthews_correlation(truth, predicted),
+    }
+
+
+def _on_confidence(answers: Answers) -> Figures:
+    return {
+        "aurc": aurc(answers.confidence, answers.right),
+        "augrc": augrc(answers.confidence, answers.right),
+        "ece": expected_calibration_error(reliability(answers.confidence, answers.right)),
+        "brier_score": float(answers.squared_error.mean()) if len(answers) else None,
+    }
