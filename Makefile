@@ -10,6 +10,10 @@ override QUERY := $(value QUERY)
 override BASE := $(value BASE)
 export REASON QUERY BASE
 
+# Git's merge drivers for what DVC tracks and for what a run writes (.gitattributes), set up in every clone.
+DRIVER := .venv/bin/python -m remote.merge
+$(shell git config merge.folder.driver '$(DRIVER) %O %A %B %P' && git config merge.written.driver '$(DRIVER) --written %P')
+
 .PHONY: help repro test check format remote-check push pull verify gc review report promote publish next compact sql adopt lock licences sbom audit
 
 help: ## list the commands

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from remote.clone import Clone, commits_wanted, explained, opened
 from remote.needed import Needed
+from remote.own_pictures import kept
 from remote.stores import total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
+from runtime.wording import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,8 @@ def main() -> None:
     with opened() as clone, lock_repo(clone.repo):
         wanted = clone.needed(commits)
         fetched = fetch(clone, wanted)
-        changed = clone.repo.checkout(allow_missing=bool(wanted.unmade))
+        with kept() as own:
+            changed = clone.repo.checkout(allow_missing=bool(wanted.unmade))
         size = total_bytes(fetched, clone.cache.listed())
     log.info(
         "pull: fetched %d of %d objects (%.1f MB), checked out %s.",
@@ -88,6 +91,13 @@ def main() -> None:
         size / 1e6,
         _changes(changed) or "nothing, all was in place",
     )
+    if own:
+        log.info(
+            "pull: %s of yours stay that no commit has: %s. `dvc add %s` records them.",
+            counted(len(own), "file"),
+            listed([str(path) for path in own]),
+            " ".join(sorted({"/".join(path.parts[:2]) for path in own})),
+        )
 
 
 def _changes(changed: dict[str, Sequence[str]]) -> str:

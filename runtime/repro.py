@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from runtime.command import INTERRUPTED
+from runtime.errors import RetrainError
 from runtime.terminal import LOG, VARIABLE
+from runtime.tracked import require_recorded
 from runtime.wording import counted
 
 # Of the log, shown when DVC ends without a message of ours: it could not start, or a stage was killed.
@@ -35,6 +37,11 @@ def reproduce(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0, 1, or what a shell reports after Ctrl-C.
     """
+    try:
+        require_recorded(may_be_absent=not {"--allow-missing", "--pull"}.isdisjoint(arguments))
+    except RetrainError as error:
+        _say(f"error: {error}")
+        return 1
     _say(f"repro: looking for what changed; DVC's and TensorFlow's own lines go to {LOG}")
     status, interrupted = _run_dvc(arguments)
     words = LOG.read_text(encoding="utf-8", errors="replace")
