@@ -17,6 +17,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from release.origin import require_same
 from release.promote import promoted_versions, tag_name
 from runtime import parameters
 from runtime.command import run
@@ -87,6 +88,7 @@ def main() -> None:
     require_root()
     require_committed()
     require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), is_shallow())
+    require_same(tag)
 
     with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
         release = Path(folder) / "base"

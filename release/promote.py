@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from release.origin import require_free
 from release.smoke import require_answers
 from remote.clone import opened
 from remote.stores import lacking
@@ -157,6 +158,7 @@ def _require_new(tag: str) -> None:
             f"the tag {tag} is there already: this version was promoted before. `make next` opens the next cycle; "
             "for another model of this cycle raise export.version in params.yaml by hand, and run `make repro`."
         )
+    require_free(tag)
 
 
 def _reason() -> str:
