@@ -1,4 +1,4 @@
-# `make help` lists the commands. They make .venv from requirements.lock when there is none.
+# `make` lists the commands. They make .venv from requirements.lock when there is none.
 SHELL := /bin/bash
 PYTHON ?= python3
 BASE ?= main
@@ -14,10 +14,11 @@ export REASON QUERY BASE
 DRIVER := .venv/bin/python -m remote.merge
 $(shell git config merge.folder.driver '$(DRIVER) %O %A %B %P' && git config merge.written.driver '$(DRIVER) --written %P')
 
-.PHONY: help repro test check format remote-check push pull verify gc review report promote publish next compact sql adopt lock licences sbom audit
+.PHONY: help repro review push pull promote report next publish compact adopt sql remote-check verify gc
+.PHONY: test test-fast coverage check format lock licences sbom audit
 
-help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+help:
+	@awk -F ':.*## ' '/^#@ / {print substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
@@ -28,77 +29,90 @@ help: ## list the commands
 data/library:
 	python -m sample
 
-repro: .venv/ready | data/library ## run what changed, then show the metrics, the verdict and what to try next
+tests/npm/node_modules/ready: tests/npm/package-lock.json
+	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \
+	else echo "npm is not installed: the tests that need Azurite are skipped" >&2; fi
+
+#@ Every day:
+repro: .venv/ready | data/library ## run what changed; then metrics, verdict and what to do next
 	@python -m runtime.repro
 	@python -m review.summary
 
-tests/npm/node_modules/ready: tests/npm/package-lock.json
-	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \
-	else echo "npm is not here: the tests that need Azurite are skipped" >&2; fi
+review: .venv/ready ## print what a pull request needs, draw the worst pictures [BASE=main]
+	@python -m review.pull_request --base="$$BASE"
 
-test: .venv/ready tests/npm/node_modules/ready ## run the tests
+push: .venv/ready ## send all that commits need to the DVC remote [COMMITS="model-006 main"]
+	@python -m remote.push --commits="$$COMMITS"
+
+pull: .venv/ready ## fetch all that commits need, checking every byte [COMMITS="..."]
+	@python -m remote.pull --commits="$$COMMITS"
+
+promote: .venv/ready ## tag the model as the one in production [REASON="..."]
+	@python -m release.promote --reason="$$REASON"
+
+#@ Models and pictures:
+report: .venv/ready ## write one page for people who run no commands: build/report.html
+	@python -m review.page
+
+next: .venv/ready ## open the next cycle from the promoted model
+	@python -m release.next_cycle
+
+publish: .venv/ready ## copy a promoted model to where it is served TO=az://models [VERSION=7]
+	@python -m release.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
+
+compact: .venv/ready ## pack shards that are not full into full ones, in this cycle
+	@python -m release.compact
+
+adopt: .venv/ready ## use your own pictures LIBRARY=folder [BENCHMARKS=...] [UNLABELLED=...]
+	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
+
+sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
+	@python -m review.sql --query="$$QUERY"
+
+#@ The DVC remote:
+remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for
+	@python -m remote.check
+
+verify: .venv/ready ## name what is damaged or missing there and here [COMMITS="..."] [SAMPLE=0.1]
+	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
+
+gc: .venv/ready ## list what nothing needs, or delete it there and here [DELETE=1] [DAYS=30]
+	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
+
+#@ The code:
+test: .venv/ready tests/npm/node_modules/ready ## run all tests
 	pytest
+
+test-fast: .venv/ready ## run the tests that need no network, server, browser or pipeline
+	pytest -m "not slow"
+
+coverage: .venv/ready tests/npm/node_modules/ready ## run all tests; print files of which they reach less than 90 %
+	COVERAGE_CORE=$$(python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') pytest --cov --cov-report=
+	@coverage report | awk 'NR == 1 || /^TOTAL/ || /%$$/ && $$NF + 0 < 90'
 
 check: .venv/ready ## lint and check the types, changing nothing
 	ruff check .
 	ruff format --check .
 	mypy
+	shellcheck .ci/run
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	zizmor --quiet --offline --persona=pedantic .github/workflows
 
-format: .venv/ready ## mend what can be mended by itself
+format: .venv/ready ## repair what can be repaired automatically
 	ruff check --fix .
 	ruff format .
 
-remote-check: .venv/ready ## say in words what is wrong with the DVC remote, before a run is paid for
-	@python -m remote.check
-
-push: .venv/ready ## bring all that is needed to the DVC remote, or say what it lacks: make push [COMMITS="model-006 main"]
-	@python -m remote.push --commits="$$COMMITS"
-
-pull: .venv/ready ## fetch and check out all that is needed, digesting what comes: make pull [COMMITS="..."]
-	@python -m remote.pull --commits="$$COMMITS"
-
-verify: .venv/ready ## read cache and remote again and name what is damaged or missing: make verify [COMMITS="..."] [SAMPLE=0.1]
-	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
-
-gc: .venv/ready ## say what no branch, tag or experiment needs, or delete it here and on the remote: make gc [DELETE=1] [DAYS=30]
-	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
-
-review: .venv/ready ## print the Markdown that a pull request needs, draw the worst pictures: make review BASE=main
-	@python -m review.pull_request --base="$$BASE"
-
-report: .venv/ready ## write one page for people who run no commands: build/report.html
-	@python -m review.page
-
-promote: .venv/ready ## tag the model as the one in production: make promote [REASON="..."]
-	@python -m release.promote --reason="$$REASON"
-
-publish: .venv/ready ## copy a promoted export to where it is served from: make publish TO=az://models [VERSION=7]
-	@python -m release.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
-
-next: .venv/ready ## open the next cycle from the promoted model
-	@python -m release.next_cycle
-
-compact: .venv/ready ## in this cycle, pack shards that are not full anew
-	@python -m release.compact
-
-sql: .venv/ready ## query every table with DuckDB: make sql [QUERY="select ..."]
-	@python -m review.sql --query="$$QUERY"
-
-adopt: .venv/ready ## put your own pictures in place of the sample: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]
-	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
-
-lock: .venv/ready ## pin every version anew, for machines without and with a GPU
+#@   make lock, licences, sbom, audit: pin all versions, list licences, bill of materials, known holes
+lock: .venv/ready
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --extra gpu --extra cluster --constraint requirements.lock --output-file requirements-gpu.lock pyproject.toml
 
-licences: .venv/ready ## list the licence of every locked package in docs/licences.csv
+licences: .venv/ready # to docs/licences.csv
 	@python -m deploy.sbom --licences > licences.partial && mv licences.partial docs/licences.csv
 
-sbom: .venv/ready ## write the bill of materials of both locks (CycloneDX): sbom.cdx.json
+sbom: .venv/ready # of both locks, CycloneDX, to sbom.cdx.json
 	@python -m deploy.sbom > sbom.partial && mv sbom.partial sbom.cdx.json
 
-audit: .venv/ready ## ask the advisory database about every locked version; takes the network
+audit: .venv/ready # asks the advisory database, which takes the network
 	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-gpu.lock
