@@ -152,6 +152,22 @@ def require_recorded(may_be_absent: bool = False) -> None:
                 raise RepositoryError(f"{tracked.folder} is not here: `make pull` fetches what {tracked.file} names.")
 
 
+def require_not_reverted(folders: Sequence[Path]) -> None:
+    """Refuse folders that were recorded over a pulled `.dvc` file: what a stage can see, which runs after DVC did so.
+
+    Args:
+        folders: that the stage reads; those without a `.dvc` file, as outside of a DVC repository, are passed over.
+
+    Raises:
+        RepositoryError: one is older than the last commit's; the message says the way out.
+    """
+    changed = [tracked for tracked in tracked_folders(folders) if tracked.recorded != tracked.committed]
+    if changed:
+        with contents() as held:
+            for tracked in changed:
+                require_not_older(tracked, held.of_folder(tracked.folder)[1], held)
+
+
 def require_not_older(tracked: Tracked, listing: Listing, held: Contents) -> None:
     """Refuse a folder that lacks what the last commit added to it: it was recorded over a pulled `.dvc` file.
 

@@ -18,6 +18,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
 from runtime.identity import code_identity
+from runtime.tracked import require_not_reverted
 from runtime.workers import over
 from stages.duplicates.thumbnail import thumbnail
 from stages.images.decode import UnreadableError
@@ -120,6 +121,7 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
 def main() -> None:
     """Run the stage."""
     params = parameters.read(parameters.Fingerprint)
+    require_not_reverted([DATA / folder for folder in FOLDERS])
     files = sorted(file for folder in FOLDERS for file in list_files(folder))
     if not any(path.startswith("library/") for path, _ in files):
         raise InputError(

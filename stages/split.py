@@ -22,10 +22,12 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
 from runtime.outputs import whole
+from runtime.tracked import require_not_reverted
 from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.models.base import FOLDER as BASE
 from stages.models.base import class_names, has_base
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
@@ -186,6 +188,7 @@ def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
 def main() -> None:
     """Run the stage."""
     params, dedup = parameters.read(parameters.Split), parameters.read(parameters.Dedup)
+    require_not_reverted([BASE])
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.
