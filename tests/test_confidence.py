@@ -1,4 +1,4 @@
-"""Figures on the confidence, beside scikit-learn's or the published example: order, truth, thresholds, temperature."""
+"""Figures on the confidence, compared with scikit-learn's or published ones: order, truth, thresholds, temperature."""
 
 import warnings
 
@@ -108,18 +108,18 @@ def test_the_temperature_that_the_scores_were_given_is_found(true_temperature):
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (4000, 6))
     truth = np.array([rng.choice(6, p=row / row.sum()) for row in softmax(logits).astype(float)])
-    found = fit_temperature(softmax(logits * true_temperature), truth)
-    assert found == pytest.approx(true_temperature, rel=0.08)
+    temperature = fit_temperature(softmax(logits * true_temperature), truth)
+    assert temperature == pytest.approx(true_temperature, rel=0.08)
 
 
 def test_no_other_temperature_has_less_log_loss():
     rng = np.random.default_rng(2)
     truth = rng.integers(0, 5, 300)
     scores = softmax(rng.normal(0, 3, (300, 5)) + 3 * np.eye(5)[truth])
-    found = fit_temperature(scores, truth)
-    least = log_loss(scale(scores, found), truth)
+    temperature = fit_temperature(scores, truth)
+    least = log_loss(scale(scores, temperature), truth)
     for other in (0.98, 1.02):
-        assert least < log_loss(scale(scores, found * other), truth)
+        assert least < log_loss(scale(scores, temperature * other), truth)
 
 
 @given(seeds, st.floats(0.3, 5))
@@ -186,7 +186,7 @@ def test_the_promise_is_broken_no_more_often_than_it_says():
     for _ in range(1000):
         confidence = rng.uniform(50, 100, 400)
         right = rng.random(400) >= (100 - confidence) / 100  # at a threshold t (100 - t) / 200 are wrong
-        found = lowest_threshold(confidence, right, THRESHOLDS, wanted).threshold
-        broken += found is not None and (100 - found) / 200 > wanted
+        lowest = lowest_threshold(confidence, right, THRESHOLDS, wanted).threshold
+        broken += lowest is not None and (100 - lowest) / 200 > wanted
     assert broken <= binom.ppf(0.999, 1000, 1 - LEVEL)
     assert broken > 5  # a procedure that never dares would not be worth having

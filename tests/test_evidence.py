@@ -35,8 +35,8 @@ def confident_class(row, label, thresholds):
 
 def test_the_issues_and_their_order_are_cleanlabs():
     issues = find_label_issues(*noisy(0))
-    found = np.flatnonzero(issues.suggested != NO_CLASS)
-    assert found[np.argsort(issues.self_confidence[found])].tolist() == CLEANLAB
+    rows = np.flatnonzero(issues.suggested != NO_CLASS)
+    assert rows[np.argsort(issues.self_confidence[rows])].tolist() == CLEANLAB
 
 
 @given(seeds, st.integers(1, 12), st.integers(1, 5))
@@ -65,7 +65,7 @@ def embedded(rng, num_pictures, num_classes, num_groups):
 def test_the_nearest_are_those_of_a_search_through_all(seed, num_pictures, num_training, k):
     rng = np.random.default_rng(seed)
     pictures, training = embedded(rng, num_pictures, 5, 6), embedded(rng, num_training, 5, 6)
-    found = nearest(pictures, training, k)
+    neighbours = nearest(pictures, training, k)
     for row in range(num_pictures):
         cosines = [
             (-float(vector @ pictures.vectors[row]), number)
@@ -75,8 +75,8 @@ def test_the_nearest_are_those_of_a_search_through_all(seed, num_pictures, num_t
         best = sorted(cosines)[:k]
         expected = np.full(k, -np.inf)
         expected[: len(best)] = [-distance for distance, _ in best]
-        np.testing.assert_allclose(found.similarity[row], expected, atol=1e-6)
-        shown = found.rows[row][found.rows[row] >= 0]
+        np.testing.assert_allclose(neighbours.similarity[row], expected, atol=1e-6)
+        shown = neighbours.rows[row][neighbours.rows[row] >= 0]
         assert len(set(shown)) == len(shown) == len(best)
         np.testing.assert_allclose(training.vectors[shown] @ pictures.vectors[row], expected[: len(best)], atol=1e-6)
 
@@ -98,10 +98,10 @@ def test_its_own_class_is_searched_however_far_away_and_more_classes_than_cells_
     vectors = units((centres[classes] + 0.3 * rng.standard_normal((200, 8))).astype(np.float16))
     training = Embedded(vectors, classes, np.arange(200))
     mislaid = Embedded(vectors, (classes + 7) % 20, np.arange(200))
-    found = nearest(mislaid, training, 5)
+    neighbours = nearest(mislaid, training, 5)
     similarity = vectors @ vectors.T - 3 * np.eye(200, dtype=np.float32)
     exact = np.argsort(-similarity, axis=1)[:, :5]
-    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found.rows, exact, strict=True)]) > 0.95
+    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(neighbours.rows, exact, strict=True)]) > 0.95
     few = Embedded(vectors[:10], classes[:10], np.arange(10))
     lonely = Embedded(-vectors[:1], np.array([0]), np.array([-1]))
     assert (nearest(lonely, few, 10).rows >= 0).all()
@@ -123,20 +123,20 @@ def test_the_medoid_has_the_least_distance_to_all_of_its_class(seed, num_picture
 def test_only_neighbours_that_agree_on_one_other_class_speak_against_a_label():
     classes = np.array([0, 0, 1, 1])
     rows = np.array([[2, 3], [0, 1], [0, 2], [2, -1], [2, 3], [2, 3]])
-    found = Neighbours(rows, np.ones(rows.shape, np.float32))
+    neighbours = Neighbours(rows, np.ones(rows.shape, np.float32))
     truth = np.array([0, 0, 1, 0, NO_CLASS, 2])
-    assert drawn_elsewhere(found, classes, truth, 2).tolist() == [1, *[NO_CLASS] * 5]
-    assert drawn_elsewhere(found, classes[:0], truth, 2).tolist() == [NO_CLASS] * 6
+    assert drawn_elsewhere(neighbours, classes, truth, 2).tolist() == [1, *[NO_CLASS] * 5]
+    assert drawn_elsewhere(neighbours, classes[:0], truth, 2).tolist() == [NO_CLASS] * 6
 
 
 def test_near_is_relative_to_the_usual_distance_and_training_pictures_are_never_near():
     similarity = np.array([[0.9], [0.8], [0.7], [0.99], [0.99], [-np.inf]], np.float32)
-    found = Neighbours(np.zeros((6, 1), np.int64), similarity)
+    neighbours = Neighbours(np.zeros((6, 1), np.int64), similarity)
     trained = np.array([False] * 4 + [True, False])
     usual = np.array([True] * 3 + [False] * 3)
-    assert near_training(found, trained, usual, 0.25).tolist() == [False, False, False, True, False, False]
-    assert near_training(found, trained, usual, 0.6).tolist() == [True, False, False, True, False, False]
-    assert not near_training(found, trained, np.zeros(6, bool), 0.6).any()
+    assert near_training(neighbours, trained, usual, 0.25).tolist() == [False, False, False, True, False, False]
+    assert near_training(neighbours, trained, usual, 0.6).tolist() == [True, False, False, True, False, False]
+    assert not near_training(neighbours, trained, np.zeros(6, bool), 0.6).any()
 
 
 def test_vectors_have_length_one_and_zeros_stay():

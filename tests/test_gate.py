@@ -176,7 +176,7 @@ def test_one_failed_rule_is_a_no_and_none_a_yes():
     assert judge_all(asked, {"test": FORTY}, {"test": FORTY}, 95)[2].passed  # the same model is not worse by anything
 
 
-def test_the_benchmark_report_shows_base_and_requirement_beside_the_figures():
+def test_the_benchmark_report_shows_base_and_requirement_next_to_the_figures():
     values = figures(FOUR, 95)
     rulings = [judge(values, rule("num_errors", None, 0.0), 1)]
     report = benchmark_report({"difficult": values, "more": values}, {"difficult": values}, rulings)

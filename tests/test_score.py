@@ -174,7 +174,7 @@ def relabel(number, truth, predicted):
     ROWS.write(rows)
 
 
-def test_a_wrong_label_among_training_pictures_is_found_with_what_to_hold_beside_it(world):
+def test_a_wrong_label_among_training_pictures_is_found_with_what_to_compare_it_with(world):
     path = world / "params.yaml"
     path.write_text(path.read_text().replace("threshold: 95.0", "threshold: 99.5"))
     relabel(60, "fox", "ape")  # it lies among the apes
@@ -224,7 +224,7 @@ def test_a_label_that_the_model_learned_is_found_by_its_neighbours(world):
     assert row["nearest"] in [f"x/{number:032x}" for number in apes]
 
 
-def test_a_judging_picture_as_near_to_a_training_one_as_a_copy_is_shown_beside_it(world):
+def test_an_evaluation_picture_as_near_to_a_training_one_as_a_copy_is_shown_next_to_it(world):
     score.main()
     before = REVIEW.read()
     assert not before.loc[before["image_id"].eq(f"{50:032x}"), "reason"].eq("near_across_split").any()

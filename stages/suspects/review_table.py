@@ -12,9 +12,9 @@ from stages.metrics.truth import NO_CLASS
 from stages.suspects.evidence import Evidence
 from stages.suspects.neighbours import Embedded, medoids
 
-# Worst first: what production would lose, what a user would be told wrongly, what is probably the library's mistake and
-# not the model's, what is wrong, and what is nearly so. A reason with few pictures stands before one with many that
-# would swallow it: nearly every picture with a wrong label is also a wrong or an unsure answer.
+# Worst first: what production would lose, wrong answers that users would see, probable mistakes of the library and not
+# of the model, other wrong answers, and unsure ones. A reason with few pictures comes before one with many that would
+# hide it: nearly every picture with a wrong label is also a wrong or an unsure answer.
 REASONS = (
     "base_right_new_wrong",
     "wrong_and_confident",  # at or above the threshold; of a picture out of scope, any answer that is shown

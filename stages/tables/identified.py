@@ -1,4 +1,4 @@
-"""`data/identified.parquet`: what the model takes every unlabelled picture for."""
+"""`data/identified.parquet`: what the model takes each unlabelled picture for."""
 
 import pyarrow as pa
 
@@ -20,10 +20,10 @@ IDENTIFIED = Table(
             "low": pa.bool_(),  # confidence_1 is below identify.low
             "wanted": pa.bool_(),  # class_1 has fewer real pictures than identify.wanted, or relies on staged ones
             "distance": pa.float64(),  # to the nearest training picture of class_1: 1 less the embeddings' cosine
-            "distance_to_any": pa.float64(),  # likewise, of any class
+            "distance_to_any": pa.float64(),  # to the nearest training picture of any class
             "look_alike": pa.bool_(),  # class_1 and class_2 are a pair that people or the model confuse
             "novel": pa.bool_(),  # far from everything: perhaps of no class yet
-            "novel_group": pa.int64(),  # novel pictures that are alike share one, 1 is the largest; null where alone
+            "novel_group": pa.int64(),  # novel pictures that are similar share one, 1 is the largest; null where alone
         }
     ),
     key=("path",),

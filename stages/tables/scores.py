@@ -1,7 +1,7 @@
-"""`data/scores/`: what `score` writes beside the review table, and the columns of its CSV files."""
+"""`data/scores/`: what `score` writes besides the review table, and the columns of its CSV files."""
 
 FOLDER = "data/scores"
-METRICS = f"{FOLDER}/metrics.json"  # a set a key: figure to number, or null where there are no pictures to compute it
+METRICS = f"{FOLDER}/metrics.json"  # set to figures: a number each, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
 CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
 BASE_CALIBRATION = "data/base/calibration.json"  # that of the base
@@ -19,7 +19,7 @@ WANTED_ERROR = (
     f"{FOLDER}/wanted_error.json"  # the lowest threshold that keeps it, learned on validation, checked on test
 )
 
-FIGURES = f"{FOLDER}/figures.csv"  # a row a set of the new model, then of the base; ALL_SETS is a row too
+FIGURES = f"{FOLDER}/figures.csv"  # one row per set of the new model, then of the base; ALL_SETS is a row too
 ALL_SETS = "all sets"  # every picture of every set that belongs to a class
 FIGURE_COLUMNS = (
     "model",  # new or base, both on the pictures of now
@@ -52,9 +52,9 @@ FIGURE_COLUMNS = (
     "ece",
     "brier_score",
     "roc_auc_against_test",  # of a set out of scope: whether its confidences are below those of the test set
-    "fpr_at_95_tpr",  # likewise: the share of it that is shown where 95 % of the test set are
+    "fpr_at_95_tpr",  # of a set out of scope: the share of it that is shown where 95 % of the test set are
 )
-CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # a row a set, without temperature scaling, then with it
+CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # one row per set without temperature scaling, then one with it
 CALIBRATION_COLUMNS = (
     "set",
     "temperature",  # 1 is without
@@ -69,7 +69,7 @@ CALIBRATION_COLUMNS = (
     "selective_risk",
 )
 
-AGAINST_BASE = f"{FOLDER}/against_base.csv"  # a row a set, then a row a class of test and validation, surest first
+AGAINST_BASE = f"{FOLDER}/against_base.csv"  # one row per set, then per class of test and validation, surest first
 _DIFFERENCES = ("accuracy", "weighted_log_loss", "coverage")
 AGAINST_BASE_COLUMNS = (
     "set",
@@ -89,7 +89,7 @@ AGAINST_BASE_COLUMNS = (
     ),
 )
 
-THRESHOLD_REPORT = f"{FOLDER}/threshold_report.csv"  # a row a set, the training set included
+THRESHOLD_REPORT = f"{FOLDER}/threshold_report.csv"  # one row per set, the training set included
 THRESHOLD_COLUMNS = (
     "set",
     "num_pictures",
@@ -107,7 +107,7 @@ THRESHOLD_COLUMNS = (
     "truth_not_in_model",  # pictures of classes that the model does not know: errors, whatever it answers
 )
 
-PER_CLASS = f"{FOLDER}/per_class.csv"  # a row a class in a set, set by set, most missed first
+PER_CLASS = f"{FOLDER}/per_class.csv"  # one row per class of each set, most missed first
 PER_CLASS_COLUMNS = (
     "set",
     "class_name",
@@ -124,7 +124,7 @@ PER_CLASS_COLUMNS = (
     "wrong_guesses_of",  # of which
 )
 
-CONFUSED_PAIRS = f"{FOLDER}/confused_pairs.csv"  # a row a pair in a set, worst first
+CONFUSED_PAIRS = f"{FOLDER}/confused_pairs.csv"  # one row per pair of each set, worst first
 CONFUSED_COLUMNS = (
     "set",
     "truth",
@@ -134,7 +134,7 @@ CONFUSED_COLUMNS = (
     "weight",  # from data/confused.csv, else 1
 )
 
-BENCHMARKS = f"{FOLDER}/benchmarks.csv"  # a row a benchmark, the new model beside the base
+BENCHMARKS = f"{FOLDER}/benchmarks.csv"  # one row per benchmark, the new model next to the base
 _BENCHMARK_FIGURES = (
     "min_confidence",
     "max_confidence",
@@ -154,7 +154,7 @@ BENCHMARK_COLUMNS = (
     "passed",  # empty where there are none
 )
 
-THRESHOLD_PLOT = f"{FOLDER}/plot_threshold.csv"  # a row a set and threshold
+THRESHOLD_PLOT = f"{FOLDER}/plot_threshold.csv"  # one row per set and threshold
 THRESHOLD_PLOT_COLUMNS = (
     "set",
     "threshold",
@@ -166,16 +166,16 @@ THRESHOLD_PLOT_COLUMNS = (
     "selective_risk",  # empty where nothing is shown
     "in_use",  # the threshold of params.yaml
 )
-RELIABILITY_PLOT = f"{FOLDER}/plot_reliability.csv"  # a row a bin of the confidence in a set
+RELIABILITY_PLOT = f"{FOLDER}/plot_reliability.csv"  # one row per bin of the confidence of each set
 RELIABILITY_PLOT_COLUMNS = (
     "set",
     "confidence",  # mean, 0 to 100
     "accuracy",  # 0 to 100
-    "low",  # the interval's ends, likewise
+    "low",  # the interval's ends, 0 to 100
     "high",
     "num_pictures",
 )
-RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # a row a class that has test pictures, worst first
+RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # one row per class that has test pictures, worst first
 RECALL_PLOT_COLUMNS = (
     "place",  # from 1
     "class_name",
@@ -184,7 +184,7 @@ RECALL_PLOT_COLUMNS = (
     "high",
     "support",
 )
-CONFUSED_PLOT = f"{FOLDER}/plot_confused.csv"  # a row a pair of the test set, most frequent first
+CONFUSED_PLOT = f"{FOLDER}/plot_confused.csv"  # one row per pair of the test set, most frequent first
 CONFUSED_PLOT_COLUMNS = ("pair", "count")
 
 # Whole numbers, in whichever report.
