@@ -21,10 +21,10 @@ from release.origin import require_same
 from release.promote import promoted_versions, tag_name
 from runtime import parameters
 from runtime.command import run
-from runtime.committed import Committed
 from runtime.errors import RepositoryError
 from runtime.outputs import write_json
 from runtime.repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
+from runtime.tracked_files import TrackedFiles
 from stages.tables.scores import BASE_CALIBRATION, CALIBRATION, METRICS
 from stages.tables.shards import INDEX
 
@@ -71,7 +71,7 @@ def fetch_release(tag: str, folder: Path) -> None:
     Raises:
         RepositoryError: a file is neither in the cache nor on the remote, cannot be fetched, or is damaged.
     """
-    release = Committed(tag)
+    release = TrackedFiles(tag)
     model = release.find(MODEL)
     if not model:
         raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
@@ -105,9 +105,7 @@ def main() -> None:
 
 
 def _open_cycle(release: Path, version: int, subject: str) -> None:
-    params = Path(parameters.PATH)
-    params.write_bytes(parameters.with_value(params.read_bytes().decode(), "export", "version", version).encode())
-    parameters.read(parameters.Export)
+    parameters.change({"export.version": version})
     release.rename(BASE)
     dvc_add([BASE])
     git("commit", "--quiet", "--message", subject, "--", parameters.PATH, f"{BASE}.dvc")

@@ -28,9 +28,9 @@ from fsspec.implementations.local import LocalFileSystem
 from release.promote import promoted_versions, tag_name
 from release.smoke import EXPORT
 from runtime.command import run
-from runtime.committed import Committed
-from runtime.errors import InputError, RepositoryError, RetrainError
+from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
+from runtime.tracked_files import TrackedFiles
 
 log = logging.getLogger(__name__)
 
@@ -104,16 +104,16 @@ def main() -> None:
     storage, folder = _storage(arguments.to)
     name = f"{version:03d}"
 
-    commit = Committed(tag_name(version))
+    commit = TrackedFiles(tag_name(version))
     with TemporaryDirectory(dir=".", prefix="publish-", suffix=".partial") as aside:
         paths = {path: str(PurePosixPath(path).relative_to(f"{EXPORT}/{name}")) for path in commit.find(EXPORT)}
         files = {below: Path(aside) / below for below in paths.values()}
         commit.fetch({path: files[below] for path, below in paths.items()})
         try:
             publish(files, storage, f"{folder}/{name}")
-        except RetrainError:
-            raise
-        except Exception as error:  # each file system raises what it likes; the words are passed on
+        except Exception as error:
+            if not is_storage_failure(error):
+                raise
             raise RepositoryError(
                 f"{arguments.to} cannot be written to: {error}. For Azure, AZURE_STORAGE_CONNECTION_STRING or "
                 "AZURE_STORAGE_ACCOUNT_NAME with an identity say who you are. Nothing is served from what was copied."

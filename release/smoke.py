@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,8 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runtime.committed import Committed
 from runtime.errors import GateError
+from runtime.tracked_files import TrackedFiles
 from stages.metrics.temperature import scale
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
@@ -32,6 +33,7 @@ NUM_PICTURES = 10
 TOLERANCE = 1.0
 # Of these the graph refuses none that the pipeline reads.
 _FORMATS = ("JPEG", "PNG")
+_LONGEST_HEADER = 4096  # bytes of an .npy before its numbers; NumPy writes 128 for a matrix
 
 
 def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -139,7 +141,7 @@ def require_answers(rev: str, version: int) -> None:
         GateError: the export is absent, does not load, or answers otherwise.
         RepositoryError: what is needed is neither in the cache nor on the remote.
     """
-    commit, name = Committed(rev), f"{version:03d}"
+    commit, name = TrackedFiles(rev), f"{version:03d}"
     with TemporaryDirectory(dir=".", prefix="smoke-", suffix=".partial") as folder:
         export = {path: Path(folder) / path for path in commit.find(f"{EXPORT}/{name}")}
         if not export:
@@ -155,27 +157,23 @@ def require_answers(rev: str, version: int) -> None:
         pictures = {f"data/{path}": Path(folder) / "pictures" / path for path in chosen["path"]}
         commit.fetch(export | pictures)
         release = json.loads((Path(folder) / EXPORT / name / RELEASE).read_text(encoding="utf-8"))
-        with commit.open(CLASSES) as file:
-            class_names = json.loads(file.read())
+        class_names = json.loads(commit.read(CLASSES))
         answers = answers_of(Path(folder) / EXPORT / name / name, list(pictures.values()))
     found = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
     if found:
         raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(found) + f"\n{_REMEDY}")
 
 
-def _table(commit: Committed, path: str, columns: list[str]) -> pd.DataFrame:
-    with commit.open(path) as file:
-        return pd.read_parquet(file, columns=columns)
+def _table(files: TrackedFiles, path: str, columns: list[str]) -> pd.DataFrame:
+    return pd.read_parquet(BytesIO(files.read(path)), columns=columns)
 
 
-def _rows(commit: Committed, numbers: Sequence[int]) -> NDArray[np.float32]:
+def _rows(files: TrackedFiles, numbers: Sequence[int]) -> NDArray[np.float32]:
     """Read some rows of the matrix of scores, which may be larger than memory."""
-    with commit.open(SCORES) as file:
-        np.lib.format.read_magic(file)
-        (_, num_classes), _, dtype = np.lib.format.read_array_header_1_0(file)
-        start, size = file.tell(), num_classes * dtype.itemsize
-        read = []
-        for number in numbers:
-            file.seek(start + number * size)
-            read.append(np.frombuffer(file.read(size), dtype))
-    return np.stack(read)
+    (beginning,) = files.read_parts(SCORES, [(0, _LONGEST_HEADER)])
+    header = BytesIO(beginning)
+    np.lib.format.read_magic(header)
+    (_, num_classes), _, dtype = np.lib.format.read_array_header_1_0(header)
+    size = num_classes * dtype.itemsize
+    parts = files.read_parts(SCORES, [(header.tell() + number * size, size) for number in numbers])
+    return np.stack([np.frombuffer(part, dtype) for part in parts])

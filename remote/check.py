@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from remote.clone import SECRET_OPTIONS, Clone, explained, opened
 from runtime.command import run
-from runtime.errors import RemoteError, RepositoryError
+from runtime.errors import RemoteError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
 from runtime.wording import listed
 
@@ -143,7 +143,9 @@ async def _first_blob(service: Any, path: str) -> None:
 def _do(refusal: str, act: Callable[[], Any]) -> None:
     try:
         act()
-    except Exception as error:  # each remote's client raises what it likes; the words are passed on
+    except Exception as error:
+        if not is_storage_failure(error):
+            raise
         raise RemoteError(f"{refusal}: {explained(error)}") from error
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remote.diagnosis import causes, diagnosis
 from remote.needed import Needed, needed
 from remote.stores import Store
-from runtime.errors import RemoteError, RetrainError
+from runtime.errors import RemoteError, RetrainError, is_storage_failure
 from runtime.repository import require_root
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def opened() -> Iterator[Clone]:
             yield Clone(repo, Store(repo.cache.local, "the cache"), _remote(repo))
     except RetrainError as error:
         raise type(error)(masked(str(error), secrets)) from error
-    except Exception as error:  # each remote's client raises what it likes; the words are passed on
+    except Exception as error:
+        if not is_storage_failure(error):
+            raise
         raise RemoteError(masked(explained(error), secrets)) from error
 
 

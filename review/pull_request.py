@@ -30,6 +30,7 @@ from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.outputs import whole
 from runtime.repository import git, require_root
+from runtime.tracked_files import TrackedFiles
 from stages.labels import decisions
 from stages.tables.review import REVIEW
 from stages.tables.scores import AGAINST_BASE, BASE_METRICS, FIGURES, GATE, METRICS
@@ -88,13 +89,11 @@ def _now(path: str) -> str:
     return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
 
 
-def _of_base() -> str:
+def _base_metrics() -> str:
     try:
-        from dvc.api import DVCFileSystem
-
-        return str(DVCFileSystem().read_text(BASE_METRICS, encoding="utf-8"))
-    except Exception:  # there is no base, or each remote's client raises what it likes; the section says what to do
-        return ""
+        return TrackedFiles().read(BASE_METRICS).decode()
+    except RepositoryError:
+        return ""  # there is no base, or its metrics cannot be had; the section says what to do
 
 
 def _json(text: str) -> Any:
@@ -147,7 +146,7 @@ def main() -> None:
     sections = {
         "gate": gate_section(_json(_now(GATE))),
         "new against base": base_section(_csv(_now(AGAINST_BASE))),
-        "what the pictures did": causes_section(_json(_of_base()), _csv(_now(FIGURES))),
+        "what the pictures did": causes_section(_json(_base_metrics()), _csv(_now(FIGURES))),
         "classes": counts_section(*counts),
         "decisions": decisions_section(_decisions_at(base), said_now),
         "parameters": params_section(*params),

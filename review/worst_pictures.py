@@ -1,6 +1,7 @@
 """The pictures that a person should look at first, as the network saw them, from wherever DVC finds them.
 
-What is not in the workspace is read from DVC's cache or its remote, of a shard only the pictures that are asked for.
+What is not in the workspace is read from DVC's cache or its remote. Of a shard only the pictures that are wanted are
+read.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +11,10 @@ from typing import Any
 
 import pandas as pd
 from PIL import Image
+from pyarrow import ArrowInvalid
 
+from runtime.errors import InputError, RetrainError
+from runtime.tracked_files import TrackedFiles
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER, INDEX
@@ -44,17 +48,12 @@ def read_worst(number: int) -> Worst:
     """
     rows, pictures = pd.DataFrame(columns=REVIEW.schema.names), {}
     try:
-        from dvc.api import DVCFileSystem
-
-        files = DVCFileSystem()
-        rows = pd.read_parquet(BytesIO(files.read_bytes(REVIEW.path))).head(number)
-        if rows[list(BESIDE)].notna().any(axis=None):
-            images = pd.read_parquet(BytesIO(files.read_bytes(IMAGES.path)), columns=["path", "image_id"])
-            image_ids = images.drop_duplicates("path").set_index("path")["image_id"]
-            rows = rows.assign(**{name: rows[name].map(image_ids) for name in BESIDE})
+        files = TrackedFiles()
+        rows = _read_table(files, REVIEW.path).head(number)
+        rows = _with_examples(files, rows)
         pictures = _read_pictures(files, set(rows[["image_id", *BESIDE]].to_numpy().ravel()))
-    except Exception as error:  # each remote's client raises what it likes, and a review without pictures beats none
-        return Worst(rows, pictures, f"{type(error).__name__}: {error}")
+    except RetrainError as error:  # a review without pictures is better than none
+        return Worst(rows, pictures, str(error))
     return Worst(rows, pictures, "")
 
 
@@ -67,17 +66,37 @@ def beside(row: Mapping[Any, Any]) -> dict[str, str]:
     return {words: row[name] for name, words in BESIDE.items() if isinstance(row.get(name), str)}
 
 
-def _read_pictures(files: Any, image_ids: Collection[object]) -> dict[str, Image.Image]:
-    index = pd.read_parquet(BytesIO(files.read_bytes(INDEX.path)))
+def _with_examples(files: TrackedFiles, rows: pd.DataFrame) -> pd.DataFrame:
+    """Replace the paths of the pictures that are shown beside others by their image_ids."""
+    if rows[list(BESIDE)].isna().all(axis=None):
+        return rows
+    images = _read_table(files, IMAGES.path)[["path", "image_id"]]
+    image_ids = images.drop_duplicates("path").set_index("path")["image_id"]
+    return rows.assign(**{name: rows[name].map(image_ids) for name in BESIDE})
+
+
+def _read_table(files: TrackedFiles, path: str) -> pd.DataFrame:
+    content = files.read(path)
+    try:
+        return pd.read_parquet(BytesIO(content))
+    except (ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is damaged: {error}. `dvc checkout --force {path}` brings it back.") from None
+
+
+def _read_pictures(files: TrackedFiles, image_ids: Collection[object]) -> dict[str, Image.Image]:
+    index = _read_table(files, INDEX.path)
     pictures = {}
-    for shard, places in index[index["image_id"].isin(list(image_ids))].groupby("shard"):
-        with files.open(f"{FOLDER}/{shard}") as tar:
-            for place in places.itertuples():
-                tar.seek(place.offset)
-                pictures[str(place.image_id)] = _decode(tar.read(place.size))
+    for shard, rows in index[index["image_id"].isin(list(image_ids))].groupby("shard"):
+        contents = files.read_parts(f"{FOLDER}/{shard}", list(zip(rows["offset"], rows["size"], strict=True)))
+        for image_id, content in zip(rows["image_id"], contents, strict=True):
+            pictures[str(image_id)] = _decode(content, f"{FOLDER}/{shard}")
     return pictures
 
 
-def _decode(data: bytes) -> Image.Image:
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
-        return image.convert("RGB")
+def _decode(content: bytes, shard: str) -> Image.Image:
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for bytes that are no picture
+        kind = type(error).__name__
+        raise InputError(f"{shard} is damaged ({kind}): `dvc checkout --force {FOLDER}` brings it back.") from None

@@ -51,3 +51,14 @@ class RemoteError(RetrainError):
 
 class GateError(RetrainError):
     """The model did not pass its gate."""
+
+
+def is_storage_failure(error: Exception) -> bool:
+    """Say whether a storage failed, and not our code: DVC, git, the system or the client of a remote raised the error.
+
+    Every client has classes of its own for it; those of the system are OSError. A bug of ours raises a built-in one,
+    such as TypeError or KeyError, and what a user can mend is said already.
+    """
+    if isinstance(error, OSError):
+        return True
+    return type(error).__module__ != "builtins" and not isinstance(error, RetrainError)
