@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from runtime.parameters import with_value
+from runtime import parameters
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.shards.codec import encode
@@ -74,9 +74,8 @@ def make_repository(pictures: Path, number: int, size: int, shard: int) -> list[
     """
     shutil.copytree(ROOT / "stages", "stages", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", ".")
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    params = with_value(with_value(params, "picture", "size", size), "shard", "images", shard)
-    Path("params.yaml").write_text(params, encoding="utf-8")
+    shutil.copy(ROOT / "params.yaml", ".")
+    parameters.change({"picture.size": size, "shard.images": shard})
     for name in ("library/a", "benchmarks", "unlabelled", "base"):
         Path("data", name).mkdir(parents=True)
     dvc("init", "--no-scm", "--quiet")
@@ -172,8 +171,7 @@ def report(new: list[Path], rounds: int, size: int) -> None:
     next(Path("data/library/a").iterdir()).unlink()
     stage("fingerprint")
     print(compare("and one deleted: its shard changes", rounds))
-    params = Path("params.yaml")
-    params.write_text(with_value(params.read_text(encoding="utf-8"), "shard", "compacted", 2), encoding="utf-8")
+    parameters.change({"shard.compacted": 2})
     print(compare("and compacted", rounds))
     pack()
     print(f"\nWhat DVC adds to the last: {dvc('commit', '--force', 'shard'):.1f} s to digest and cache what was packed")

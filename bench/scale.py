@@ -31,7 +31,7 @@ from PIL import Image
 
 from bench.packing import ROOT, dvc, inherit_orphans, release
 from bench.photos import QUALITY, photos_in
-from runtime.parameters import with_value
+from runtime import parameters
 from stages.tables.images import IMAGES
 from stages.tables.lineage import BASE_LINEAGE, LINEAGE
 from stages.tables.splits import SPLITS
@@ -88,9 +88,8 @@ def make_repository(size: int) -> None:
     """Make the working directory a repository without pictures."""
     shutil.copytree(ROOT / "stages", "stages", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", ".")
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    params = with_value(with_value(params, "picture", "size", size), "split", "minimum", MINIMUM)
-    Path("params.yaml").write_text(params, encoding="utf-8")
+    shutil.copy(ROOT / "params.yaml", ".")
+    parameters.change({"picture.size": size, "split.minimum": MINIMUM})
     for name in ("library", "benchmarks", "unlabelled", "base", "decisions"):
         Path("data", name).mkdir(parents=True)
     Path("data/classes.yaml").write_text("merge: {}\n", encoding="utf-8")

@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import yaml
 from sklearn import metrics as sklearn_metrics
 
+from runtime import parameters
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
 from stages.metrics.agreement import macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
@@ -161,9 +161,8 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
     IMAGES.write(frame, str(root / IMAGES.path))
     pairs = [f"{names[2 * number]},{names[2 * number + 1]},0.5" for number in range(num_classes // 8)]
     (root / "data/confused.csv").write_text("\n".join(["truth,predicted,weight", *pairs]) + "\n")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["score"]["calibrate"] = True
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    params = parameters.changed((ROOT / "params.yaml").read_text(encoding="utf-8"), {"score.calibrate": True})
+    (root / "params.yaml").write_text(params, encoding="utf-8")
 
 
 def measure_stage(root: Path) -> None:

@@ -1,6 +1,8 @@
-"""Set parameters of a run from the environment, as `dvc exp run -S` does: they stand in params.yaml, and are recorded.
+"""Set parameters of a run from the environment; they stand in params.yaml, and are recorded with the run.
 
-    BATCH_SIZE=64 NUM_EPOCHS=20 SETTINGS="split.minimum=35 train.seed=8" python -m deploy.settings
+    BATCH_SIZE=64 NUM_EPOCHS=20 SETTINGS="split.minimum=35 train.weights=null" python -m deploy.settings
+
+Numbers, true, false and null are read as such, anything else as text. All are checked before any is written.
 
 Reads: BATCH_SIZE (train.batch_size), NUM_EPOCHS (train.epochs and train.epochs_from_scratch, whichever the run takes),
     SETTINGS (any parameters, divided by spaces)
@@ -10,22 +12,20 @@ Writes: params.yaml
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
-
-from dvc.exceptions import DvcException
-from dvc.utils.hydra import apply_overrides
 
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import ParameterError
+from runtime.parameters import Scalar
 
 log = logging.getLogger(__name__)
 
 NAMES = {"BATCH_SIZE": ("train.batch_size",), "NUM_EPOCHS": ("train.epochs", "train.epochs_from_scratch")}
+_WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
 
 
-def overrides(environment: Mapping[str, str]) -> list[str]:
-    """List what the environment sets, each as `section.key=value`.
+def settings(environment: Mapping[str, str]) -> dict[str, Scalar]:
+    """Read what the environment sets: values by key.
 
     Args:
         environment: of the process; an empty variable is one that is not there.
@@ -33,28 +33,34 @@ def overrides(environment: Mapping[str, str]) -> list[str]:
     Raises:
         ParameterError: a word of SETTINGS is no `section.key=value`.
     """
-    found = [f"{key}={environment[name]}" for name, keys in NAMES.items() if environment.get(name) for key in keys]
+    values = {key: value_of(environment[name]) for name in NAMES if environment.get(name) for key in NAMES[name]}
     for word in environment.get("SETTINGS", "").split():
-        key, equals, _ = word.partition("=")
+        key, equals, value = word.partition("=")
         if not equals or "." not in key:
             raise ParameterError(f"SETTINGS: {word!r} is no section.key=value, such as split.minimum=35.")
-        found.append(word)
-    return found
+        values[key] = value_of(value)
+    return values
+
+
+def value_of(text: str) -> Scalar:
+    """Read a number, true, false or null; anything else is text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def main() -> None:
     """Run the command."""
-    wanted = overrides(os.environ)
-    parameters.read(parameters.Train)
+    values = settings(os.environ)
 
-    try:
-        if wanted:
-            apply_overrides(Path(parameters.PATH), wanted)
-    except DvcException as error:
-        raise ParameterError(f"the environment sets what cannot be set: {' '.join(wanted)}: {error}") from None
-    parameters.read(parameters.Train)
+    parameters.change(values)
 
-    log.info("parameters: %s", " ".join(wanted) or "as committed")
+    log.info("parameters: %s", " ".join(f"{key}={value}" for key, value in values.items()) or "as committed")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Params: shard, export
 """
 
 import logging
-from pathlib import Path
 
 from runtime import parameters
 from runtime.command import run
@@ -33,8 +32,7 @@ def main() -> None:
         log.info("compact: shard.compacted is %d, this cycle's number, already. Nothing was changed.", version)
         return
 
-    params = Path(parameters.PATH)
-    params.write_bytes(parameters.with_value(params.read_bytes().decode(), "shard", "compacted", version).encode())
+    parameters.change({"shard.compacted": version})
 
     log.info(
         "compact: shard.compacted is %d, was %d. Next: `make repro`, `git commit`, `make push`; the push sends every "

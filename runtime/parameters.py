@@ -1,9 +1,10 @@
-"""params.yaml, read through typed models: one model a section.
+"""params.yaml, read through typed models, one per section, and changed without losing a comment.
 
 A key that is unknown, missing, of another type or out of range is refused with a message that names it. A value
 stands in params.yaml or nowhere: no model has defaults.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -11,11 +12,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runtime.errors import ParameterError
+from runtime.outputs import whole
 
 PATH = "params.yaml"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Confidence = Annotated[float, Field(ge=0, le=100)]
 Section = TypeVar("Section", bound="_Section")
+Scalar = bool | int | float | str | None
 
 
 class _Section(BaseModel):
@@ -223,43 +226,94 @@ def read(section: type[Section]) -> Section:
     Raises:
         ParameterError: the file is absent, is not YAML, or a key is unknown, missing, of a wrong type or out of range.
     """
-    return getattr(_read_all(), section.__name__.lower())  # type: ignore[no-any-return]
+    return getattr(_parse(_read_text()), section.__name__.lower())  # type: ignore[no-any-return]
 
 
-def with_value(text: str, section: str, key: str, value: int) -> str:
-    """Change one number and leave every other character, comments too, as it is.
+def change(values: Mapping[str, Scalar]) -> None:
+    """Change values in params.yaml; every other character, comments too, stays. Nothing is written if one is refused.
 
     Args:
-        text: of params.yaml, which has been read through the typed parameters before.
-        section: of the number, such as "export".
-        key: in the section, such as "version".
-        value: the new one.
+        values: by key, such as "export.version" or "gate.rules.0.at_least".
+
+    Raises:
+        ParameterError: as `read` and `changed` have it.
     """
-    node = _entry(_entry(yaml.compose(text, Loader=yaml.SafeLoader), section), key)
-    return text[: node.start_mark.index] + str(value) + text[node.end_mark.index :]
+    text = _read_text()
+    _parse(text)
+    text = changed(text, values)
+    _parse(text)
+    with whole(PATH) as partial:
+        partial.write_bytes(text.encode())
 
 
-def _entry(node: yaml.Node | None, name: str) -> yaml.Node:
-    if not isinstance(node, yaml.MappingNode):
-        raise TypeError(f"no mapping with {name}")
-    entries: dict[str, yaml.Node] = {key.value: value for key, value in node.value}
-    return entries[name]
+def changed(text: str, values: Mapping[str, Scalar]) -> str:
+    """Change values in the text of params.yaml and leave every other character as it is.
+
+    Args:
+        text: the file's.
+        values: as `change` has them.
+
+    Raises:
+        ParameterError: there is no such key, or it names a section or a list.
+    """
+    for key, value in values.items():
+        node = _find(yaml.compose(text, Loader=yaml.SafeLoader), key)
+        before, written, after = text[: node.start_mark.index], _written(value), text[node.end_mark.index :]
+        if not written:
+            before = before.rstrip(" ")
+        elif before.endswith(":"):  # there was nothing, which is null
+            before += " "
+        text = before + written + after
+    return text
 
 
-def _read_all() -> Params:
+def _find(node: yaml.Node | None, key: str) -> yaml.ScalarNode:
+    for part in key.split("."):
+        node = _entries(node).get(part)
+    if node is None:
+        raise ParameterError(f"{key} is not a parameter (misspelt?): {PATH} has no such key.")
+    if not isinstance(node, yaml.ScalarNode):
+        raise ParameterError(f"{key} is a section or a list: set one of its values, such as train.epochs=20.")
+    return node
+
+
+def _entries(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        return {str(index): entry for index, entry in enumerate(node.value)}
+    return {key.value: entry for key, entry in node.value} if isinstance(node, yaml.MappingNode) else {}
+
+
+def _written(value: Scalar) -> str:
+    if value is None:
+        return ""  # as DVC writes it
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    lines: str = yaml.safe_dump(value, allow_unicode=True, width=float("inf"), default_style=style)
+    return lines.removesuffix("...\n").rstrip("\n")
+
+
+def _read_text() -> str:
     try:
-        values = yaml.safe_load(Path(PATH).read_text(encoding="utf-8"))
+        return Path(PATH).read_bytes().decode()
     except FileNotFoundError:
         raise ParameterError(f"{PATH} is not here: run this in the root of the repository.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{PATH} is not YAML: {error}. `git diff {PATH}` shows what changed.") from None
+    except UnicodeDecodeError as error:
+        raise _no_yaml(error) from None
+
+
+def _parse(text: str) -> Params:
     try:
-        return Params.model_validate(values)
+        return Params.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise _no_yaml(error) from None
     except ValidationError as error:
         lines = (_sentence(detail["type"], detail["loc"], detail["msg"], detail["input"]) for detail in error.errors())
         raise ParameterError(
             f"{PATH}: " + "; ".join(lines) + f". The comments in {PATH} say what is allowed."
         ) from None
+
+
+def _no_yaml(error: Exception) -> ParameterError:
+    return ParameterError(f"{PATH} is not YAML: {error}. `git diff {PATH}` shows what changed.")
 
 
 def _sentence(kind: str, location: tuple[int | str, ...], message: str, value: object) -> str:

@@ -63,12 +63,37 @@ def test_an_experiment_s_parameter_changes_one_line_of_the_file(workspace, overr
     parameters.read(parameters.Split)
 
 
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
 @given(value=st.integers(1, 999))
 def test_changing_a_number_changes_its_digits_and_nothing_else(value):
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    start = text.index("version: ", text.index("\nexport:")) + len("version: ")
-    rest = text[start:].lstrip("0123456789")
-    assert parameters.with_value(text, "export", "version", value) == text[:start] + str(value) + rest
+    start = TEXT.index("version: ", TEXT.index("\nexport:")) + len("version: ")
+    rest = TEXT[start:].lstrip("0123456789")
+    assert parameters.changed(TEXT, {"export.version": value}) == TEXT[:start] + str(value) + rest
+
+
+@given(
+    key=st.sampled_from(["train.weights", "train.augmentation.mirror", "gate.rules.1.at_most", "shard.codec"]),
+    value=st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+)
+def test_any_value_is_read_again_as_it_was_set_and_nothing_else_changes(key, value):
+    text = parameters.changed(TEXT, {key: value})
+    node = yaml.safe_load(TEXT)
+    *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+    inner = node
+    for part in parents:
+        inner = inner[part]
+    before, inner[last] = inner[last], value
+    assert yaml.safe_load(text) == node
+    assert parameters.changed(text, {key: before}) == TEXT
+
+
+def test_null_stands_as_dvc_writes_it():
+    text = parameters.changed(TEXT, {"train.weights": "a.weights.h5"})
+    assert "  weights: a.weights.h5 # a .weights.h5 of the same network" in text
+    assert parameters.changed(text, {"train.weights": None}) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -76,6 +101,33 @@ def test_changing_a_number_changes_its_digits_and_nothing_else(value):
     ["export: {version: 7}", "version: 1\r\nexport:\r\n  version: 7   # r\u00e4ise\r\n", "export:\n  'version': 7\n"],
 )
 def test_a_number_is_found_however_it_is_written(text):
-    raised = parameters.with_value(text, "export", "version", 8)
+    raised = parameters.changed(text, {"export.version": 8})
     assert yaml.safe_load(raised)["export"]["version"] == 8
     assert raised == text.replace("7", "8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("export.versoin", 8, r"export\.versoin is not a parameter \(misspelt\?\)"),
+        ("export.version.major", 8, r"export\.version\.major is not a parameter"),
+        ("gate.rules.6.at_least", 1, r"gate\.rules\.6\.at_least is not a parameter"),
+        ("gate.rules", None, r"gate\.rules is a section or a list: set one of its values"),
+        ("gate", None, r"gate is a section or a list"),
+        ("export.version", 1000, r"export\.version: .*less than or equal to 999, got 1000"),
+        ("train.head", True, r"train\.head: .*got True"),
+    ],
+)
+def test_a_change_that_is_refused_writes_nothing(workspace, key, value, message):
+    before = Path("params.yaml").read_bytes()
+    with pytest.raises(ParameterError, match=message):
+        parameters.change({"split.minimum": 35, key: value})
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_several_values_are_changed_at_once_and_line_ends_stay(workspace):
+    Path("params.yaml").write_bytes(TEXT.replace("\n", "\r\n").encode())
+    parameters.change({"split.minimum": 35, "train.learning_rate": 1e-05, "score.calibrate": True})
+    changed = TEXT.replace("minimum: 40", "minimum: 35").replace("learning_rate: 0.0005", "learning_rate: 1.0e-05")
+    changed = changed.replace("calibrate: false", "calibrate: true")
+    assert Path("params.yaml").read_bytes() == changed.replace("\n", "\r\n").encode()

@@ -18,7 +18,7 @@ import yaml
 from conftest import ROOT
 from repositories import commit, dvc, surroundings, write
 
-from deploy.settings import overrides
+from deploy.settings import settings
 from runtime.errors import ParameterError
 
 SCRIPT = ROOT / "deploy/train.sh"
@@ -305,11 +305,19 @@ def test_a_wrong_credential_is_said_before_it_costs_anything(world, azurite):
 
 
 def test_words_of_the_environment_become_settings():
-    assert overrides({"BATCH_SIZE": "50", "NUM_EPOCHS": "", "SETTINGS": " train.seed=8  a.b=[1,2] "}) == [
-        "train.batch_size=50", "train.seed=8", "a.b=[1,2]",
-    ]  # fmt: skip
+    words = " train.seed=8  train.weights=null score.calibrate=true a.b=1e-3 train.head=new c.d=x=y"
+    assert settings({"BATCH_SIZE": "50", "NUM_EPOCHS": "", "SETTINGS": words}) == {
+        "train.batch_size": 50,
+        "train.seed": 8,
+        "train.weights": None,
+        "score.calibrate": True,
+        "a.b": 0.001,
+        "train.head": "new",
+        "c.d": "x=y",
+    }
+    assert list(settings({"NUM_EPOCHS": "3"})) == ["train.epochs", "train.epochs_from_scratch"]
     with pytest.raises(ParameterError, match=r"SETTINGS: 'seed=8' is no section.key=value"):
-        overrides({"SETTINGS": "seed=8"})
+        settings({"SETTINGS": "seed=8"})
 
 
 @pytest.mark.parametrize("variable", ["REPOSITORY", "COMMIT", "RUN", "OUT"])
