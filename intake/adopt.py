@@ -30,16 +30,15 @@ from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.progress import progress
 from runtime.repository import as_before_on_failure, dvc_add, folder_digest, require_committed, require_root
+from stages.labels import classes, confused, decisions
+from stages.models import base
 
 log = logging.getLogger(__name__)
 
 # Of these the first must be given; and those of the first two have sub-folders: sub-classes, and benchmarks.
 FOLDERS = ("data/library", "data/benchmarks", "data/unlabelled")
-BASE = "data/base"
-CLASSES = "data/classes.yaml"
-CONFUSED = "data/confused.csv"
-DECISIONS = "data/decisions"
-KEEP = f"{DECISIONS}/.gitkeep"
+BASE = str(base.FOLDER)
+KEEP = f"{decisions.FOLDER}/.gitkeep"
 LOCK = "dvc.lock"
 
 
@@ -113,9 +112,9 @@ def _copy(listing: Listing, to: Path) -> None:
             ) from None
 
 
-def _replace(listings: Mapping[str, Listing], classes: str) -> None:
+def _replace(listings: Mapping[str, Listing], merges: str) -> None:
     written = outputs(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")))
-    decisions = sorted(str(path) for path in Path(DECISIONS).glob("*.csv"))
+    decided = sorted(str(path) for path in Path(decisions.FOLDER).glob("*.csv"))
     tracked = [f"{folder}.dvc" for folder in (*FOLDERS, BASE)]
     with TemporaryDirectory(dir=".", prefix="adopted-", suffix=".partial") as aside:
         for folder in (*FOLDERS, BASE):
@@ -123,17 +122,18 @@ def _replace(listings: Mapping[str, Listing], classes: str) -> None:
         for folder, listing in listings.items():
             _copy(listing, Path(aside, folder))
         with as_before_on_failure(
-            [*FOLDERS, BASE, LOCK, *written, *decisions], [*tracked, CLASSES, CONFUSED, KEEP, "data/.gitignore"]
+            [*FOLDERS, BASE, LOCK, *written, *decided],
+            [*tracked, classes.PATH, confused.PATH, KEEP, "data/.gitignore"],
         ):
             for folder in (*FOLDERS, BASE):
                 Path(aside, folder).rename(folder)
-            _write_instructions(classes)
+            _write_instructions(merges)
             dvc_add([*FOLDERS, BASE])
 
 
-def _write_instructions(classes: str) -> None:
-    Path(CLASSES).write_text(classes, encoding="utf-8")
-    Path(CONFUSED).write_text("truth,predicted,weight\n", encoding="utf-8")
+def _write_instructions(merges: str) -> None:
+    Path(classes.PATH).write_text(merges, encoding="utf-8")
+    Path(confused.PATH).write_text(",".join(confused.COLUMNS) + "\n", encoding="utf-8")
     Path(KEEP).parent.mkdir(exist_ok=True)
     Path(KEEP).touch()
 
@@ -166,7 +166,7 @@ def main() -> None:
     log.info(
         "Next: read %s, which has what was found and proposals; set params.yaml for your pictures (picture.size, "
         "train.network, and the gate's rules, which name benchmarks); `git add --all && git commit`; `make repro`.",
-        CLASSES,
+        classes.PATH,
     )
 
 

@@ -25,12 +25,13 @@ from runtime.errors import RepositoryError
 from runtime.outputs import write_json
 from runtime.repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
 from runtime.tracked_files import TrackedFiles
-from stages.tables.scores import BASE_CALIBRATION, CALIBRATION, METRICS
+from stages.models import base
+from stages.tables.scores import BASE_CALIBRATION, BASE_METRICS, CALIBRATION, METRICS
 from stages.tables.shards import INDEX
 
 log = logging.getLogger(__name__)
 
-BASE = "data/base"
+BASE = str(base.FOLDER)
 MODEL = "data/model"
 
 
@@ -75,10 +76,9 @@ def fetch_release(tag: str, folder: Path) -> None:
     model = release.find(MODEL)
     if not model:
         raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
-    wanted = {path: str(PurePosixPath("model", PurePosixPath(path).relative_to(MODEL))) for path in model}
-    wanted |= {INDEX.path: "shards/index.parquet", METRICS: "metrics.json"}
-    wanted[CALIBRATION] = str(PurePosixPath(BASE_CALIBRATION).relative_to(BASE))
-    release.fetch({path: folder / place for path, place in wanted.items()})
+    copies = {path: f"{BASE}/model{path.removeprefix(MODEL)}" for path in model}
+    copies |= {INDEX.path: f"{BASE}/shards/index.parquet", METRICS: BASE_METRICS, CALIBRATION: BASE_CALIBRATION}
+    release.fetch({path: folder / PurePosixPath(copy).relative_to(BASE) for path, copy in copies.items()})
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def main() -> None:
     with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
         release = Path(folder) / "base"
         fetch_release(tag, release)
-        write_json(release / "version.json", {"version": version, "tag": tag})
+        write_json(release / base.VERSION, {"version": version, "tag": tag})
         with as_before_on_failure([BASE], [f"{BASE}.dvc", parameters.PATH]):
             _open_cycle(release, version + 1, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
 

@@ -26,11 +26,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from release.promote import promoted_versions, tag_name
-from release.smoke import EXPORT
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
+from stages.tables.exported import EXPORT
 
 log = logging.getLogger(__name__)
 

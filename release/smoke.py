@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from runtime.errors import GateError
 from runtime.tracked_files import TrackedFiles
 from stages.metrics.temperature import scale
+from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.predictions import CLASSES, ROWS, SCORES
 
-EXPORT = "data/export"
-RELEASE = "release.json"
 NUM_PICTURES = 10
 # Points of confidence, 0 to 100, by which an answer may differ: `python -m bench.serving` measures by how much they do.
 TOLERANCE = 1.0
@@ -69,7 +68,7 @@ def faults(
         answers: of the signature, a picture each.
         scores: of `evaluate`, of the same pictures, shape (pictures, classes).
         class_names: in the order of the scores.
-        release: of release.json.
+        release: what release.json holds.
         tolerance: points of confidence by which a class's may differ.
 
     Returns:
@@ -78,7 +77,7 @@ def faults(
     found = []
     for number, (answer, expected) in enumerate(zip(answers, scale(scores, release["temperature"]), strict=True)):
         found += [
-            f"picture {number} is answered with {key} {answer[key]}, release.json says {release[key]}"
+            f"picture {number} is answered with {key} {answer[key]}, {RELEASE} says {release[key]}"
             for key in ("version", "weights_sha256")
             if answer[key] != release[key]
         ]

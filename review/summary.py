@@ -17,6 +17,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
 from stages.models.base import has_base
+from stages.tables.exported import EXPORT
 from stages.tables.scores import GATE, METRICS
 
 PLACES = {
@@ -70,7 +71,7 @@ def main() -> None:
     version = parameters.read(parameters.Export).version
 
     steps = next_steps(gate["verdict"] == "yes", version, has_base())
-    places = PLACES | {f"data/export/{version:03d}/": "the model for TensorFlow Serving, with its reports"}
+    places = PLACES | {f"{EXPORT}/{version:03d}/": "the model for TensorFlow Serving, with its reports"}
     where = "\n".join(f"  {path:<36} {what}" for path, what in places.items())
     told = [metrics_table(metrics), verdict(gate), f"Where to look:\n{where}", "Next:\n  " + "\n  ".join(steps)]
     sys.stdout.write("\n" + "\n\n".join(told) + "\n")

@@ -35,6 +35,7 @@ from stages.models import files
 from stages.models.files import Description, TrainedModel
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
+from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.scores import (
     AGAINST_BASE,
     BENCHMARKS,
@@ -49,8 +50,6 @@ from stages.tables.scores import (
 
 log = logging.getLogger(__name__)
 
-EXPORT = "data/export"
-RELEASE = "release.json"
 NUM_BEST = 3
 _OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
 # Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.

@@ -6,6 +6,7 @@ from pathlib import Path
 from runtime.errors import BaseError
 
 FOLDER = Path("data/base")
+VERSION = "version.json"  # which release it is
 FILES = (
     "model/model.weights.h5",
     "model/model.json",
@@ -13,7 +14,7 @@ FILES = (
     "model/lineage.parquet",
     "shards/index.parquet",
     "metrics.json",
-    "version.json",
+    VERSION,
 )
 
 
@@ -58,7 +59,7 @@ def base_version() -> int:
     Raises:
         BaseError: data/base/version.json does not say.
     """
-    path = FOLDER / "version.json"
+    path = FOLDER / VERSION
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["version"])
     except (ValueError, KeyError, TypeError):
