@@ -56,9 +56,11 @@ class GateError(RetrainError):
 def is_storage_failure(error: Exception) -> bool:
     """Say whether a storage failed, and not our code: DVC, git, the system or the client of a remote raised the error.
 
-    Every client has classes of its own for it; those of the system are OSError. A bug of ours raises a built-in one,
-    such as TypeError or KeyError, and what a user can mend is said already.
+    Every client has classes of its own for it, which it may wrap in a built-in one; those of the system are OSError. A
+    bug of ours raises a built-in one, such as TypeError or KeyError, and what a user can mend is said already.
     """
-    if isinstance(error, OSError):
+    if isinstance(error, RetrainError):
+        return False
+    if isinstance(error, OSError) or type(error).__module__ != "builtins":
         return True
-    return type(error).__module__ != "builtins" and not isinstance(error, RetrainError)
+    return isinstance(error.__cause__, Exception) and is_storage_failure(error.__cause__)

@@ -76,6 +76,9 @@ def test_what_is_nowhere_is_said_with_the_way_out(world):
 def test_a_bug_of_ours_is_no_storage_failure():
     assert is_storage_failure(ConnectionError())
     assert is_storage_failure(shutil.ReadError())
+    wrapped = RuntimeError("failed to remove")
+    wrapped.__cause__ = ConnectionError()
+    assert is_storage_failure(wrapped)
     assert not is_storage_failure(RepositoryError())
     for bug in (AttributeError, IndexError, KeyError, NameError, TypeError, ValueError, ZeroDivisionError):
         assert not is_storage_failure(bug())
