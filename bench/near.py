@@ -22,6 +22,7 @@ from stages.models import files
 from stages.suspects.embeddings import read_embeddings
 from stages.suspects.neighbours import units
 from stages.tables.images import IMAGES
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import ROWS
 
 SHARES = (0.1, 0.25, 0.5)
@@ -55,7 +56,7 @@ def main() -> None:
     trained = rows.loc[rows["split"] == "train", "image_id"]
     there = images[images["image_id"].isin(trained) & images["dropped"].isna() & (images["set"] == "library")]
     paths = there.drop_duplicates("image_id")["path"].sample(number, random_state=1)
-    network = files.load(Path(files.MODEL)).network
+    network = files.load(Path(MODEL)).network
 
     usual = 1 - (judging @ training.T).max(axis=1)
     found = [{"edit": "validation and test pictures, as they are", **shares(usual, np.median(usual))}]

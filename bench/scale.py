@@ -32,8 +32,9 @@ from PIL import Image
 from bench.packing import ROOT, dvc, inherit_orphans, release
 from bench.photos import QUALITY, photos_in
 from runtime import parameters
+from stages.models.base import BASE_LINEAGE
 from stages.tables.images import IMAGES
-from stages.tables.lineage import BASE_LINEAGE, LINEAGE
+from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
 
 STAGES = ("fingerprint", "dedup", "merge", "split", "shard")

@@ -31,13 +31,12 @@ from runtime.errors import InputError, RepositoryError
 from runtime.progress import progress
 from runtime.repository import as_before_on_failure, dvc_add, folder_digest, require_committed, require_root
 from stages.labels import classes, confused, decisions
-from stages.models import base
+from stages.models.base import BASE
 
 log = logging.getLogger(__name__)
 
 # Of these the first must be given; and those of the first two have sub-folders: sub-classes, and benchmarks.
 FOLDERS = ("data/library", "data/benchmarks", "data/unlabelled")
-BASE = str(base.FOLDER)
 KEEP = f"{decisions.FOLDER}/.gitkeep"
 LOCK = "dvc.lock"
 

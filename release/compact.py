@@ -15,7 +15,7 @@ import logging
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import BaseError
-from stages.models.base import FOLDER, has_base
+from stages.models.base import BASE, has_base
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Run the command."""
     version, compacted = parameters.read(parameters.Export).version, parameters.read(parameters.Shard).compacted
-    if not FOLDER.is_dir():
-        raise BaseError(f"{FOLDER} is not here: `dvc checkout {FOLDER}` or `dvc pull {FOLDER}` brings it.")
+    if not Path(BASE).is_dir():
+        raise BaseError(f"{BASE} is not here: `dvc checkout {BASE}` or `dvc pull {BASE}` brings it.")
     if not has_base():
         log.info("compact: there is no base yet, so every run packs all shards anew as it is. Nothing was changed.")
         return

@@ -14,7 +14,7 @@ Params: export
 
 import logging
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from release.origin import require_same
@@ -25,14 +25,12 @@ from runtime.errors import RepositoryError
 from runtime.outputs import write_json
 from runtime.repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
 from runtime.tracked_files import TrackedFiles
-from stages.models import base
-from stages.tables.scores import BASE_CALIBRATION, BASE_METRICS, CALIBRATION, METRICS
+from stages.models.base import BASE, BASE_CALIBRATION, BASE_INDEX, BASE_METRICS, BASE_MODEL, BASE_VERSION
+from stages.tables.model import FOLDER as MODEL
+from stages.tables.scores import CALIBRATION, METRICS
 from stages.tables.shards import INDEX
 
 log = logging.getLogger(__name__)
-
-BASE = str(base.FOLDER)
-MODEL = "data/model"
 
 
 def require_promoted(version: int, promoted: Collection[int], shallow: bool) -> None:
@@ -76,9 +74,9 @@ def fetch_release(tag: str, folder: Path) -> None:
     model = release.find(MODEL)
     if not model:
         raise RepositoryError(f"the commit of {tag} names no {MODEL}: `make promote` makes tags that do.")
-    copies = {path: f"{BASE}/model{path.removeprefix(MODEL)}" for path in model}
-    copies |= {INDEX.path: f"{BASE}/shards/index.parquet", METRICS: BASE_METRICS, CALIBRATION: BASE_CALIBRATION}
-    release.fetch({path: folder / PurePosixPath(copy).relative_to(BASE) for path, copy in copies.items()})
+    copies = {path: f"{BASE_MODEL}{path.removeprefix(MODEL)}" for path in model}
+    copies |= {INDEX.path: BASE_INDEX, METRICS: BASE_METRICS, CALIBRATION: BASE_CALIBRATION}
+    release.fetch({path: folder / Path(copy).relative_to(BASE) for path, copy in copies.items()})
 
 
 def main() -> None:
@@ -93,7 +91,7 @@ def main() -> None:
     with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
         release = Path(folder) / "base"
         fetch_release(tag, release)
-        write_json(release / base.VERSION, {"version": version, "tag": tag})
+        write_json(release / Path(BASE_VERSION).name, {"version": version, "tag": tag})
         with as_before_on_failure([BASE], [f"{BASE}.dvc", parameters.PATH]):
             _open_cycle(release, version + 1, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
 

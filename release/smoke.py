@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from runtime.errors import GateError
 from runtime.tracked_files import TrackedFiles
 from stages.metrics.temperature import scale
+from stages.models.label_map import parse_label_map
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
@@ -156,7 +157,7 @@ def require_answers(rev: str, version: int) -> None:
         pictures = {f"data/{path}": Path(folder) / "pictures" / path for path in chosen["path"]}
         commit.fetch(export | pictures)
         release = json.loads((Path(folder) / EXPORT / name / RELEASE).read_text(encoding="utf-8"))
-        class_names = json.loads(commit.read(CLASSES))
+        class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
         answers = answers_of(Path(folder) / EXPORT / name / name, list(pictures.values()))
     found = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
     if found:

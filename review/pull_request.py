@@ -32,8 +32,9 @@ from runtime.outputs import whole
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
 from stages.labels import decisions
+from stages.models.base import BASE_METRICS
 from stages.tables.review import REVIEW
-from stages.tables.scores import AGAINST_BASE, BASE_METRICS, FIGURES, GATE, METRICS
+from stages.tables.scores import AGAINST_BASE, FIGURES, GATE, METRICS
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 

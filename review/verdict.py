@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from review.markdown import MOST_ROWS, Markup, table
-from stages.tables.scores import ALL_SETS, BASE_METRICS, SUMMARY
+from stages.models.base import BASE_METRICS
+from stages.tables.scores import ALL_SETS, SUMMARY
 
 CHANCE = 0.05  # below: a difference that is rarely chance
 _HIGHER_IS_BETTER = {"accuracy": True, "coverage": True, "weighted_log_loss": False}

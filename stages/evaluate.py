@@ -20,9 +20,11 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import BaseError
 from runtime.outputs import whole, write_json
-from stages.models import base, files
+from stages.models import files
+from stages.models.base import BASE_MODEL, has_base
 from stages.models.predict import predict_batches
 from stages.shards.tars import ShardReader
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.shards import INDEX
@@ -105,8 +107,8 @@ def main() -> None:
     """Run the stage."""
     batch_size = parameters.read(parameters.Evaluate).batch_size
     rows, index = in_order(SPLITS.read()), INDEX.read()
-    model = files.load(Path(files.MODEL))
-    base_model = files.load(base.FOLDER / "model", BaseError) if base.has_base() else None
+    model = files.load(Path(MODEL))
+    base_model = files.load(Path(BASE_MODEL), BaseError) if has_base() else None
 
     codes, uniques = pd.factorize(rows["image_id"])
     image_ids = [str(image_id) for image_id in uniques]

@@ -36,6 +36,8 @@ from stages.models.files import Description, TrainedModel
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
 from stages.tables.exported import EXPORT, RELEASE
+from stages.tables.model import CLASSES, DESCRIPTION, HISTORY
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import (
     AGAINST_BASE,
     BENCHMARKS,
@@ -51,7 +53,7 @@ from stages.tables.scores import (
 log = logging.getLogger(__name__)
 
 NUM_BEST = 3
-_OF_MODEL = (files.CLASSES, files.DESCRIPTION, "history.csv")
+_OF_MODEL = (CLASSES, DESCRIPTION, HISTORY)
 # Neither the points of plots, which nobody reads, nor the review table, which has the pictures' paths.
 _OF_REPORTS = (AGAINST_BASE, BENCHMARKS, CONFUSED_PAIRS, FIGURES, PER_CLASS, THRESHOLD_REPORT)
 _OF_SCORES = (CALIBRATION, GATE, METRICS, *_OF_REPORTS)
@@ -184,9 +186,9 @@ def main() -> None:
     """Run the stage."""
     max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
     threshold = parameters.read(parameters.Score).threshold
-    beside = companions(Path(files.MODEL))
+    beside = companions(Path(MODEL))
     temperature = applied_temperature(json.loads(Path(CALIBRATION).read_text(encoding="utf-8")))
-    trained = files.load(Path(files.MODEL))
+    trained = files.load(Path(MODEL))
 
     served = ServedModel(trained, version, max_pixels, temperature)
     description = describe(trained.description, version, threshold, temperature)

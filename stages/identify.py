@@ -34,6 +34,7 @@ from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.matrices import read_class_names
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, CLASSES, ROWS
 from stages.tables.shards import FOLDER, INDEX
 
@@ -218,7 +219,7 @@ def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, N
     Returns:
         What `guesses` returns, and embeddings of shape (pictures, features), float32, of length 1.
     """
-    trained = files.load(Path(files.MODEL))
+    trained = files.load(Path(MODEL))
     with ShardReader(FOLDER, INDEX.read()) as reader:
         batches = [
             (*best_classes(scores), embeddings)

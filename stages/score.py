@@ -37,6 +37,7 @@ from stages.metrics.answers import Answers
 from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
 from stages.metrics.splits import set_slices
 from stages.metrics.temperature import applied_temperature, fit_temperature
+from stages.models.base import BASE_CALIBRATION
 from stages.reports import gate
 from stages.reports.calibration import calibration_report
 from stages.reports.csv_reports import csv_reports
@@ -172,7 +173,7 @@ def compare_with_truth(inputs: Inputs, calibrate: bool) -> Models:
 def base_temperature() -> float:
     """Read by what the base's confidences are scaled where it is served; 1 for not at all."""
     try:
-        calibration = json.loads(Path(scores.BASE_CALIBRATION).read_text(encoding="utf-8"))
+        calibration = json.loads(Path(BASE_CALIBRATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return 1.0  # a base that was put there by hand
     return applied_temperature(calibration)

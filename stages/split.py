@@ -27,10 +27,9 @@ from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.models.base import FOLDER as BASE
-from stages.models.base import class_names, has_base
+from stages.models.base import BASE, BASE_LINEAGE, base_class_names, has_base
 from stages.tables.images import IMAGES
-from stages.tables.lineage import BASE_LINEAGE, LINEAGE
+from stages.tables.lineage import LINEAGE
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
 
 log = logging.getLogger(__name__)
@@ -192,7 +191,7 @@ def main() -> None:
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.
-    read_confused(CONFUSED, {*images["class_name"].dropna(), *class_names()})
+    read_confused(CONFUSED, {*images["class_name"].dropna(), *base_class_names()})
 
     trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance_alone)
     pictures = split(images, trained, params)

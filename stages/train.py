@@ -24,11 +24,14 @@ from runtime import parameters
 from runtime.command import run
 from runtime.outputs import whole
 from stages.models import determinism, files, networks
+from stages.models.base import BASE_LINEAGE
 from stages.shards.batches import Pictures
 from stages.shards.decoded import DecodedPictures
 from stages.shards.tars import ShardReader
 from stages.tables.images import IMAGES
-from stages.tables.lineage import BASE_LINEAGE, LINEAGE
+from stages.tables.lineage import LINEAGE
+from stages.tables.model import CARRIED, CARRIED_COLUMNS, HISTORY
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
@@ -40,9 +43,6 @@ from stages.training.fit import fit
 from stages.training.session import labelled, recipe, run_digest
 
 log = logging.getLogger(__name__)
-
-HISTORY = "history.csv"
-CARRIED = ["class_name", "how", "base_classes"]
 
 
 def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFrame | None) -> pd.DataFrame:
@@ -135,12 +135,12 @@ def write(
         history: from `reported`.
         rows: what each row of the output layer began with.
     """
-    carried = pd.DataFrame([(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows], columns=CARRIED)
-    with whole(files.MODEL) as partial:
+    carried = [(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows]
+    with whole(MODEL) as partial:
         partial.mkdir()
         files.save(partial, network, list(held), held)
         LINEAGE.write(trained, str(partial / Path(LINEAGE.path).name))
-        carried.to_csv(partial / "carried.csv", index=False, lineterminator="\n")
+        pd.DataFrame(carried, columns=CARRIED_COLUMNS).to_csv(partial / CARRIED, index=False, lineterminator="\n")
         history.to_csv(partial / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
 
 
@@ -172,7 +172,7 @@ def main() -> None:
             write(network, held, lineage(images, training.image_ids, ancestors), history, rows)
             checkpoints.remove()
     best = history.sort_values("val_loss", kind="stable").iloc[0]
-    log.info("%s: epoch %d of %d, validation loss %.4f", files.MODEL, best["epoch"], len(history), best["val_loss"])
+    log.info("%s: epoch %d of %d, validation loss %.4f", MODEL, best["epoch"], len(history), best["val_loss"])
 
 
 if __name__ == "__main__":

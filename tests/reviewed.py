@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from repositories import commit, dvc, run, write
 
+from stages.models.base import BASE_METRICS
 from stages.shards.codec import encode
 from stages.shards.tars import write_shard
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
-from stages.tables.scores import BASE_METRICS
 from stages.tables.shards import INDEX
 
 COLOURS = [(250 - 10 * number, 190, 20 * number) for number in range(13)]

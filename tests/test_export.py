@@ -21,6 +21,9 @@ from stages.images.letterbox import letterbox
 from stages.metrics.temperature import applied_temperature, scale
 from stages.models import files, networks
 from stages.served import preparation, warmup_requests
+from stages.tables.exported import EXPORT, RELEASE
+from stages.tables.model import DESCRIPTION
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import FOLDER as SCORES
 
 SIZE = 32
@@ -38,7 +41,7 @@ SAME_PIXELS, SAME_PICTURES = 1e-5, 5e-3
 
 
 def write_model(root, class_names=CLASS_NAMES):
-    folder = root / files.MODEL
+    folder = root / MODEL
     folder.mkdir(parents=True)
     network = networks.build("small", SIZE, len(class_names))
     files.save(folder, network, class_names, {name: [name] for name in class_names})
@@ -74,7 +77,7 @@ def exported(tmp_path_factory):
     write_scores(first)
     shutil.copy(ROOT / "params.yaml", first)
     shutil.copytree(first, second)
-    (first / export.EXPORT / "000/000").mkdir(parents=True)  # of an earlier version
+    (first / EXPORT / "000/000").mkdir(parents=True)  # of an earlier version
     for process in [start_export(first, 1), start_export(second, 2)]:
         assert process.wait() == 0
     return network, first, second
@@ -82,7 +85,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(exported):
-    return tf.saved_model.load(exported[1] / export.EXPORT / "001/001")
+    return tf.saved_model.load(exported[1] / EXPORT / "001/001")
 
 
 def encoded(seed, kind="PNG", size=(61, 40)):
@@ -97,17 +100,17 @@ def prepared(data):
 
 def test_two_processes_write_the_same_bytes(exported):
     _, first, second = exported
-    assert files_of(first / export.EXPORT) == files_of(second / export.EXPORT)
+    assert files_of(first / EXPORT) == files_of(second / EXPORT)
 
 
 def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_version(exported):
     _, root, _ = exported
-    folder = root / export.EXPORT
+    folder = root / EXPORT
     beside = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
     beside |= {"calibration.json", "release.json"}
     assert [path.name for path in folder.iterdir()] == ["001"]
     assert {path.name for path in (folder / "001").iterdir()} == {"001", *beside}
-    sources = {**files_of(root / files.MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
+    sources = {**files_of(root / MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
     for name in beside - {"params.yaml", "release.json"}:
         assert (folder / "001" / name).read_bytes() == sources[name]
     assert (folder / "001/params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
@@ -116,17 +119,17 @@ def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_vers
 def test_version_threshold_temperature_and_checksum_travel_with_the_model(exported, monkeypatch):
     _, root, _ = exported
     monkeypatch.chdir(root)
-    release = json.loads((root / export.EXPORT / "001" / export.RELEASE).read_text())
+    release = json.loads((root / EXPORT / "001" / RELEASE).read_text())
     assert release == {
         "version": 1,
         "threshold": parameters.read(parameters.Score).threshold,
         "temperature": 1.0,
-        "weights_sha256": files.read_description(root / files.MODEL).weights_sha256,
+        "weights_sha256": files.read_description(root / MODEL).weights_sha256,
     }
 
 
 def test_the_requests_to_warm_up_with_are_messages_of_tensorflow_serving_that_both_signatures_answer(exported, served):
-    path = exported[1] / export.EXPORT / "001/001" / warmup_requests.PATH
+    path = exported[1] / EXPORT / "001/001" / warmup_requests.PATH
     records = [record.numpy() for record in tf.data.TFRecordDataset([str(path)])]
     requests = [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
     assert [request.model_spec.signature_name for request in requests] == ["serving_default"] * 2 + ["pixels"]
@@ -149,7 +152,7 @@ def test_a_request_of_any_length_is_encoded_as_protobuf_does(length):
 
 def test_the_saved_model_holds_the_network_s_numbers_and_nothing_of_keras(exported, served):
     network, root, _ = exported
-    saved = root / export.EXPORT / "001/001"
+    saved = root / EXPORT / "001/001"
     assert not (saved / "keras_metadata.pb").exists()
     names = [name for name, _ in tf.train.list_variables(str(saved / "variables/variables"))]
     assert sum(name.startswith("weights/") for name in names) == len(network.weights) == len(served.weights)
@@ -179,7 +182,7 @@ def test_an_answer_names_the_three_best_classes_and_the_model_that_gave_it(expor
     best = np.argsort(-scores, axis=1)[:, :3]
     assert [[name.decode() for name in row] for row in answer["classes"].numpy()] == np.take(CLASS_NAMES, best).tolist()
     np.testing.assert_allclose(answer["confidences"], 100 * np.take_along_axis(scores, best, axis=1), rtol=1e-6)
-    digest = json.loads((root / files.MODEL / files.DESCRIPTION).read_text())["weights_sha256"]
+    digest = json.loads((root / MODEL / DESCRIPTION).read_text())["weights_sha256"]
     assert answer["version"].numpy().tolist() == [1, 1]
     assert answer["weights_sha256"].numpy().tolist() == [digest.encode()] * 2
 
@@ -202,7 +205,7 @@ def test_bytes_that_are_no_picture_are_refused_in_words(served):
 
 def test_a_model_of_two_classes_names_two(tmp_path):
     write_model(tmp_path, ["cup", "mug"])
-    served = export.ServedModel(files.load(tmp_path / files.MODEL), 7, 100, 1.0)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 7, 100, 1.0)
     answer = served.pixels(tf.zeros((3, SIZE, SIZE, 3), tf.uint8))
     assert answer["classes"].shape == (3, 2)
     assert answer["version"].numpy().tolist() == [7] * 3
@@ -210,7 +213,7 @@ def test_a_model_of_two_classes_names_two(tmp_path):
 
 def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
     write_model(tmp_path)
-    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 61 * 40 - 1, 1.0)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 61 * 40 - 1, 1.0)
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels"):
         served.image_bytes(tf.constant([encoded(1)]))
 
@@ -223,7 +226,7 @@ def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(t
     calibration.write_text(json.dumps({"temperature": 2.5, "applied": True}))
     temperature = applied_temperature(json.loads(calibration.read_text()))
     pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
-    served = export.ServedModel(files.load(tmp_path / files.MODEL), 1, 100_000, temperature)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 100_000, temperature)
     answer = served.pixels(tf.constant(pixels))
     expected = scale(network.predict_on_batch(pixels)["scores"], 2.5)
     np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
@@ -249,9 +252,9 @@ def test_a_score_of_0_is_scaled_in_the_graph_as_score_scales_it():
 def test_a_file_that_would_be_exported_and_is_absent_stops_the_stage(tmp_path, monkeypatch, path, stage):
     monkeypatch.chdir(tmp_path)
     for name in ("model.json", "classes.json", "history.csv"):
-        (tmp_path / files.MODEL).mkdir(parents=True, exist_ok=True)
-        (tmp_path / files.MODEL / name).touch()
+        (tmp_path / MODEL).mkdir(parents=True, exist_ok=True)
+        (tmp_path / MODEL / name).touch()
     write_scores(tmp_path)
     Path(path).unlink()
     with pytest.raises(InputError, match=f"{path} is not there, and would be exported: `dvc repro {stage}`"):
-        export.companions(Path(files.MODEL))
+        export.companions(Path(MODEL))

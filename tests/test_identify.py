@@ -20,6 +20,7 @@ from stages.suspects.novelty import group_similar, novelty_threshold
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
+from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, CLASSES, EMBEDDINGS, ROWS
 
 SIZE = 16
@@ -54,9 +55,9 @@ def write_world(class_names, files_there, labelled, packed=None):
     image_ids = sorted(set(files_there["image_id"] if packed is None else packed))
     pixels = np.stack([letterbox(draw(seed), SIZE) for seed in range(len(image_ids))])
     write_shards({image_id: encode(prepared, "png") for image_id, prepared in zip(image_ids, pixels, strict=True)}, 2)
-    Path(files.MODEL).mkdir(parents=True)
+    Path(MODEL).mkdir(parents=True)
     network = networks.build("small", SIZE, len(class_names))
-    files.save(Path(files.MODEL), network, class_names, {name: [name] for name in class_names})
+    files.save(Path(MODEL), network, class_names, {name: [name] for name in class_names})
     answers = network.predict_on_batch(pixels)
     write_predictions(class_names, answers["embedding"])
     return dict(zip(image_ids, answers["scores"], strict=True))

@@ -12,6 +12,7 @@ from worlds import Shards
 from runtime.errors import BaseError, InputError, ParameterError
 from stages.models import determinism, files, inception_v4, networks
 from stages.models.predict import predict
+from stages.tables import model
 from stages.training import warm_start
 from stages.training.augmentation import augmentation
 from stages.training.devices import together
@@ -202,13 +203,13 @@ def test_the_same_numbers_are_the_same_bytes(tmp_path, name, size):
     for network, number in ((first, "1"), (second, "2")):
         (tmp_path / number).mkdir()
         files.save(tmp_path / number, network, ["a", "b"], SUB_CLASSES)
-    for file in (files.WEIGHTS, files.DESCRIPTION, files.CLASSES):
+    for file in (model.WEIGHTS, model.DESCRIPTION, model.CLASSES):
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
 
 
 def test_weights_are_compared_with_their_checksum_before_anything_parses_them(folder, monkeypatch):
-    data = (folder / files.WEIGHTS).read_bytes()
-    (folder / files.WEIGHTS).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    data = (folder / model.WEIGHTS).read_bytes()
+    (folder / model.WEIGHTS).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     monkeypatch.setattr(networks, "build", lambda *_: pytest.fail("went on in spite of the checksum"))
     with pytest.raises(BaseError, match=r"model.weights.h5 has the SHA-256 \w+, where .*model.json says \w+"):
         files.load(folder, BaseError)
@@ -227,26 +228,26 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused(folder, tmp_path):
             files.load(folder)
         shutil.copytree(whole, folder, dirs_exist_ok=True)
 
-    for name in (files.WEIGHTS, files.DESCRIPTION, files.CLASSES):
+    for name in (model.WEIGHTS, model.DESCRIPTION, model.CLASSES):
         (folder / name).unlink()
-        refused(rf"{name} is not there. `dvc checkout .*base` brings back")
-    change(folder / files.DESCRIPTION, optimizer="adam")
+        refused(rf"{name} is not there: `dvc checkout .*base` brings back")
+    change(folder / model.DESCRIPTION, optimizer="adam")
     refused("model.json is no description of a model: optimizer: extra inputs are not permitted")
-    change(folder / files.DESCRIPTION, size="16")
+    change(folder / model.DESCRIPTION, size="16")
     refused("size: input should be a valid integer")
-    change(folder / files.DESCRIPTION, format=2)
+    change(folder / model.DESCRIPTION, format=2)
     refused("format: input should be 1")
-    (folder / files.DESCRIPTION).write_text("{")
+    (folder / model.DESCRIPTION).write_text("{")
     refused("model.json is no description of a model: the file: invalid JSON")
-    change(folder / files.DESCRIPTION, sub_classes={"a": []})
+    change(folder / model.DESCRIPTION, sub_classes={"a": []})
     refused("classes.json and .*model.json name different classes")
-    (folder / files.CLASSES).write_text('["a", "b", "b"]')
+    (folder / model.CLASSES).write_text('["a", "b", "b"]')
     refused("classes.json names a class twice")
-    (folder / files.CLASSES).write_text("[1]")
+    (folder / model.CLASSES).write_text("[1]")
     refused("classes.json is no list of class names: 0: input should be a valid string")
-    (folder / files.CLASSES).write_text("[]")
-    refused("classes.json is no list of class names: the file: list should have at least 1 item")
-    change(folder / files.DESCRIPTION, network="MobileNet", size=32)
+    (folder / model.CLASSES).write_text("[]")
+    refused("classes.json is an empty list; expected at least one class name. `dvc checkout .*base` brings back")
+    change(folder / model.DESCRIPTION, network="MobileNet", size=32)
     refused("does not hold the weights of MobileNet for 3 classes, though its checksum is right")
 
 
@@ -313,7 +314,7 @@ def test_a_warm_start_carries_every_weight_and_the_rows_that_are_said():
     old = kernels(base.network)[0]
     assert np.array_equal(kernel, np.stack([old[:, 1:].mean(axis=1), old[:, 0], old[:, 0], drawn[:, 3]], axis=1))
     assert bias.tolist() == [2.5, 1, 1, 0]
-    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base.network))
+    ours, theirs = (each.get_layer("body").get_weights() for each in (network, base.network))
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -324,7 +325,7 @@ def test_a_warm_start_with_a_new_head_keeps_everything_else():
     warm_start.carry_over(network, base, warm_start.carried_rows(held, BASE, "new"))
     assert np.array_equal(kernels(network)[0], drawn)
     assert kernels(network)[1].tolist() == [0, 0, 0]
-    ours, theirs = (model.get_layer("body").get_weights() for model in (network, base.network))
+    ours, theirs = (each.get_layer("body").get_weights() for each in (network, base.network))
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 

@@ -11,7 +11,7 @@ from repositories import commit, dvc, run, surroundings, write
 
 from release.next_cycle import main, require_promoted
 from runtime.errors import ParameterError, RepositoryError
-from stages.tables.scores import BASE_CALIBRATION
+from stages.models.base import BASE_CALIBRATION
 
 RELEASE = {
     "data/base/calibration.json",

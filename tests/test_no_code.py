@@ -24,7 +24,9 @@ from runtime import parameters
 from runtime.errors import BaseError, InputError, InstructionError, ParameterError, RetrainError
 from stages import evaluate, identify, train
 from stages.labels.classes import read_classes
-from stages.models import base, files
+from stages.models import files
+from stages.models.base import has_base
+from stages.tables import model
 from stages.training.checkpoints import Checkpoints
 
 RAN = "it_ran"
@@ -61,7 +63,7 @@ def as_keras(tmp_path: Path) -> bytes:
 def as_h5(tmp_path: Path) -> bytes:
     """Weights that fit, with a whole model's config beside them, as Keras 2 wrote it."""
     write_model(str(tmp_path / "fits"), ["amber", "blue"], seed=1)
-    path = tmp_path / "fits" / files.WEIGHTS
+    path = tmp_path / "fits" / model.WEIGHTS
     with h5py.File(path, "a") as file:
         file.attrs["model_config"] = json.dumps(keras.saving.serialize_keras_object(lambda_model()))
         file.attrs["keras_version"] = "2.15.0"
@@ -70,10 +72,10 @@ def as_h5(tmp_path: Path) -> bytes:
 
 def plant(folder: str, content: bytes) -> None:
     """Put weights into a model's folder, its checksum made to agree: who can plant the one can plant the other."""
-    (Path(folder) / files.WEIGHTS).write_bytes(content)
-    description = json.loads((Path(folder) / files.DESCRIPTION).read_text())
+    (Path(folder) / model.WEIGHTS).write_bytes(content)
+    description = json.loads((Path(folder) / model.DESCRIPTION).read_text())
     description["weights_sha256"] = hashlib.sha256(content).hexdigest()
-    (Path(folder) / files.DESCRIPTION).write_text(json.dumps(description))
+    (Path(folder) / model.DESCRIPTION).write_text(json.dumps(description))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,7 @@ def test_files_that_no_stage_names_are_left_alone(world, payloads, name):
     planted = {".keras": payloads["keras"], ".py": code}.get(Path(name).suffix, payloads["pickle"])
     for folder in ("data/base", "data/base/model"):
         (Path(folder) / name).write_bytes(planted)
-    assert base.has_base()
+    assert has_base()
     files.load(Path("data/base/model"), BaseError)
 
 

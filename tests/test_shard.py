@@ -162,7 +162,9 @@ def test_a_base_that_does_not_say_its_version_is_refused(library):
     shard.main()
     release(library)
     (library / "data/base/version.json").write_text("{}")
-    with pytest.raises(BaseError, match=r'version.json does not hold \{"version": number\}: `dvc checkout data/base`'):
+    with pytest.raises(
+        BaseError, match=r'version.json does not hold \{"version": number\}: `dvc checkout --force data/base`'
+    ):
         shard.main()
 
 

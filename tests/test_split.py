@@ -183,7 +183,7 @@ def test_a_confused_pair_may_name_a_class_that_only_the_base_knows(workspace):
     LINEAGE.write(pd.DataFrame(columns=LINEAGE.schema.names), "data/base/model/lineage.parquet")
     split.main()
     (workspace / "data/base/model/classes.json").write_text("[")
-    with pytest.raises(BaseError, match=r"classes.json is no JSON: .*`dvc checkout --force data/base`"):
+    with pytest.raises(BaseError, match=r"classes.json is no list of class names: .*`dvc checkout --force data/base`"):
         split.main()
 
 

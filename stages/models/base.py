@@ -4,18 +4,23 @@ import json
 from pathlib import Path
 
 from runtime.errors import BaseError
+from stages.models.label_map import read_label_map
+from stages.tables import model
 
-FOLDER = Path("data/base")
-VERSION = "version.json"  # which release it is
+BASE = "data/base"
+BASE_MODEL = f"{BASE}/model"  # with the files of data/model
+BASE_LINEAGE = f"{BASE_MODEL}/{model.LINEAGE}"
+BASE_INDEX = f"{BASE}/shards/index.parquet"
+BASE_METRICS = f"{BASE}/metrics.json"
+BASE_CALIBRATION = f"{BASE}/calibration.json"  # the one file that a base may lack
+BASE_VERSION = f"{BASE}/version.json"
 FILES = (
-    "model/model.weights.h5",
-    "model/model.json",
-    "model/classes.json",
-    "model/lineage.parquet",
-    "shards/index.parquet",
-    "metrics.json",
-    VERSION,
+    *(f"{BASE_MODEL}/{name}" for name in (model.WEIGHTS, model.DESCRIPTION, model.CLASSES, model.LINEAGE)),
+    BASE_INDEX,
+    BASE_METRICS,
+    BASE_VERSION,
 )
+_REMEDY = f"`dvc checkout --force {BASE}` brings the release back."
 
 
 def has_base() -> bool:
@@ -24,33 +29,25 @@ def has_base() -> bool:
     Raises:
         BaseError: the folder holds something, but not a whole release.
     """
-    if not FOLDER.is_dir() or not any(FOLDER.iterdir()):
+    folder = Path(BASE)
+    if not folder.is_dir() or not any(folder.iterdir()):
         return False
-    missing = [name for name in FILES if not (FOLDER / name).is_file()]
+    missing = [str(Path(path).relative_to(BASE)) for path in FILES if not Path(path).is_file()]
     if missing:
         raise BaseError(
-            f"{FOLDER} holds files, but lacks {', '.join(missing)}. `dvc checkout {FOLDER}` or `dvc pull {FOLDER}` "
+            f"{BASE} holds files, but lacks {', '.join(missing)}. `dvc checkout {BASE}` or `dvc pull {BASE}` "
             "brings the release back; to train from scratch, empty the folder and `dvc add` it."
         )
     return True
 
 
-def class_names() -> list[str]:
+def base_class_names() -> list[str]:
     """Read the base's label map: class names in the order of its scores, none without a base.
 
     Raises:
-        BaseError: the base is not whole, or its label map is no JSON.
+        BaseError: the base is not whole, or its label map is none.
     """
-    if not has_base():
-        return []
-    path = FOLDER / "model/classes.json"
-    try:
-        names: list[str] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BaseError(
-            f"{path} is no JSON: {error}. `dvc checkout --force {FOLDER}` brings the release back."
-        ) from None
-    return names
+    return read_label_map(f"{BASE_MODEL}/{model.CLASSES}", _REMEDY, BaseError) if has_base() else []
 
 
 def base_version() -> int:
@@ -59,10 +56,7 @@ def base_version() -> int:
     Raises:
         BaseError: data/base/version.json does not say.
     """
-    path = FOLDER / VERSION
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["version"])
+        return int(json.loads(Path(BASE_VERSION).read_text(encoding="utf-8"))["version"])
     except (ValueError, KeyError, TypeError):
-        raise BaseError(
-            f'{path} does not hold {{"version": number}}: `dvc checkout {FOLDER}` brings the release back.'
-        ) from None
+        raise BaseError(f'{BASE_VERSION} does not hold {{"version": number}}: {_REMEDY}') from None

@@ -10,19 +10,16 @@ from typing import Annotated, Literal
 
 import h5py
 import keras
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
 from stages.models import networks
+from stages.models.label_map import problems, read_label_map
+from stages.tables.model import CLASSES, DESCRIPTION, FOLDER, WEIGHTS
 
-MODEL = "data/model"
-WEIGHTS = "model.weights.h5"
-DESCRIPTION = "model.json"
-CLASSES = "classes.json"
 # What HDF5 needs beside an array's numbers, more rather than less.
 _DATASET_BYTES = 8192
-_CLASS_NAMES = TypeAdapter(Annotated[list[str], Field(min_length=1)])
 
 
 class Description(BaseModel):
@@ -94,7 +91,7 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
             weights do not fit the network.
     """
     description = read_description(folder, error)
-    class_names = read_class_names(folder, error)
+    class_names = read_label_map(folder / CLASSES, _remedy(folder), error)
     if set(class_names) != set(description.sub_classes):
         raise error(f"{folder / CLASSES} and {folder / DESCRIPTION} name different classes. {_remedy(folder)}")
     weights = folder / WEIGHTS
@@ -138,20 +135,7 @@ def read_description(folder: Path, error: type[RetrainError] = InputError) -> De
     try:
         return Description.model_validate_json(path.read_bytes())
     except ValidationError as problem:
-        raise error(f"{path} is no description of a model: {_sentences(problem)}. {_remedy(folder)}") from None
-
-
-def read_class_names(folder: Path, error: type[RetrainError] = InputError) -> list[str]:
-    """Read classes.json: class names in the order of the scores; see `load`."""
-    path = folder / CLASSES
-    _require(path, error)
-    try:
-        class_names = _CLASS_NAMES.validate_json(path.read_bytes(), strict=True)
-    except ValidationError as problem:
-        raise error(f"{path} is no list of class names: {_sentences(problem)}. {_remedy(folder)}") from None
-    if len(set(class_names)) != len(class_names):
-        raise error(f"{path} names a class twice. {_remedy(folder)}")
-    return class_names
+        raise error(f"{path} is no description of a model: {problems(problem)}. {_remedy(folder)}") from None
 
 
 def _write_weights(network: keras.Model, path: Path) -> None:
@@ -185,17 +169,10 @@ def _sha256(path: Path) -> str:
 
 def _require(path: Path, error: type[RetrainError]) -> None:
     if not path.is_file():
-        raise error(f"{path} is not there. {_remedy(path.parent)}")
+        raise error(f"{path} is not there: {_remedy(path.parent)}")
 
 
 def _remedy(folder: Path) -> str:
-    if folder == Path(MODEL):
-        return "`dvc repro --force train` writes it anew, `dvc checkout data/model` brings back the tracked one."
+    if folder == Path(FOLDER):
+        return f"`dvc repro --force train` writes it again, `dvc checkout {FOLDER}` brings back the tracked one."
     return f"`dvc checkout {folder.parent}` brings back the tracked one."
-
-
-def _sentences(problem: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, detail['loc'])) or 'the file'}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-        for detail in problem.errors()
-    )

@@ -2,10 +2,11 @@
 
 import pyarrow as pa
 
+from stages.tables import model
 from stages.tables.table import Table
 
 LINEAGE = Table(
-    path="data/model/lineage.parquet",
+    path=f"{model.FOLDER}/{model.LINEAGE}",
     schema=pa.schema(
         {
             "image_id": pa.string(),
@@ -18,4 +19,3 @@ LINEAGE = Table(
     order=("image_id",),
     stage="train",
 )
-BASE_LINEAGE = "data/base/model/lineage.parquet"

@@ -1,16 +1,15 @@
 """Read the matrices that stand next to the tables of predictions, and refuse those that do not fit the tables."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
+from stages.models.label_map import read_label_map
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
-from stages.tables.predictions import ROWS
+from stages.tables.predictions import BASE_CLASSES, ROWS
 
 
 def read_class_names(path: str) -> list[str]:
@@ -20,13 +19,9 @@ def read_class_names(path: str) -> list[str]:
         path: CLASSES or BASE_CLASSES.
 
     Raises:
-        InputError: the file is absent.
+        InputError: the file is absent or is no label map.
     """
-    try:
-        names: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: `dvc repro evaluate` writes it.") from None
-    return names
+    return read_label_map(path, "`dvc repro evaluate` writes it.", may_be_empty=path == BASE_CLASSES)
 
 
 def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArray[np.float32], list[str]]:

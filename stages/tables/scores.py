@@ -4,8 +4,6 @@ FOLDER = "data/scores"
 METRICS = f"{FOLDER}/metrics.json"  # set to figures: a number each, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
 CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
-BASE_CALIBRATION = "data/base/calibration.json"  # that of the base
-BASE_METRICS = "data/base/metrics.json"
 DIGITS = 6  # decimals of the figures: a difference beyond them says nothing and clutters a review
 SUMMARY = (  # what metrics.json has of every set, where it means something
     "num_pictures",

@@ -10,8 +10,7 @@ import keras
 
 from runtime.errors import BaseError, InputError
 from stages.models import files
-from stages.models.base import FOLDER as BASE
-from stages.models.base import has_base
+from stages.models.base import BASE, BASE_MODEL, has_base
 from stages.models.files import Description, TrainedModel
 
 How = Literal["kept", "renamed", "merged", "split", "new"]
@@ -48,7 +47,7 @@ def load_base(network: str, size: int) -> TrainedModel | None:
     """
     if not has_base():
         return None
-    folder = BASE / "model"
+    folder = Path(BASE_MODEL)
     check(files.read_description(folder, BaseError), network, size)
     return files.load(folder, BaseError)
 
