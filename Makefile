@@ -4,11 +4,10 @@ PYTHON ?= python3
 BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# Text that a person gives: make would take its dollars for variables.
-override REASON := $(value REASON)
-override QUERY := $(value QUERY)
-override BASE := $(value BASE)
-export REASON QUERY BASE
+# What a person gives is text: make would take its dollars for variables, and would run what $(shell ...) says. This
+# holds for every name; recipes read it in the shell alone, with a doubled dollar: what the environment gives is text as well.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+export PYTHON BASE
 
 # Git's merge drivers for what DVC tracks and for what a run writes (.gitattributes), set up in every clone.
 DRIVER := .venv/bin/python -m remote.merge
@@ -21,8 +20,8 @@ help:
 	@awk -F ':.*## ' '/^#@ / {print substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .venv/ready: requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
-	$(PYTHON) -m venv .venv
+	@"$$PYTHON" -c 'import os, sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: Python 3.11, 3.12 or 3.13 is needed, %s is %d.%d. Name another: make PYTHON=python3.11 ..." % (os.environ["PYTHON"], *v))'
+	"$$PYTHON" -m venv .venv
 	python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
@@ -58,7 +57,7 @@ next: .venv/ready ## open the next cycle from the promoted model
 	@python -m release.next_cycle
 
 publish: .venv/ready ## copy a promoted model to where it is served TO=az://models [VERSION=7]
-	@python -m release.publish --to="$$TO" $(if $(VERSION),--version="$$VERSION")
+	@python -m release.publish --to="$$TO" $${VERSION:+--version="$$VERSION"}
 
 compact: .venv/ready ## pack shards that are not full into full ones, in this cycle
 	@python -m release.compact
@@ -77,7 +76,7 @@ verify: .venv/ready ## name what is damaged or missing there and here [COMMITS="
 	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
 
 gc: .venv/ready ## list what nothing needs, or delete it there and here [DELETE=1] [DAYS=30]
-	@python -m remote.gc --days="$${DAYS:-30}" $(if $(DELETE),--delete)
+	@python -m remote.gc --days="$${DAYS:-30}" $${DELETE:+--delete}
 
 #@ The code:
 test: .venv/ready tests/npm/node_modules/ready ## run all tests

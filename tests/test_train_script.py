@@ -18,7 +18,7 @@ import yaml
 from conftest import ROOT
 from repositories import commit, dvc, surroundings, write
 
-from deploy.settings import settings
+from deploy.settings import main, settings
 from runtime.errors import ParameterError
 
 SCRIPT = ROOT / "deploy/train.sh"
@@ -318,6 +318,27 @@ def test_words_of_the_environment_become_settings():
     assert list(settings({"NUM_EPOCHS": "3"})) == ["train.epochs", "train.epochs_from_scratch"]
     with pytest.raises(ParameterError, match=r"SETTINGS: 'seed=8' is no section.key=value"):
         settings({"SETTINGS": "seed=8"})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("train.epochs=3 gate.rules=[]", "gate.rules is of the gate"),
+        ("gate.rules.0.at_least=0", "gate.rules.0.at_least is of the gate"),
+        ("train.epochs=3 split.minimum=many", "split.minimum: .*got 'many'"),
+        ("train.epochs=3 train.epocs=4", "train.epocs is not a parameter"),
+        ("train.epochs=3 train=4", "'train=4' is no section.key=value"),
+        ("split.minimum=40}", "split.minimum: .*got '40}'"),
+    ],
+)
+def test_a_setting_that_is_refused_leaves_params_as_they_were_and_none_weakens_the_gate(
+    workspace, monkeypatch, words, told
+):
+    before = Path("params.yaml").read_bytes()
+    monkeypatch.setenv("SETTINGS", words)
+    with pytest.raises(ParameterError, match=told):
+        main()
+    assert Path("params.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("variable", ["REPOSITORY", "COMMIT", "RUN", "OUT"])
