@@ -11,6 +11,7 @@ Params: shard, export
 """
 
 import logging
+from pathlib import Path
 
 from runtime import parameters
 from runtime.command import run

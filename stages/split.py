@@ -13,6 +13,7 @@ Params: split, dedup
 import hashlib
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -187,7 +188,7 @@ def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
 def main() -> None:
     """Run the stage."""
     params, dedup = parameters.read(parameters.Split), parameters.read(parameters.Dedup)
-    require_not_reverted([BASE])
+    require_not_reverted([Path(BASE)])
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.
