@@ -26,7 +26,7 @@ help:
 	@touch $@
 
 data/library:
-	python -m sample
+	@python -m sample
 
 tests/npm/node_modules/ready: tests/npm/package-lock.json
 	@if type npm >/dev/null 2>&1; then npm --prefix tests/npm ci --loglevel=error && touch $@; \

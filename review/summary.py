@@ -16,30 +16,33 @@ import pandas as pd
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
+from runtime.wording import counted
 from stages.models.base import has_base
 from stages.tables.exported import EXPORT
-from stages.tables.scores import GATE, METRICS
+from stages.tables.scores import GATE, METRICS, SUMMARY
 
-PLACES = {
-    "data/scores/review.parquet": "what a person should look at, worst first",
-    "data/scores/*.csv": "reports: all figures, against the base, threshold, classes, confused pairs, benchmarks",
+FILES = {
+    "data/scores/review.parquet": "pictures that a person should look at, worst first",
+    "data/scores/": "all metrics and reports: against the base, thresholds, classes, confused pairs",
     "data/class_counts.csv": "which classes are in, which are out and why",
     "data/duplicates.parquet": "pairs that show the same; label_conflict: decide them",
-    "data/identified.parquet": "what the model takes the unlabelled pictures for",
+    "data/identified.parquet": "which classes the model gives the unlabelled pictures",
 }
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Lay the metrics out as a table, a row a metric and a column a set; a dash where a metric means nothing."""
+    """Lay the main metrics out, one row per metric and one column per set; a dash where one means nothing."""
     frame = pd.DataFrame(metrics).astype(float)
-    return frame.map(lambda figure: "-" if pd.isna(figure) else f"{figure:.4f}").to_string()
+    frame = frame.loc[[name for name in SUMMARY if name in frame.index]]
+    shown = frame.apply(lambda row: row.map(_whole if row.name == "num_pictures" else _rounded), axis=1)
+    return str(shown.to_string())
 
 
 def verdict(gate: Mapping[str, Any]) -> str:
-    """Say the gate's verdict, a line a rule."""
-    marks = {True: "passed", False: "FAILED"}
-    lines = [f"  {marks[rule['passed']]}  {rule['set']} {rule['metric']}: {rule['why']}" for rule in gate["rules"]]
-    return "\n".join([f"Gate: {gate['verdict']}", *lines])
+    """Say the gate's verdict, and each rule that failed in one line."""
+    failed = [rule for rule in gate["rules"] if not rule["passed"]]
+    lines = [f"  FAILED  {rule['set']} {rule['metric']}: {rule['why']}" for rule in failed]
+    return "\n".join([f"Gate: {gate['verdict']}", *lines, f"  passed  {_passed(len(gate['rules']), len(failed))}"])
 
 
 def next_steps(passed: bool, version: int, base: bool) -> list[str]:
@@ -52,14 +55,14 @@ def next_steps(passed: bool, version: int, base: bool) -> list[str]:
     """
     promote = "make promote" if passed else 'make promote REASON="..."  (the gate says no)'
     return [
-        "dvc plots show                       learning curves, threshold, classes",
-        "dvc exp run --temp -S split.minimum=35 -n throwaway-35 identify",
-        "                                     a throw-away model that knows the classes just below the cut-off",
-        "make review BASE=main                the Markdown for a pull request",
-        "make report                          one page for people who run no commands",
         f"git add --all && git commit -m 'Model {version}' && {promote}",
+        "make review BASE=main                what a pull request needs, as Markdown",
+        "make report                          one page for people who run no commands",
         "make next                            open the next cycle from the promoted model",
-        *([] if base else ["make adopt LIBRARY=folder            put your own pictures in place of the sample"]),
+        "dvc plots show                       learning curves, thresholds, classes",
+        "dvc exp run --temp -S split.minimum=35 -n throwaway-35 identify",
+        "                                     a throw-away model that also knows the classes just below the cut-off",
+        *([] if base else ["make adopt LIBRARY=folder            use your own pictures instead of the sample"]),
     ]
 
 
@@ -71,10 +74,23 @@ def main() -> None:
     version = parameters.read(parameters.Export).version
 
     steps = next_steps(gate["verdict"] == "yes", version, has_base())
-    places = PLACES | {f"{EXPORT}/{version:03d}/": "the model for TensorFlow Serving, with its reports"}
-    where = "\n".join(f"  {path:<36} {what}" for path, what in places.items())
-    told = [metrics_table(metrics), verdict(gate), f"Where to look:\n{where}", "Next:\n  " + "\n  ".join(steps)]
-    sys.stdout.write("\n" + "\n\n".join(told) + "\n")
+    files = FILES | {f"{EXPORT}/{version:03d}/": "the model for TensorFlow Serving, with its reports"}
+    where = "\n".join(f"  {path:<36} {what}" for path, what in files.items())
+    parts = [metrics_table(metrics), verdict(gate), f"Where to look:\n{where}", "Next:\n  " + "\n  ".join(steps)]
+    sys.stdout.write("\n" + "\n\n".join(parts) + "\n")
+
+
+def _rounded(figure: float) -> str:
+    return "-" if pd.isna(figure) else f"{figure:.4f}"
+
+
+def _whole(figure: float) -> str:
+    return "-" if pd.isna(figure) else f"{figure:,.0f}"
+
+
+def _passed(num_rules: int, num_failed: int) -> str:
+    rules = counted(num_rules, "rule")
+    return f"{num_rules - num_failed} of {rules}" if num_failed else f"all {rules}"
 
 
 if __name__ == "__main__":

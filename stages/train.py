@@ -13,6 +13,7 @@ Params: picture, train
 """
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,6 +44,8 @@ from stages.training.fit import fit
 from stages.training.session import labelled, recipe, run_digest
 
 log = logging.getLogger(__name__)
+
+NUM_LINES = 10  # of epochs in the log; history.csv has all of them
 
 
 def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFrame | None) -> pd.DataFrame:
@@ -99,11 +102,12 @@ def start(
     return network, rows
 
 
-def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
+def reported(rows: Iterator[dict[str, float]], num_epochs: int) -> pd.DataFrame:
     """Log each epoch as it ends, for `dvclive/` and for the terminal.
 
     Args:
         rows: of the history, from `fit`.
+        num_epochs: how many there will be.
 
     Returns:
         Columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, a row an epoch.
@@ -114,7 +118,10 @@ def reported(rows: Iterator[dict[str, float]]) -> pd.DataFrame:
             for name in sorted(row.keys() - {"epoch"}):
                 live.log_metric(name, row[name])
             live.next_step()
-            log.info("epoch %(epoch)d: loss %(loss).4f, validation %(val_loss).4f, %(val_accuracy).4f right", row)
+            if row["epoch"] == num_epochs or row["epoch"] % math.ceil(num_epochs / NUM_LINES) == 0:
+                log.info(
+                    "train: epoch %(epoch)d: loss %(loss).4f, validation %(val_loss).4f, %(val_accuracy).4f right", row
+                )
             history.append(row)
     return pd.DataFrame(history)
 
@@ -165,8 +172,9 @@ def main() -> None:
                 network, rows = start(params, size, held, base)
             run_name = run_digest(params, network, index, (training, validation))
             checkpoints = Checkpoints(run_name)
-            epochs = fit(network, training, validation, recipe(params, base is not None), checkpoints, devices)
-            history = reported(epochs) if devices.is_chief else pd.DataFrame(epochs)
+            fitting = recipe(params, base is not None)
+            epochs = fit(network, training, validation, fitting, checkpoints, devices)
+            history = reported(epochs, fitting.epochs) if devices.is_chief else pd.DataFrame(epochs)
 
         if devices.is_chief:
             write(network, held, lineage(images, training.image_ids, ancestors), history, rows)

@@ -241,6 +241,7 @@ def test_the_summary_shows_metrics_verdict_and_what_to_do(repository, capsys):
     summary.main()
     text = capsys.readouterr().out
     assert "Gate: no\n  FAILED  hard coverage: 0.1 is below 0.5" in text
+    assert text.count("\n") < 30
     assert 'make promote REASON="..."' in text
     assert "git add --all && git commit -m 'Model 1'" in text  # after adoption git knows none of the reports yet
     assert "data/export/001/" in text

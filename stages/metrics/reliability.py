@@ -37,7 +37,7 @@ def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Re
     bins = np.searchsorted(inner_edges, confidence, "left")
     counts, hits, sums = (np.bincount(bins, weights, NUM_BINS) for weights in (None, right, confidence))
     used = counts > 0
-    number, num_right = counts[used], hits[used].astype(np.int64)
+    number, num_right = counts[used].astype(np.int64), hits[used].astype(np.int64)
     return Reliability(sums[used] / number, num_right / number, number, num_right)
 
 
