@@ -14,6 +14,13 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Import no module whose tests are all left out: TensorFlow alone takes longer than many of the others."""
+    if config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py":
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     """An empty repository's root: params.yaml, empty instructions and empty folders of data; the working directory."""

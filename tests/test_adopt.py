@@ -12,6 +12,8 @@ from repositories import commit, dvc, run, surroundings, write
 from intake.adopt import main, outputs
 from runtime.errors import InputError, RepositoryError
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("boots", 'it\'s "new" #1', "кот", "-dash, [x]: y", "back\\slash", "кот_staged")
 
 

@@ -9,6 +9,8 @@ from stages.shards import batches as module
 from stages.shards.batches import Pictures, batches, require
 from stages.shards.decoded import DecodedPictures
 
+pytestmark = pytest.mark.slow
+
 SEVEN = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
 
 

@@ -58,6 +58,7 @@ def test_a_picture_that_is_to_be_held_back_and_is_not_there_is_refused_before_an
     assert not (shared / "target").exists()
 
 
+@pytest.mark.slow
 def test_the_real_pictures_are_arranged_as_held_back_says(tmp_path):
     if not REAL.is_dir():
         pytest.skip(f"no real pictures at {REAL}")

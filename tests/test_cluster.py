@@ -20,6 +20,8 @@ from runtime.errors import InputError
 from stages import dedup, fingerprint, shard
 from stages.shard import prepare
 
+pytestmark = pytest.mark.slow
+
 NUM_PICTURES = 150  # three chunks
 SCHEDULER_FILE = "scheduler.json"
 PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}

@@ -32,6 +32,7 @@ def test_a_bug_of_ours_is_not_hidden():
         run(lambda: 1 // 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [

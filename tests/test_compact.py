@@ -7,6 +7,8 @@ from release import compact
 from runtime.errors import BaseError
 from stages import shard
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["library"]
 
 

@@ -15,6 +15,8 @@ from stages.tables.splits import SPLITS
 from stages.training import cross_validation
 from stages.training.cross_validation import folds_of
 
+pytestmark = pytest.mark.slow
+
 
 def ask_for(folds):
     params = yaml.safe_load(Path("params.yaml").read_text())

@@ -69,6 +69,7 @@ SEEDS = st.sampled_from([1, 1, 2])
 LOOKS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(0, 255), st.sampled_from("pqrs"), SEEDS))
 
 
+@pytest.mark.slow
 @given(st.lists(LOOKS.filter(len), min_size=2, max_size=4))
 def test_what_was_compared_before_changes_no_pair(libraries):
     with TemporaryDirectory() as folder:
@@ -96,6 +97,7 @@ def test_a_pair_is_the_same_whichever_of_the_two_is_new():
 HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @given(HASHES, st.data())
 def test_a_pair_called_distinct_never_comes_back_however_pictures_come_and_go(hashes, data):
     frame = pd.DataFrame({"image_id": [f"{value:032x}" for value in sorted(hashes)], "phash": sorted(hashes)})

@@ -22,6 +22,8 @@ from stages import train
 from stages.models import files
 from stages.training.devices import Devices, together
 
+pytestmark = pytest.mark.slow
+
 
 def process(folder: Path | str = ".", **environment: str) -> subprocess.Popen:
     known = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}

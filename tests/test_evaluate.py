@@ -11,6 +11,8 @@ from stages import evaluate
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.splits import SPLITS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(workspace):

@@ -26,6 +26,8 @@ from stages.tables.model import DESCRIPTION
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import FOLDER as SCORES
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 CLASS_NAMES = ["Schwarzer Tee", "café", "mug", "plate"]
 REPORTS = (

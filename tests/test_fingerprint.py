@@ -168,6 +168,7 @@ def test_a_memo_that_cannot_be_written_is_said_and_costs_nothing_else(library, m
     assert "The memo cannot be kept in file/fingerprints" in caplog.text
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

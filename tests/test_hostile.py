@@ -24,6 +24,7 @@ def taken():
     return rows
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_pictures_are_each_read_or_refused_with_a_reason(taken):
     assert len(taken) == NUM
     for name, (row, _) in taken.items():

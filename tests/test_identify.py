@@ -23,6 +23,8 @@ from stages.tables.images import IMAGES
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, CLASSES, EMBEDDINGS, ROWS
 
+pytestmark = pytest.mark.slow
+
 SIZE = 16
 UNLABELLED = ["unlabelled/a.png", "unlabelled/sub folder/b.png"]
 UNKNOWN = "library/unknown/c.png"

@@ -7,6 +7,8 @@ from runtime.identity import code_identity
 from stages import dedup, fingerprint, shard
 from stages.training import session
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):

@@ -18,6 +18,8 @@ from stages.images.small import SIDE, small_pixels
 from stages.shards.codec import encode
 from stages.shards.prepared import decode
 
+pytestmark = pytest.mark.slow
+
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 512))
 def test_a_fitted_picture_fills_the_square_one_way_and_keeps_its_shape(width, height, size):

@@ -54,6 +54,7 @@ def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
     assert reasons(rows, chain) == [None, f"near-duplicate of {A}", None, f"near-duplicate of {C}"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1])))
 def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
     rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in IDS))
@@ -65,6 +66,7 @@ def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
         assert image_id not in kept or not beside & kept
 
 
+@pytest.mark.slow
 @given(st.permutations(IDS), st.sets(st.sampled_from(IDS)))
 def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those_far_apart_whoever_comes_first(
     chain, gone

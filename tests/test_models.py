@@ -18,6 +18,8 @@ from stages.training.augmentation import augmentation
 from stages.training.devices import together
 from stages.training.fit import epoch_order
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small():

@@ -13,6 +13,8 @@ from release.next_cycle import main, require_promoted
 from runtime.errors import ParameterError, RepositoryError
 from stages.models.base import BASE_CALIBRATION
 
+pytestmark = pytest.mark.slow
+
 RELEASE = {
     "data/base/calibration.json",
     "data/base/metrics.json",

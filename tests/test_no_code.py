@@ -29,6 +29,8 @@ from stages.models.base import has_base
 from stages.tables import model
 from stages.training.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 RAN = "it_ran"
 
 

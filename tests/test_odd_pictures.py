@@ -19,6 +19,8 @@ from stages.tables.images import IMAGES
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ('it\'s a "boot" #1', "кот, и пёс", "鳥 [x]: -y")
 READABLE = ("cmyk.jpg", "sixteen.png", "palette.png", "animated.gif")
 BROKEN = {

@@ -9,6 +9,8 @@ from repositories import run, write
 from release.origin import require_free, require_same, tags_at_origin
 from runtime.errors import RepositoryError
 
+pytestmark = pytest.mark.slow
+
 
 def promote(tag: str, message: str = "a model") -> None:
     run("git", "tag", "--annotate", tag, "--message", message)

@@ -22,6 +22,8 @@ from runtime.errors import InputError
 from runtime.parameters import NotWorse, Rule
 from stages.tables import scores
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert('x')</script> &amp; \"quoted\" {{ 7 * 7 }}"
 DASH = "\N{EN DASH}"
 RULE = {"set": HOSTILE, "metric": "true_positive_fraction", "bound": "at least 0.8", "figure": 0.7, "passed": False}

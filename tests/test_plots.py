@@ -13,6 +13,8 @@ from docs.guide.plot import specifications
 from stages.tables import scores
 from stages.tables.splits import COUNT_COLUMNS
 
+pytestmark = pytest.mark.slow
+
 PLOTS = {name: plot for each in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in each.items()}
 CLASSES = [f"class_{number:02d}" for number in range(25)]
 # Those of the last named have fewest pictures.

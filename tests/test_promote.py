@@ -14,6 +14,8 @@ import release.promote
 from release.promote import main, message, require_pass
 from runtime.errors import GateError, InputError, RemoteError, RepositoryError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ from repositories import commit, dvc, run, surroundings, write
 from release import publish
 from runtime.errors import InputError, RepositoryError
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "007/saved_model.pb": "graph",
     "007/variables/variables.index": "index",

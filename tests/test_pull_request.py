@@ -17,6 +17,8 @@ from runtime.errors import InputError
 from stages.tables.review import REVIEW
 from stages.tables.scores import AGAINST_BASE_COLUMNS, SUMMARY
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_changed_is_listed_by_dotted_name():
     before, after = changes.flatten({"a": {"b": 1, "c": [1]}}), changes.flatten({"a": {"b": 2, "c": [1]}, "d": None})

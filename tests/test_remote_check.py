@@ -18,6 +18,8 @@ from remote.clone import masked
 from remote.diagnosis import diagnosis
 from runtime.errors import RemoteError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:

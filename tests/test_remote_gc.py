@@ -15,6 +15,8 @@ from remote import gc, pull, push, verify
 from remote.stores import Stored
 from runtime.errors import InputError, RemoteError, RepositoryError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:

@@ -16,6 +16,8 @@ from repositories import ROOT, commit, dvc, write
 
 from remote import pull, push, verify
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """\
 stages:
   shard:

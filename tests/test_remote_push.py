@@ -16,6 +16,8 @@ from remote.needed import Needed
 from remote.stores import Stored, lacking
 from runtime.errors import RemoteError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clone(tmp_path: Path, azurite: Azurite) -> Iterator[World]:

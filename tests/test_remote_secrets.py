@@ -14,6 +14,8 @@ from azurite import ACCOUNT, KEY, Azurite
 from clones import World, world, write_pictures
 from repositories import ROOT, commit, dvc, write
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """\
 stages:
   export:

@@ -14,6 +14,8 @@ from conftest import ROOT
 from runtime.command import INTERRUPTED
 from runtime.terminal import LOG
 
+pytestmark = pytest.mark.slow
+
 STAGE = """\
 import logging, os, sys, time, warnings
 from pathlib import Path

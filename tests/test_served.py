@@ -13,6 +13,8 @@ from PIL import Image
 from stages.images import decode, letterbox
 from stages.served import preparation
 
+pytestmark = pytest.mark.slow
+
 SIZE = 48
 MAX_PIXELS = 100_000
 REAL = Path(__file__).parents[2] / "shared/data"

@@ -20,6 +20,8 @@ from stages.shards.prepared import decode
 from stages.shards.tars import ShardReader, write_shard
 from stages.tables.shards import INDEX
 
+pytestmark = pytest.mark.slow
+
 IDS = st.sets(st.integers(0, 40).map(lambda number: f"{number:032x}"))
 
 

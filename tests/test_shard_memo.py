@@ -12,6 +12,8 @@ from stages import fingerprint, shard
 from stages.memos import shard_memo
 from stages.memos.shard_memo import NUM_KEPT, ShardMemo, dvc_objects
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["library"]
 OBJECTS = Path("cache")
 

@@ -16,6 +16,8 @@ from repositories import commit, dvc, surroundings, write
 from release.smoke import choose, faults, require_answers
 from runtime.errors import GateError
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["café", "mug", "plate"]
 DIGEST = 64 * "0"
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)

@@ -12,6 +12,8 @@ from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
 
+pytestmark = pytest.mark.slow
+
 PARAMS = parameters.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
 
 

@@ -16,6 +16,8 @@ from stages.tables.review import REVIEW
 from stages.tables.scores import BASE_METRICS
 from stages.tables.shards import INDEX
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):

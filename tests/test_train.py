@@ -33,6 +33,8 @@ from stages.training.devices import Devices
 from stages.training.exhaustion import exhaustion_explained
 from stages.training.fit import Trainer
 
+pytestmark = pytest.mark.slow
+
 FILES = ["carried.csv", "classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 

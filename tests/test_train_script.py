@@ -21,6 +21,8 @@ from repositories import commit, dvc, surroundings, write
 from deploy.settings import main, settings
 from runtime.errors import ParameterError
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "deploy/train.sh"
 # Trains for four epochs with the pipeline's own checkpoints; the model tells nothing of how often it was interrupted.
 TRAIN = """\

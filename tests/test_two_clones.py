@@ -18,6 +18,8 @@ from remote.merge import merge_listings
 from runtime.errors import RepositoryError
 from runtime.tracked import dvc_file, require_not_reverted, require_recorded
 
+pytestmark = pytest.mark.slow
+
 LIBRARY = Path("data/library")
 DRIVER = f"{sys.executable} -m remote.merge"
 
