@@ -20,10 +20,8 @@ from runtime import parameters
 from runtime.command import run
 from runtime.identity import code_identity
 from runtime.workers import over_shared
-from stages.duplicates.pairs import near_pairs
-from stages.duplicates.similarity import prepare, similarity
-from stages.duplicates.thumbnail import NUM_BYTES
-from stages.duplicates.turns import BACK, TURNS, turned_back
+from stages.duplicates.comparison import Comparison
+from stages.duplicates.turns import TURNS
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
@@ -36,72 +34,7 @@ COMPARING = ("stages.dedup", "stages.duplicates", "stages.images.resample")
 
 log = logging.getLogger(__name__)
 
-# Comparisons of hashes in one piece of work: a twentieth of a second, and candidates for a few megabytes.
-_PIECE = 1 << 28
 _SIDES = ("image_a", "image_b")
-
-
-class Comparison:
-    """Pictures made ready to be compared in every turn.
-
-    Args:
-        pictures: columns `phash`, `pixels`, `thumbnail`.
-        params: how alike near-duplicates are.
-        compared: shape (pictures,): which were compared with each other before.
-    """
-
-    def __init__(self, pictures: pd.DataFrame, params: parameters.Dedup, compared: NDArray[np.bool_]) -> None:
-        self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
-        # A pair is searched as its first picture stands, the second turned; turned back, the first is.
-        self.forms = turned_back(self.hashes)
-        self.planes = prepare(np.frombuffer(b"".join(pictures["thumbnail"]), np.uint8).reshape(-1, NUM_BYTES))
-        self.pixels = pd.factorize(pictures["pixels"])[0]
-        self.params = params
-        # New pictures are searched first, each among those after it.
-        self.order = np.argsort(compared, kind="stable")
-        self.num_new = int((~compared).sum())
-        self.ordered = self.forms[self.order], self.hashes[self.order]
-
-    def search(self, start: int) -> pd.DataFrame:
-        """Find the pairs of a piece of the new pictures with one another and with all others.
-
-        Args:
-            start: the piece's first picture, of the new ones.
-
-        Returns:
-            The columns of `judge`, each pair once, sorted.
-        """
-        found = near_pairs(*self.ordered, self.params.distance, start, min(start + self.step, self.num_new))
-        first, second = self.order[found.first], self.order[found.second]
-        # To turn one picture and to turn the other back moves the same bits.
-        turn = np.where(first < second, found.form, np.array(BACK)[found.form])
-        pairs = self.judge(np.minimum(first, second), np.maximum(first, second), turn)
-        return pairs[pairs["identical"] | (pairs["similarity"] >= self.params.similarity)]
-
-    def judge(self, first: NDArray[np.int64], second: NDArray[np.int64], turn: NDArray[np.int64]) -> pd.DataFrame:
-        """Compare pairs in given turns, and keep the best of each pair.
-
-        Returns:
-            Columns `first`, `second`, `turn`, `distance`, `similarity`, `identical`, sorted by the first two.
-        """
-        pairs = pd.DataFrame(
-            {
-                "first": first,
-                "second": second,
-                "turn": turn,
-                "distance": np.bitwise_count(self.forms[first, turn] ^ self.hashes[second]).astype(np.int64),
-                "similarity": similarity(self.planes, first, second, turn, self.params.colour),
-                "identical": self.pixels[first] == self.pixels[second],
-            }
-        )
-        return pairs.sort_values(
-            ["first", "second", "similarity", "turn"], ascending=[True, True, False, True]
-        ).drop_duplicates(["first", "second"])
-
-    @property
-    def step(self) -> int:
-        """Pictures in a piece."""
-        return max(1, _PIECE // max(1, self.forms.size))
 
 
 def find_pairs(
@@ -124,17 +57,13 @@ def find_pairs(
         Columns `image_a` < `image_b`, `kind`, `distance`, `similarity`, `turn`, sorted by image_a and image_b.
     """
     image_ids = pd.Index(pictures["image_id"])
-    compared, known = memo.recall(pictures) if memo else (np.zeros(len(pictures), bool), None)
+    compared, remembered = memo.recall(pictures) if memo else (np.zeros(len(pictures), bool), None)
     comparison = Comparison(pictures, params, compared)
-    pieces = range(0, max(1, comparison.num_new), comparison.step)
-    found = pd.concat([known, *over_shared(comparison.search, pieces, "pieces of the pair search")])
+    similar = pd.concat([remembered, *over_shared(comparison.search, comparison.starts, "pieces of the pair search")])
     if memo and not compared.all():
-        memo.keep(pictures, found)
-    said = _rows(image_ids, duplicate)
-    every_turn = np.tile(np.arange(len(TURNS)), len(said))
-    first, second = np.repeat(said, len(TURNS), axis=0).T
-    added = comparison.judge(first, second, every_turn)
-    pairs = pd.concat([found, added]).drop_duplicates(["first", "second"]).sort_values(["first", "second"])
+        memo.keep(pictures, similar)
+    added = comparison.judge_in_every_turn(_rows(image_ids, duplicate))
+    pairs = pd.concat([similar, added]).drop_duplicates(["first", "second"]).sort_values(["first", "second"])
     left_out = pd.MultiIndex.from_arrays(list(_rows(image_ids, distinct).T))
     pairs = pairs[~pd.MultiIndex.from_frame(pairs[["first", "second"]]).isin(left_out)]
     return pd.DataFrame(

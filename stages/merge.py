@@ -105,29 +105,40 @@ def _conflicting(files: pd.DataFrame) -> pd.Series:
 def _superseded(files: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     """Why a file gives way to one of lower rank in its class and set; null where it does not."""
     kinds = {(a, b): kind for a, b, kind in _rows(pairs, "image_a", "image_b", "kind")}
-    beside: dict[str, list[str]] = defaultdict(list)
-    for a, b in kinds:
-        beside[a].append(b)
-        beside[b].append(a)
-    # Of a hundred thousand files few have a rival: the others are not gone through one by one.
-    rivals = files[files["image_id"].isin(list(beside)) | files["image_id"].duplicated(keep=False)].sort_values("rank")
-    rivals = rivals.assign(index=rivals.index, class_name=rivals["class_name"].fillna(""))
+    paired_with = _neighbours(kinds)
+    # Few of a hundred thousand files have a rival; the others need not be compared one by one.
+    rivals = files[files["image_id"].isin(list(paired_with)) | files["image_id"].duplicated(keep=False)]
     reasons: dict[object, str] = {}
-    used: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)  # image_id to its rank and path
-    for index, image_id, path, rank, kept, *place in _rows(
-        rivals, "index", "image_id", "path", "rank", "kept", "set", "class_name"
-    ):
-        here = used[place[0], place[1]]
-        better = [other for other in beside[image_id] if other in here]
-        if image_id in here:
-            reasons[index] = f"{COPY}data/{here[image_id][1]}"
+    for _, files_of_class in rivals.sort_values("rank").groupby(["set", "class_name"], dropna=False, sort=False):
+        reasons |= _give_way(files_of_class, kinds, paired_with)
+    return pd.Series(reasons, dtype=object)
+
+
+def _give_way(files: pd.DataFrame, kinds: dict[Pair, str], paired_with: dict[str, list[str]]) -> dict[object, str]:
+    """Go through the files of one class and set by rank: index to reason of those that give way to one before them."""
+    reasons: dict[object, str] = {}
+    used: dict[str, tuple[int, str]] = {}  # image_id to rank and path
+    columns = ("index", "image_id", "rank", "path", "kept")
+    for index, image_id, rank, path, kept in _rows(files.assign(index=files.index), *columns):
+        better = {*paired_with.get(image_id, ())}.intersection(used)
+        if image_id in used:
+            reasons[index] = f"{COPY}data/{used[image_id][1]}"
         elif better and not kept:
-            best = min(better, key=here.__getitem__)  # of lowest rank
+            best = min(better, key=used.__getitem__)  # of lowest rank
             kind = kinds[min(image_id, best), max(image_id, best)]
             reasons[index] = f"{IDENTICAL if kind == 'identical' else NEAR}{best}"
         else:
-            here[image_id] = (rank, path)
-    return pd.Series(reasons, dtype=object)
+            used[image_id] = (rank, path)
+    return reasons
+
+
+def _neighbours(pairs: Iterable[Pair]) -> dict[str, list[str]]:
+    """Map each picture to those that it is paired with."""
+    neighbours: defaultdict[str, list[str]] = defaultdict(list)
+    for a, b in pairs:
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    return dict(neighbours)
 
 
 def _rows(frame: pd.DataFrame, *names: str) -> Iterable[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""A memo of what was computed of files, outside the pipeline, addressed as Git's index is: losing it costs time only.
+"""A memo of what was computed from files, outside the pipeline, addressed as Git's index is: losing it costs time only.
 
 A file whose path, size, times and inode are those of the memo is not opened. Any other is read once, and what is known
 of its content, by the MD5 of its bytes, is not computed again. What other code, or another version of the libraries
@@ -74,8 +74,11 @@ class Reading(NamedTuple):
     row: dict[str, object] | None
 
 
+Read = Callable[[list[Wanted]], Iterable[Reading]]
+
+
 class Memo:
-    """The rows of one table, one a file, as they were computed before.
+    """The rows of one table, one per file, as they were computed before.
 
     Args:
         name: of the table.
@@ -90,9 +93,7 @@ class Memo:
         self._stamp_fields = [pa.field(f"stamp_{name}", pa.int64()) for name in Stamp._fields]
         self._rows = self._file.read() or pa.schema([*schema, *self._stamp_fields]).empty_table()
 
-    def rows(
-        self, files: Sequence[tuple[str, Stamp | None]], read: Callable[[list[Wanted]], Iterable[Reading]]
-    ) -> pa.Table:
+    def rows(self, files: Sequence[tuple[str, Stamp | None]], read: Read) -> pa.Table:
         """Give the row of each file, reading those that are not known, and remember them all.
 
         Args:
@@ -100,63 +101,62 @@ class Memo:
             read: reads files, in the order given.
 
         Returns:
-            The table, in no particular order, a file once.
+            The table, one row per file, in no particular order.
         """
         begun_ns = time.time_ns()
-        numbers = chain.from_iterable(stamp or _UNKNOWN for _, stamp in files)
-        stamps = np.fromiter(numbers, np.int64).reshape(-1, len(_UNKNOWN))
-        places = self._unchanged([path for path, _ in files], stamps)
-        unknown = np.flatnonzero(places < 0).tolist()
-        by_id, by_size = self._contents(stamps[unknown, 0])
-        wanted = [Wanted(files[number][0], by_size.get(stamps[number, 0], ())) for number in unknown]
-        computed: dict[int, dict[str, object]] = {}
-        for number, reading in zip(unknown, read(wanted), strict=True):
-            stamps[number] = reading.stamp or _UNKNOWN
-            if reading.row is not None:
-                computed[number] = reading.row
-            elif reading.image_id is not None:
-                places[number] = by_id[reading.image_id]
-        known = np.flatnonzero(places >= 0).tolist()
-        taken = self._take(places[known], [files[number][0] for number in known])
-        rows = pa.concat_tables([taken, pa.Table.from_pylist(list(computed.values()), schema=self._schema)])
-        if unknown or len(rows) != len(self._rows):
-            self._write(rows, stamps[[*known, *computed]], begun_ns)
-        return rows
+        paths = [path for path, _ in files]
+        stamps = _as_array(stamp for _, stamp in files)
+        rows = self._unchanged(paths, stamps)
+        changed = np.flatnonzero(rows < 0)
+        readings = self._read([paths[number] for number in changed], stamps[changed, 0], read)
+        stamps[changed] = _as_array(reading.stamp for reading, _ in readings)
+        rows[changed] = [row for _, row in readings]
+        computed = [reading.row for reading, row in readings if row < 0]
+        remembered = np.flatnonzero(rows >= 0)
+        taken = self._take(rows[remembered], [paths[number] for number in remembered])
+        table = pa.concat_tables([taken, pa.Table.from_pylist(computed, schema=self._schema)])
+        if len(changed) or len(table) != len(self._rows):
+            self._write(table, stamps[np.concatenate([remembered, changed[rows[changed] < 0]])], begun_ns)
+        return table
 
     def _unchanged(self, paths: list[str], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find the place of each file's row; -1 where there is none of this path and stamp."""
+        """Find the row that the memo has of each file; -1 where it has none of this path and stamp."""
         names = pa.array([path.encode(errors="surrogateescape") for path in paths], pa.binary())
-        found = pc.index_in(names, value_set=self._rows["path"].cast(pa.binary()).combine_chunks())
-        places: NDArray[np.int64] = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        matches = pc.index_in(names, value_set=self._rows["path"].cast(pa.binary()).combine_chunks())
+        rows: NDArray[np.int64] = matches.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         columns = [self._rows[field.name].fill_null(_UNKNOWN.size).to_numpy() for field in self._stamp_fields]
-        same = (places >= 0) & (stamps[:, 0] != _UNKNOWN.size)
-        same[same] = (np.stack(columns, axis=1)[places[same]] == stamps[same]).all(axis=1)
-        places[~same] = -1
-        return places
+        same = (rows >= 0) & (stamps[:, 0] != _UNKNOWN.size)
+        same[same] = (np.stack(columns, axis=1)[rows[same]] == stamps[same]).all(axis=1)
+        rows[~same] = -1
+        return rows
+
+    def _read(self, paths: list[str], sizes: NDArray[np.int64], read: Read) -> list[tuple[Reading, int]]:
+        """Read files; with each, the row that the memo has of the same content, -1 where it has none."""
+        row_of, known = self._contents(sizes)
+        wanted = [Wanted(path, known.get(size, ())) for path, size in zip(paths, sizes.tolist(), strict=True)]
+        return [(reading, -1 if reading.row else row_of[str(reading.image_id)]) for reading in read(wanted)]
 
     def _contents(self, sizes: NDArray[np.int64]) -> tuple[dict[str, int], dict[int, tuple[str, ...]]]:
-        """Find the contents of these sizes: MD5 to a row's place, and size to the MD5s."""
-        mask = pc.is_in(self._rows["bytes"], pa.array(np.unique(sizes)))
-        places = np.flatnonzero(mask.to_numpy())
-        chosen = self._rows.take(pa.array(places))
-        by_id: dict[str, int] = {}
-        by_size: defaultdict[int, set[str]] = defaultdict(set)
-        ids, sizes_of_ids = chosen["image_id"].to_pylist(), chosen["bytes"].to_pylist()
-        for place, image_id, size in zip(places.tolist(), ids, sizes_of_ids, strict=True):
-            by_id[image_id] = place
-            by_size[size].add(image_id)
-        return by_id, {size: tuple(sorted(image_ids)) for size, image_ids in by_size.items()}
+        """Find the contents of these sizes: MD5 to the memo's row, and size to MD5s."""
+        rows = np.flatnonzero(pc.is_in(self._rows["bytes"], pa.array(np.unique(sizes))).to_numpy())
+        chosen = self._rows.take(pa.array(rows))
+        image_ids = chosen["image_id"].to_pylist()
+        known: defaultdict[int, set[str]] = defaultdict(set)
+        for image_id, size in zip(image_ids, chosen["bytes"].to_pylist(), strict=True):
+            known[size].add(image_id)
+        row_of = dict(zip(image_ids, rows.tolist(), strict=True))
+        return row_of, {size: tuple(sorted(image_ids)) for size, image_ids in known.items()}
 
-    def _take(self, places: NDArray[np.int64], paths: list[str]) -> pa.Table:
-        """Take rows by their place, under the paths that the files have now."""
-        rows = self._rows.select(self._schema.names).take(pa.array(places))
-        return rows.set_column(self._schema.get_field_index("path"), "path", pa.array(paths, pa.string()))
+    def _take(self, rows: NDArray[np.int64], paths: list[str]) -> pa.Table:
+        """Take rows of the memo, under the paths that the files have now."""
+        taken = self._rows.select(self._schema.names).take(pa.array(rows))
+        return taken.set_column(self._schema.get_field_index("path"), "path", pa.array(paths, pa.string()))
 
     def _write(self, rows: pa.Table, stamps: NDArray[np.int64], begun_ns: int) -> None:
         times = stamps[:, [Stamp._fields.index("mtime_ns"), Stamp._fields.index("ctime_ns")]]
         unsettled = (stamps[:, 0] == _UNKNOWN.size) | (times.max(axis=1) >= begun_ns - _RACY_NS)
-        for place, field in enumerate(self._stamp_fields):
-            rows = rows.append_column(field, pa.array(stamps[:, place], mask=unsettled))
+        for column, field in enumerate(self._stamp_fields):
+            rows = rows.append_column(field, pa.array(stamps[:, column], mask=unsettled))
         rows = rows.filter(pc.is_valid(rows["image_id"]))
         try:
             self._file.write(rows)
@@ -164,3 +164,9 @@ class Memo:
             log.warning(
                 "The memo cannot be kept in %s (%s): the next run takes longer.", self._file.folder, error.strerror
             )
+
+
+def _as_array(stamps: Iterable[Stamp | None]) -> NDArray[np.int64]:
+    """Shape (files, fields of a stamp)."""
+    numbers = chain.from_iterable(stamp or _UNKNOWN for stamp in stamps)
+    return np.fromiter(numbers, np.int64).reshape(-1, len(_UNKNOWN))
