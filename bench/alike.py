@@ -1,14 +1,11 @@
 """What the measurements of near-duplicates share: candidates in every turn, compared as the stage `dedup` does."""
 
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.duplicates import thumbnail
 from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 
@@ -19,7 +16,7 @@ MOST_PIXELS = 10**8
 
 
 class Candidates(NamedTuple):
-    """Pairs within a radius in some turn: each of shape (pairs,), a row a pair and turn."""
+    """Pairs within a radius in some turn: each of shape (pairs,), one row per pair and turn."""
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
@@ -27,14 +24,6 @@ class Candidates(NamedTuple):
     distance: NDArray[np.int64]
     edges: NDArray[np.float64]
     colours: NDArray[np.float64]
-
-
-def set_side(side: int) -> None:
-    """Try another size of thumbnail: before anything is compiled, which takes the size for a constant."""
-    if side != thumbnail.SIDE:
-        numba.config.CACHE_DIR = tempfile.mkdtemp()
-        thumbnail.SIDE = side
-        thumbnail.NUM_BYTES = side * side + 2 * thumbnail.CHROMA_SIDE**2
 
 
 def planes_of(rows: pd.DataFrame) -> "Planes":
@@ -54,14 +43,14 @@ def candidates(rows: pd.DataFrame, radius: int) -> Candidates:
     from stages.duplicates.similarity import similarity
 
     hashes = rows["phash"].to_numpy(np.uint64)
-    found = near_pairs(turned_back(hashes), hashes, radius)
+    pairs = near_pairs(turned_back(hashes), hashes, radius)
     planes = planes_of(rows)
-    edges = similarity(planes, found.first, found.second, found.form, 0.0)
-    both = similarity(planes, found.first, found.second, found.form, 1.0)
-    return Candidates(*found, edges, both - edges)
+    edges = similarity(planes, pairs.first, pairs.second, pairs.form, 0.0)
+    both = similarity(planes, pairs.first, pairs.second, pairs.form, 1.0)
+    return Candidates(*pairs, edges, both - edges)
 
 
-def best(found: Candidates, colour: float) -> pd.Series:
+def best(pairs: Candidates, colour: float) -> pd.Series:
     """The similarity in the best turn, by the two numbers of each pair."""
-    frame = pd.DataFrame({"a": found.first, "b": found.second, "similarity": found.edges + colour * found.colours})
+    frame = pd.DataFrame({"a": pairs.first, "b": pairs.second, "similarity": pairs.edges + colour * pairs.colours})
     return frame.groupby(["a", "b"])["similarity"].max()

@@ -1,20 +1,16 @@
-"""Measure how well near-duplicates are found by people's judgement, beside other ways to find them.
+"""Measure how well near-duplicates are found, by people's judgement, next to other ways to find them.
 
-    python -m bench.duplicates PICTURES [--plot docs/measurements/duplicates/judged.png] [--sheets FOLDER] [--side 16]
+    python -m bench.duplicates PICTURES [--plot docs/measurements/duplicates/judged.png]
 
 PICTURES is the archive cifar10_near_duplicates, unpacked. Each way is fitted on one half of the pairs, chosen by a hash
 of their names, and measured on the other: its cut, and of ours the radius and the weight of the colours too. Every pair
 that nobody judged counts as false; then all is measured once more with the judgements of
-docs/measurements/duplicates/judged.csv added. --sheets writes contact sheets of what is found and was never
-judged. --side tries another size of thumbnail; drawing needs matplotlib, which is no part of this repository.
+docs/measurements/duplicates/judged.csv added. Drawing needs matplotlib, which is no part of this repository.
 """
 
-import argparse
 import csv
 import hashlib
 import io
-import os
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +18,14 @@ import imagehash
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from bench.alike import MOST_PIXELS, Candidates, best, candidates, set_side
+from bench.alike import MOST_PIXELS, Candidates, best, candidates
+from bench.harness import files_in, in_processes, options, print_table
 from runtime import parameters
 
 JUDGED = Path("docs/measurements/duplicates/judged.csv")
 DUPLICATE = 1  # 2: a look-alike, 0: neither
-LEAST_SIMILARITY, HASH_RADIUS = 0.88, 8  # what is found with at least these is put on the contact sheets
 RADII, COLOURS = (12, 14, 16), (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # what ours is fitted over
 LONG_RADIUS = 80  # of the 256 bits of a long hash
 Judgements = dict[tuple[str, str], int]
@@ -60,11 +56,8 @@ def half_of(pair: tuple[str, str]) -> int:
 def read_judgements(path: Path) -> Judgements:
     """Read what people judged, the smaller name of each pair first."""
     with path.open() as file:
-        rows = csv.DictReader(file)
-        return {
-            (min(row["image_a"], row["image_b"]), max(row["image_a"], row["image_b"])): int(row["judgment"])
-            for row in rows
-        }
+        pairs = {tuple(sorted((row["image_a"], row["image_b"]))): row["judgment"] for row in csv.DictReader(file)}
+        return {(a, b): int(judgment) for (a, b), judgment in pairs.items()}
 
 
 def curve(scores: Scores, truth: Judgements, half: int | None) -> tuple[NDArray[np.float64], ...]:
@@ -82,15 +75,15 @@ def curve(scores: Scores, truth: Judgements, half: int | None) -> tuple[NDArray[
 def best_cut(scores: Scores, truth: Judgements, half: int | None) -> Found:
     """Find the cut with the best F1."""
     cuts, f1, precision, recall = curve(scores, truth, half)
-    place = int(np.argmax(f1))
-    return Found(float(f1[place]), float(precision[place]), float(recall[place]), float(cuts[place]))
+    row = int(np.argmax(f1))
+    return Found(float(f1[row]), float(precision[row]), float(recall[row]), float(cuts[row]))
 
 
 def at_cut(scores: Scores, truth: Judgements, half: int | None, cut: float) -> Found:
     """Measure a cut."""
     cuts, f1, precision, recall = curve(scores, truth, half)
-    place = int(np.flatnonzero(cuts >= cut)[-1])
-    return Found(float(f1[place]), float(precision[place]), float(recall[place]), cut)
+    row = int(np.flatnonzero(cuts >= cut)[-1])
+    return Found(float(f1[row]), float(precision[row]), float(recall[row]), cut)
 
 
 def fingerprints(path: Path) -> dict[str, object]:
@@ -152,52 +145,26 @@ def _long(hashes: NDArray[np.uint64], names: list[str]) -> tuple[list[tuple[str,
 def report(alternatives: list[Scores], ours: list[Scores], truth: Judgements, params: parameters.Dedup) -> None:
     """Print what each way reaches: fitted on a half and measured on the other, both ways round, and fitted on all."""
     base = best_cut(alternatives[0], truth, None).f1
-    print("| way | fitted on one half, F1 on the other | the other way round | best F1 on all | times the hash alone |")
-    print("| --- | --- | --- | --- | ---: |")
+    rows = []
     for scores in alternatives:
         halves = [at_cut(scores, truth, 1 - half, best_cut(scores, truth, half).cut) for half in (0, 1)]
-        _row(scores.name, halves, best_cut(scores, truth, None), base)
+        rows.append(_row(scores.name, halves, best_cut(scores, truth, None), base))
     fitted = [max(ours, key=lambda scores, half=half: best_cut(scores, truth, half).f1) for half in (0, 1, None)]
     halves = [at_cut(fitted[half], truth, 1 - half, best_cut(fitted[half], truth, half).cut) for half in (0, 1)]
     chosen = "; ".join(scores.name.removeprefix("ours ") for scores in fitted)
-    _row(f"ours, fitted {chosen}", halves, best_cut(fitted[2], truth, None), base)
-    as_it_is = [at_cut(ours[0], truth, half, params.similarity) for half in (1, 0, None)]
-    _row("ours, as params.yaml has it, nothing fitted", as_it_is[:2], as_it_is[2], base)
+    rows.append(_row(f"ours, fitted {chosen}", halves, best_cut(fitted[2], truth, None), base))
+    *halves, everything = [at_cut(ours[0], truth, half, params.similarity) for half in (1, 0, None)]
+    rows.append(_row("ours, as params.yaml has it, nothing fitted", halves, everything, base))
+    columns = ["fitted on one half, F1 on the other", "the other way round", "best F1 on all", "times the hash alone"]
+    print_table(["way", *columns], rows)
 
 
-def _row(name: str, halves: list[Found], everything: Found, base: float) -> None:
+def _row(name: str, halves: list[Found], everything: Found, base: float) -> tuple[object, ...]:
     cells = [
         f"{found.f1:.3f} (precision {found.precision:.2f}, recall {found.recall:.2f}, from {found.cut:.3f})"
         for found in (*halves, everything)
     ]
-    print(f"| {name} | {' | '.join(cells)} | {everything.f1 / base:.2f} |")
-
-
-def pool(alternatives: list[Scores], ours: Scores, truth: Judgements) -> list[tuple[str, str]]:
-    """List the pairs that ours or the hash alone finds and nobody judged, the most similar first."""
-    similarity = dict(zip(ours.pairs, ours.score.tolist(), strict=True))
-    close = {pair for pair, score in similarity.items() if score >= LEAST_SIMILARITY}
-    hashed = zip(alternatives[0].pairs, alternatives[0].score, strict=True)
-    close |= {pair for pair, score in hashed if -score <= HASH_RADIUS}
-    return sorted(close - truth.keys(), key=lambda pair: (-similarity.get(pair, 0), pair))
-
-
-def draw_sheets(pictures: Path, pairs: list[tuple[str, str]], folder: Path) -> None:
-    """Draw the pairs, numbered, 80 on a sheet, and list their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    side, columns, on_sheet = 96, 8, 80
-    for start in range(0, len(pairs), on_sheet):
-        sheet = Image.new("RGB", (columns * (2 * side + 8), on_sheet // columns * (side + 14)), "white")
-        draw = ImageDraw.Draw(sheet)
-        for place, pair in enumerate(pairs[start : start + on_sheet]):
-            x, y = place % columns * (2 * side + 8), place // columns * (side + 14)
-            for number, name in enumerate(pair):
-                with Image.open(pictures / name) as image:
-                    sheet.paste(image.convert("RGB").resize((side, side)), (x + number * side, y))
-            draw.text((x, y + side), str(start + place), fill="black")
-        sheet.save(folder / f"{start // on_sheet}.png")
-    lines = ("number,image_a,image_b", *(f"{number},{a},{b}" for number, (a, b) in enumerate(pairs)))
-    (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+    return name, *cells, everything.f1 / base
 
 
 def plot(ways_: list[Scores], truths: dict[str, Judgements], cut: float, path: Path) -> None:
@@ -222,31 +189,20 @@ def plot(ways_: list[Scores], truths: dict[str, Judgements], cut: float, path: P
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--sheets", type=Path)
-    parser.add_argument("--side", type=int, default=16)
-    arguments = parser.parse_args()
-    set_side(arguments.side)
+    asked = options(__doc__, "pictures", plot=None)
     params = parameters.read(parameters.Dedup)
-
-    paths = sorted(arguments.pictures.rglob("*.jpg"))
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
-        rows = pd.DataFrame(workers.map(fingerprints, paths, chunksize=64))
-    names = [path.relative_to(arguments.pictures).as_posix() for path in paths]
-    truth = read_judgements(arguments.pictures / "duplicates.csv")
-    completed = truth | (read_judgements(JUDGED) if JUDGED.exists() else {})
+    paths = files_in(asked.pictures)
+    rows = pd.DataFrame(in_processes(fingerprints, paths, 64))
+    names = [path.relative_to(asked.pictures).as_posix() for path in paths]
+    judged = read_judgements(asked.pictures / "duplicates.csv")
+    completed = judged | read_judgements(JUDGED)
     alternatives, ours = ways(rows, names, params)
-
-    for title, judgements in {"what nobody judged is false": truth, "completed": completed}.items():
-        print(f"\n{title}: {sum(value == DUPLICATE for value in judgements.values())} duplicates\n")
-        report(alternatives, ours, judgements, params)
-    if arguments.sheets:
-        draw_sheets(arguments.pictures, pool(alternatives, ours[0], truth), arguments.sheets)
-    if arguments.plot:
-        titles = {"What nobody judged counts as false": truth, "Completed by judging what is found": completed}
-        plot([*alternatives, ours[0]], titles, params.similarity, arguments.plot)
+    for title, truth in {"what nobody judged is false": judged, "completed": completed}.items():
+        print(f"\n{title}: {sum(value == DUPLICATE for value in truth.values())} duplicates\n")
+        report(alternatives, ours, truth, params)
+    if asked.plot:
+        titles = {"What nobody judged counts as false": judged, "Completed by judging what is found": completed}
+        plot([*alternatives, ours[0]], titles, params.similarity, asked.plot)
 
 
 if __name__ == "__main__":

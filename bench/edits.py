@@ -1,16 +1,13 @@
 """Measure how many edited photos are found again, and how many untouched ones are taken for each other.
 
-    python -m bench.edits PHOTOS [--plot docs/measurements/duplicates/edits.png] [--side 16]
+    python -m bench.edits PHOTOS [--plot docs/measurements/duplicates/edits.png]
 
-PHOTOS is the clothing archive, unpacked. Beside what the stage does stands the hash alone, in one run. --side tries
-another size of thumbnail; drawing needs matplotlib, which is no part of this repository.
+PHOTOS is the clothing archive, unpacked. What the stage does is compared with the hash alone, in one run.
+Drawing needs matplotlib, which is no part of this repository.
 """
 
-import argparse
 import io
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from bench.alike import MOST_PIXELS, best, candidates, planes_of, set_side
+from bench.alike import MOST_PIXELS, best, candidates, planes_of
+from bench.harness import files_in, in_processes, options, print_table
 from runtime import parameters
 from stages.duplicates.turns import TURNS, turned_back
 
@@ -55,7 +53,7 @@ AIMS = dict.fromkeys(EDITS, 0.99) | {"cropped by 5 %": 0.95, "turned by 3 degree
 
 
 class Edited(NamedTuple):
-    """How the copies of all photos by one edit compare with the photos: a row a turn, a column a photo."""
+    """How the copies of all photos by one edit compare with the photos: one row per turn, one column per photo."""
 
     distance: NDArray[np.int64]
     similarity: NDArray[np.float64]
@@ -154,42 +152,41 @@ def plot(
     figure.savefig(path, dpi=80)
 
 
+def report(
+    edited: dict[str, Edited],
+    untouched: int,
+    alone: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+    params: parameters.Dedup,
+) -> None:
+    """Print the shares that are found again, and how many untouched pairs are."""
+    least = params.similarity
+    rows: list[tuple[object, ...]] = [
+        (name, AIMS[name], each.alone(8), each.candidates(params.distance), each.found(params.distance, least))
+        for name, each in edited.items()
+    ]
+    counts = 10, alone[8], len(similarity), (similarity >= least).sum()
+    print_table(
+        ["edit", "aim", "hash alone, 8 bits", "within the radius, any turn", "found"],
+        [*rows, (f"pairs among {untouched:,} untouched photos", *counts)],
+    )
+    num_pairs = untouched * (untouched - 1) / 2
+    shares = ", ".join(f"{radius}: {alone[radius] / num_pairs:.1e}" for radius in (4, 8, 10, 12, 14))
+    print(f"\nshare of all pairs within a radius: {shares}")
+
+
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--side", type=int, default=16)
-    arguments = parser.parse_args()
-    set_side(arguments.side)
+    asked = options(__doc__, "photos", plot=None)
     params = parameters.read(parameters.Dedup)
-
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        rows = list(pool.map(fingerprints, sorted(arguments.photos.rglob("*.jpg")), chunksize=16))
+    rows = in_processes(fingerprints, files_in(asked.photos))
     tables = [pd.DataFrame(column, columns=["phash", "thumbnail"]) for column in zip(*rows, strict=True)]
     edited = {name: compare(tables[0], table, params) for name, table in zip(EDITS, tables[1:], strict=True)}
-    found = candidates(tables[0], params.distance)
-    similarity = best(found, params.colour).to_numpy()
+    similarity = best(candidates(tables[0], params.distance), params.colour).to_numpy()
     alone = pairs_by_hash(tables[0]["phash"].to_numpy(np.uint64))
-
-    print(
-        "| edit | aim | hash alone, 8 bits | within the radius, any turn | found |\n| --- | ---: | ---: | ---: | ---: |"
-    )
-    for name, of in edited.items():
-        shares = (of.alone(8), of.candidates(params.distance), of.found(params.distance, params.similarity))
-        print(f"| {name} | {AIMS[name]:.2f} | {' | '.join(f'{share:.3f}' for share in shares)} |")
-    counts = (10, alone[8], len(similarity), (similarity >= params.similarity).sum())
-    print(f"| pairs among {len(rows):,} untouched photos | {' | '.join(f'{count:,}' for count in counts)} |")
-    # The most that any cut finds while it takes at most ten untouched pairs: what a size of thumbnail is worth.
-    cut = np.sort(similarity)[-11] + 1e-9
-    shares = ", ".join(f"{name} {of.found(params.distance, cut):.3f}" for name, of in edited.items())
-    print(f"\nat {cut:.3f}, where ten untouched pairs are left: {shares}")
-    gone = {radius: (alone[radius] / (len(rows) * (len(rows) - 1) / 2)) for radius in (4, 8, 10, 12, 14)}
-    print(
-        "share of all pairs within a radius: " + ", ".join(f"{radius}: {share:.1e}" for radius, share in gone.items())
-    )
-    if arguments.plot:
-        plot(edited, alone, similarity, params, arguments.plot)
+    report(edited, len(rows), alone, similarity, params)
+    if asked.plot:
+        plot(edited, alone, similarity, params, asked.plot)
 
 
 if __name__ == "__main__":

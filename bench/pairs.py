@@ -1,29 +1,27 @@
-"""Time the exact search of near hashes beside the alternatives, and take their peak memory.
+"""Time the exact search of near hashes next to the alternatives, and take their peak memory.
 
     python -m bench.pairs [--sizes 60000 200000 1000000] [--repeats 3] [--alternatives PYTHON]
 
 Hashes are drawn with a seed: half of the bits set, as in perceptual hashes, every tenth like the one before it but for
-a few bits. All run in turns, each in a process of its own over all cores, with everything compiled before the clock
+a few bits. All run in turn, each in a process of its own over all cores, with everything compiled before the clock
 starts; the ratio is that of the medians. At 14 bits, the radius that the stage uses, unless the line says otherwise: a
 band join at 14 would have bands of four bits. What finds all pairs must find the same number. What would run for hours
-is timed on fewer hashes and scaled with their square. PYTHON has faiss-cpu and imagededup beside what this repository
-needs (`pip install faiss-cpu`, `pip install --no-deps imagededup`); by default it is the one that runs this.
+is timed on fewer hashes and scaled with their square. PYTHON has faiss-cpu and imagededup in addition to what this
+repository needs (`pip install faiss-cpu`, `pip install --no-deps imagededup`); by default it is the one that runs this.
 """
 
-import argparse
-import resource
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 from unittest.mock import MagicMock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.harness import in_turn, options, print_table, run, timed
 from runtime.workers import over_shared
 from stages.duplicates.pairs import Pairs, near_pairs
 from stages.duplicates.turns import turned_back
@@ -54,7 +52,7 @@ def ours(hashes: Hashes, forms: NDArray[np.uint64], radius: int) -> int:
     step = max(1, PIECE // forms.size)
     pieces = range(0, len(hashes), step)
     search = partial(_piece, forms, hashes, radius, step)
-    return sum(len(found.first) for found in list(over_shared(search, pieces, "pieces")))
+    return sum(len(pairs.first) for pairs in list(over_shared(search, pieces, "pieces")))
 
 
 def _piece(forms: NDArray[np.uint64], hashes: Hashes, radius: int, step: int, start: int) -> Pairs:
@@ -96,7 +94,7 @@ def faiss_multi_hash(hashes: Hashes) -> int:
 
 def band_join(hashes: Hashes) -> int:
     """Nine bands in numpy: hashes within 8 bits have one in common."""
-    found = []
+    close = []
     bounds = np.linspace(0, 64, BAND_RADIUS + 2).astype(int)
     for low, high in pairwise(bounds.tolist()):
         band = hashes >> np.uint64(low) & np.uint64((1 << (high - low)) - 1)
@@ -108,12 +106,12 @@ def band_join(hashes: Hashes) -> int:
                 rows = members[start : start + 256]
                 near = np.bitwise_count(hashes[rows, None] ^ hashes[None, members[start:]]) <= BAND_RADIUS
                 a, b = np.nonzero(near)
-                found.append((rows[a] * len(hashes) + members[start:][b])[rows[a] < members[start:][b]])
-    return len(np.unique(np.concatenate(found)))
+                close.append((rows[a] * len(hashes) + members[start:][b])[rows[a] < members[start:][b]])
+    return len(np.unique(np.concatenate(close)))
 
 
 def imagededup(hashes: Hashes) -> int:
-    """Search as `find_duplicates` of imagededup does unless it is told otherwise."""
+    """Search as `find_duplicates` of imagededup does by default."""
     # Its networks, which need torch, take no part.
     sys.modules["imagededup.utils.models"] = MagicMock()
     from imagededup.handlers.search.retrieval import HashEval
@@ -139,59 +137,54 @@ CONTENDERS: dict[str, tuple[Callable[[Hashes], int], int]] = {
 NOT_ALL_OF_THESE = ("ours, all eight turns", "band join in numpy, radius 8")
 
 
+class Search(NamedTuple):
+    """What one run of a contender took: seconds by the clock once all is compiled, pairs, and megabytes at the peak."""
+
+    seconds: float
+    pairs: int
+    megabytes: float
+
+
 def one(name: str, size: int) -> None:
-    """Time one contender, and print seconds, pairs and the growth of memory in MB."""
+    """Time one contender, and print seconds and pairs."""
     function, _ = CONTENDERS[name]
-    hashes = draw(size)
+    hashes, pairs = draw(size), []
     function(hashes[:300])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
-    number = function(hashes)
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stdout.write(f"{seconds} {number} {before / 1024} {peak / 1024}\n")
+    cost = timed(lambda: pairs.append(function(hashes)))
+    print(cost.clock, pairs[0])
 
 
-def race(size: int, repeats: int, python: str) -> None:
-    """Run all contenders at one size, in turns, and print a row each."""
-    runs: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
-    for _ in range(repeats):
-        for name, (_, most) in CONTENDERS.items():
-            command = [python, "-m", "bench.pairs", "--one", name, str(min(size, most))]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            runs[name].append([float(number) for number in output.stdout.split()])
+def search(name: str, size: int, python: str) -> Search:
+    """Run one contender in a process of its own."""
+    cost = run(python, "-m", "bench.pairs", "--one", name, "--sizes", str(min(size, CONTENDERS[name][1])))
+    seconds, pairs = cost.output.split()
+    return Search(float(seconds), int(pairs), cost.peak_bytes / 1e6)
+
+
+def race(size: int, repeats: int, python: str) -> Iterator[tuple[object, ...]]:
+    """Run all contenders at one size, in turn; yields a row for each."""
+    runs = in_turn({name: partial(search, name, size, python) for name in CONTENDERS}, repeats)
     scaled = {name: (size / min(size, most)) ** 2 for name, (_, most) in CONTENDERS.items()}
-    medians = {name: statistics.median(run[0] for run in runs[name]) * scaled[name] for name in CONTENDERS}
-    pairs = {name: runs[name][0][1] for name in CONTENDERS}
+    medians = {name: statistics.median(run.seconds for run in runs[name]) * scaled[name] for name in CONTENDERS}
     for name, factor in scaled.items():
-        if name not in NOT_ALL_OF_THESE and factor == 1:
-            assert pairs[name] == pairs["ours"], (name, pairs)
-    for name in CONTENDERS:
-        note = f" (scaled from {min(size, CONTENDERS[name][1]):,})" if scaled[name] > 1 else ""
-        of_all = "" if scaled[name] > 1 else f"{int(pairs[name]):,} | {max(run[3] for run in runs[name]):,.0f}"
-        sys.stdout.write(
-            f"| {size:,} | {name}{note} | {medians[name]:,.2f} | {medians[name] / medians['ours']:,.1f} "
-            f"| {of_all or '|'} |\n"
-        )
-    sys.stdout.flush()
+        row = size, name, medians[name], medians[name] / medians["ours"]
+        if factor > 1:
+            yield size, f"{name} (scaled from {min(size, CONTENDERS[name][1]):,})", *row[2:], None, None
+            continue
+        pairs = runs[name][0].pairs
+        assert name in NOT_ALL_OF_THESE or pairs == runs["ours"][0].pairs, (name, runs)
+        yield *row, pairs, round(max(run.megabytes for run in runs[name]))
 
 
 def main() -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[60_000, 200_000, 1_000_000])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--alternatives", default=sys.executable, metavar="PYTHON")
-    parser.add_argument("--one", nargs=2, metavar=("NAME", "SIZE"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        one(arguments.one[0], int(arguments.one[1]))
+    """Print the table."""
+    asked = options(__doc__, sizes=[60_000, 200_000, 1_000_000], repeats=3, alternatives=sys.executable, one="")
+    if asked.one:
+        one(asked.one, *asked.sizes)
         return
-    sys.stdout.write(
-        "| hashes | search | s | times ours | pairs | peak MB |\n| ---: | --- | ---: | ---: | ---: | ---: |\n"
-    )
-    for size in arguments.sizes:
-        race(size, arguments.repeats, arguments.alternatives)
+    for size in asked.sizes:
+        rows = race(size, asked.repeats, asked.alternatives)
+        print_table(["hashes", "search", "s", "times ours", "pairs", "peak MB"], rows)
 
 
 if __name__ == "__main__":

@@ -5,28 +5,23 @@ mosaic of sixteen photos. An enlarged photo alone has almost no fine detail, and
 bytes, which decide how long it takes to decode. The benchmarks print them.
 """
 
-import os
 import random
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from bench.harness import files_in, in_processes
+
 ENLARGED = 4
 # Of the photos of clothes as they are.
 QUALITY = 90
 
 
-def photos_in(folder: Path) -> list[Path]:
-    """List the photos below a folder, sorted."""
-    return sorted(folder.rglob("*.jpg"))
-
-
 def edit(path: Path, rng: random.Random) -> Image.Image:
-    """Give a photo another content: cropped by up to a tenth a side, brighter or darker by up to a tenth."""
+    """Give a photo another content: cropped by up to a tenth per side, brighter or darker by up to a tenth."""
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     left, upper, right, lower = (rng.uniform(0, 0.1) for _ in range(4))
@@ -76,7 +71,6 @@ def make_library(folder: Path, num: int, sources: Sequence[Path], large: int | N
     Returns:
         Their paths, sorted.
     """
-    if len(photos_in(folder)) < num:
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(partial(make, sources=sources, folder=folder, large=large), range(num), chunksize=32))
-    return photos_in(folder)[:num]
+    if len(files_in(folder)) < num:
+        in_processes(partial(make, sources=sources, folder=folder, large=large), range(num), 32)
+    return files_in(folder)[:num]

@@ -1,4 +1,4 @@
-"""Measure `dvc push` and `dvc pull` of shards beside the same pictures as single files, over Azurite.
+"""Measure `dvc push` and `dvc pull` of shards next to the same pictures as single files, over Azurite.
 
     python -m bench.push PICTURES [--number 3000] [--size 299] [--shard 1000]
 
@@ -8,25 +8,19 @@ come back to an empty cache. Then a hundredth is added after a release, and what
 the bytes of the new pictures' shard. Objects and bytes are counted where they arrived; seconds are by the clock.
 """
 
-import argparse
-import contextlib
 import shutil
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 from azure.storage.blob import BlobServiceClient
 
-from bench.packing import add, dvc, make_repository, release, stage
+from bench.harness import options, print_table
+from bench.packing import add, draw_pictures
+from bench.repository import dvc, read_index, release, repository, stage
 from tests.azurite import Azurite
 
-
-def clock(*arguments: str) -> float:
-    """Run DVC; returns seconds by the clock."""
-    started = time.perf_counter()
-    dvc(*arguments)
-    return time.perf_counter() - started
+FOLDERS = ("shards", "single")
 
 
 def arrived(service: BlobServiceClient, container: str) -> tuple[int, int]:
@@ -48,7 +42,7 @@ def push(service: BlobServiceClient, container: str) -> tuple[float, int, int]:
     """Put a folder under DVC and push it; returns seconds, and the objects and bytes that came to be there."""
     dvc("add", "--quiet", f"data/{container}")
     objects, size = arrived(service, container)
-    seconds = clock("push", "--quiet", "--remote", container, f"data/{container}.dvc")
+    seconds = dvc("push", "--quiet", "--remote", container, f"data/{container}.dvc").clock
     now = arrived(service, container)
     return seconds, now[0] - objects, now[1] - size
 
@@ -57,51 +51,60 @@ def pull(container: str) -> float:
     """Pull a folder to an empty cache; returns seconds."""
     shutil.rmtree(".dvc/cache")
     shutil.rmtree(f"data/{container}")
-    return clock("pull", "--quiet", "--remote", container, f"data/{container}.dvc")
+    return dvc("pull", "--quiet", "--remote", container, f"data/{container}.dvc").clock
 
 
-def measure(connection: str, new: list[Path]) -> None:
-    """Run all cases and print the tables."""
-    service = BlobServiceClient.from_connection_string(connection)
-    for name in ("shards", "single"):
-        service.create_container(name)
-        dvc("remote", "add", name, f"azure://{name}")
-        dvc("remote", "modify", "--local", name, "connection_string", connection)
+def pack() -> pd.DataFrame:
+    """Pack, and write the single files; returns the shards' index."""
     stage("shard")
+    index = read_index()
+    write_singles(index, Path("data/single"))
+    return index
+
+
+def measure_all(service: BlobServiceClient) -> pd.DataFrame:
+    """Push and pull everything; returns the shards' index."""
+    index = pack()
     Path("dvc.yaml").unlink()  # from here on the folders are under DVC by themselves
-    index = pd.read_parquet("data/shards/index.parquet")
-    write_singles(index, Path("data/single"))
     print(f"{len(index)} pictures, {index['size'].sum() / 1e6:.1f} MB\n")
-    print("| | objects | MB | push s | pull s |\n| --- | ---: | ---: | ---: | ---: |")
-    for name in ("shards", "single"):
+    rows = []
+    for name in FOLDERS:
         seconds, objects, size = push(service, name)
-        print(f"| {name} | {objects} | {size / 1e6:.1f} | {seconds:.1f} | {pull(name):.1f} |")
-    release(1, index)
+        rows.append((name, objects, size / 1e6, seconds, pull(name)))
+    print_table(["", "objects", "MB", "push s", "pull s"], rows)
+    return index
+
+
+def measure_new(service: BlobServiceClient, new: list[Path]) -> None:
+    """Push what comes of a few new pictures."""
     add(new)
-    stage("shard")
-    index = pd.read_parquet("data/shards/index.parquet")
-    write_singles(index, Path("data/single"))
+    index = pack()
     newest = Path("data/shards", str(index["shard"].max())).stat().st_size
     print(f"\n{len(new)} pictures more, whose shard has {newest / 1e6:.2f} MB\n")
-    print("| | objects | MB | times the shard's | push s |\n| --- | ---: | ---: | ---: | ---: |")
-    for name in ("shards", "single"):
+    rows = []
+    for name in FOLDERS:
         seconds, objects, size = push(service, name)
-        print(f"| {name} | {objects} | {size / 1e6:.2f} | {size / newest:.2f} | {seconds:.1f} |")
+        rows.append((name, objects, size / 1e6, size / newest, seconds))
+    print_table(["", "objects", "MB", "times the shard's", "push s"], rows)
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--number", type=int, default=3000)
-    parser.add_argument("--size", type=int, default=299)
-    parser.add_argument("--shard", type=int, default=1000)
-    arguments = parser.parse_args()
-    pictures = arguments.pictures.resolve()
-    with TemporaryDirectory() as server, TemporaryDirectory() as folder, contextlib.chdir(folder):
-        new = make_repository(pictures, arguments.number, arguments.size, arguments.shard)
-        with Azurite(Path(server)) as azurite:
-            measure(azurite.connection(), new)
+    asked = options(__doc__, "pictures", number=3000, size=299, shard=1000)
+    pictures, new = draw_pictures(asked.pictures, asked.number)
+    with (
+        TemporaryDirectory() as data,
+        repository(picture__size=asked.size, shard__images=asked.shard),
+        Azurite(Path(data)) as azurite,
+    ):
+        add(pictures)
+        service = azurite.service()
+        for name in FOLDERS:
+            service.create_container(name)
+            dvc("remote", "add", name, f"azure://{name}")
+            dvc("remote", "modify", "--local", name, "connection_string", azurite.connection())
+        release(measure_all(service))
+        measure_new(service, new)
 
 
 if __name__ == "__main__":

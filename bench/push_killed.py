@@ -7,7 +7,6 @@ between nothing and somewhat more than an undisturbed push takes; then one is le
 what the container holds are compared with what an undisturbed push sent. A folder and a file are under DVC.
 """
 
-import argparse
 import contextlib
 import logging
 import os
@@ -25,11 +24,11 @@ from uuid import uuid4
 
 from azure.storage.blob import ContainerClient
 
+from bench.harness import ROOT, options, print_table
 from remote import push, verify
 from runtime.errors import RemoteError
 from tests.azurite import Azurite
 
-ROOT = Path(__file__).parent.parent
 CONFIG = """\
 [core]
     analytics = false
@@ -48,7 +47,7 @@ def git(*arguments: str) -> None:
 
 
 def make_clone(number: int) -> int:
-    """Make a clone in the working folder, with `number` files in a folder and one beside it; returns its objects."""
+    """Make a clone in the working folder, with `number` files in a folder and one more file; returns its objects."""
     from dvc.repo import Repo
 
     rng = random.Random(1)
@@ -93,7 +92,7 @@ def start_push() -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def killed(azurite: Azurite, which: signal.Signals, moments: int, number: int) -> str:
+def killed(azurite: Azurite, which: signal.Signals, moments: int, number: int) -> tuple[object, ...]:
     """Kill pushes at moments spread over how long one takes; returns a row of the table."""
     undisturbed = new_container(azurite)
     started = time.monotonic()
@@ -112,7 +111,7 @@ def killed(azurite: Azurite, which: signal.Signals, moments: int, number: int) -
         left.append(len(objects(container)))
         whole += start_push().wait() == 0 and sizes(container) == expected
     between = sum(0 < count < number for count in left)
-    return f"| {which.name} | {moments} | {ended} | {between} | {whole} of {moments} |"
+    return which.name, moments, ended, between, f"{whole} of {moments}"
 
 
 def run(module: object, *arguments: str) -> str:
@@ -131,9 +130,8 @@ def deleted(container: ContainerClient, chosen: Sequence[str]) -> tuple[int, int
     before = objects(container)
     for oid in chosen:
         container.delete_blob(before[oid])
-        noticed += (
-            re.search(rf"remote cloud lacks 1 objects:\n- \S+ \({oid}\)", run(verify, "--sample", "0.01")) is not None
-        )
+        message = run(verify, "--sample", "0.01")
+        noticed += re.search(rf"remote cloud lacks 1 objects?:\n- \S+ \({oid}\)", message) is not None
         healed += run(push) == "" and objects(container) == before
     return noticed, healed
 
@@ -145,9 +143,18 @@ def flipped(content: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def named(found: str, side: str, oid: str) -> bool:
-    """Whether the words name an object as damaged, and no other."""
-    return re.search(rf"^{side} has 1 damaged objects:\n- \S+ \({oid}\)\n`", found) is not None
+def overwrite(path: Path, content: bytes) -> None:
+    """Write a file, and leave its times and rights as they were."""
+    stat = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(content)
+    path.chmod(stat.st_mode)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def is_named(message: str, side: str, oid: str) -> bool:
+    """Tell whether a message names an object as damaged, and no other."""
+    return re.search(rf"^{side} has 1 damaged objects?:\n- \S+ \({oid}\)\n`", message) is not None
 
 
 def flips_named(container: ContainerClient, chosen: Sequence[str], rng: random.Random) -> int:
@@ -160,23 +167,17 @@ def flips_named(container: ContainerClient, chosen: Sequence[str], rng: random.R
         changed = flipped(whole, rng.randrange(8 * len(whole)))
         if number % 2:
             container.upload_blob(names[oid], changed, overwrite=True)
-            count += named(run(verify), "the remote cloud", oid)
+            count += is_named(run(verify), "the remote cloud", oid)
             container.upload_blob(names[oid], whole, overwrite=True)
         else:
-            stat = cached.stat()
-            cached.chmod(0o644)
-            cached.write_bytes(changed)
-            cached.chmod(stat.st_mode)
-            os.utime(cached, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-            count += named(run(verify), "the cache", oid)
-            cached.chmod(0o644)
-            cached.write_bytes(whole)
-            cached.chmod(stat.st_mode)
+            overwrite(cached, changed)
+            count += is_named(run(verify), "the cache", oid)
+            overwrite(cached, whole)
     return count
 
 
-def drawn(container: ContainerClient, number: int, rng: random.Random) -> list[str]:
-    """Draw objects, the list of the folder and the file beside it among them again and again."""
+def draw_objects(container: ContainerClient, number: int, rng: random.Random) -> list[str]:
+    """Draw objects; the list of the folder and the single file are drawn again and again."""
     oids = sorted(objects(container), key=lambda oid: (not oid.endswith(".dir"), oid))
     model = max(objects(container), key=lambda oid: Path(".dvc/cache/files/md5", oid[:2], oid[2:]).stat().st_size)
     return [rng.choice([oids[0], model, *rng.sample(oids, 4)]) for _ in range(number)]
@@ -184,29 +185,23 @@ def drawn(container: ContainerClient, number: int, rng: random.Random) -> list[s
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--moments", type=int, default=40)
-    parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--deletions", type=int, default=50)
-    parser.add_argument("--flips", type=int, default=100)
-    arguments = parser.parse_args()
+    asked = options(__doc__, moments=40, files=300, deletions=50, flips=100)
     logging.disable(logging.WARNING)
     rng = random.Random(1)
     with TemporaryDirectory() as data, TemporaryDirectory() as folder, contextlib.chdir(folder):
-        number = make_clone(arguments.files)
+        number = make_clone(asked.files)
         with Azurite(Path(data)) as azurite:
-            print("| killed by | pushes | of them at their end | left with a part | whole after one push |")
-            print("| --- | ---: | ---: | ---: | ---: |")
-            for which in (signal.SIGKILL, signal.SIGTERM):
-                print(killed(azurite, which, arguments.moments, number), flush=True)
+            print_table(
+                ["killed by", "pushes", "of them at their end", "left with a part", "whole after one push"],
+                [killed(azurite, which, asked.moments, number) for which in (signal.SIGKILL, signal.SIGTERM)],
+            )
             shutil.rmtree(".dvc/tmp", ignore_errors=True)
             container = new_container(azurite)
             assert run(push) == ""
-            chosen = drawn(container, arguments.deletions, rng)
-            noticed, healed = deleted(container, chosen)
-            print(f"\n{len(chosen)} objects deleted one at a time: {noticed} noticed, {healed} healed", flush=True)
-            chosen = drawn(container, arguments.flips, rng)
-            print(f"{len(chosen)} bits flipped one at a time: {flips_named(container, chosen, rng)} named")
+            noticed, healed = deleted(container, draw_objects(container, asked.deletions, rng))
+            print(f"\n{asked.deletions} objects deleted one at a time: {noticed} noticed, {healed} healed", flush=True)
+            num_named = flips_named(container, draw_objects(container, asked.flips, rng), rng)
+            print(f"{asked.flips} bits flipped one at a time: {num_named} named")
 
 
 if __name__ == "__main__":

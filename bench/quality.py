@@ -4,14 +4,11 @@
 
 Each photo is degraded one way at a time, saved as a JPEG again and judged as the pipeline does, by the limits of
 params.yaml but for those that --limits sets: by default, what the comments there say of photographs. Recall is the
-share of the degraded copies that have the fault; precision the share of degraded ones among all that have it, of one
-copy a photo. AUC compares measures without any limit: 0.5 is chance.
+share of the degraded copies that have the fault; precision the share of degraded ones among all that have it, with
+one copy per photo. AUC compares measures without any limit: 0.5 is chance.
 """
 
-import argparse
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +17,7 @@ import pandas as pd
 from PIL import Image, ImageFilter, ImageOps
 from sklearn.metrics import roc_auc_score
 
-from bench.photos import photos_in
+from bench.harness import files_in, in_processes, options, print_table
 from runtime import parameters
 from stages.fingerprint import fingerprint
 from stages.images.faults import find_faults
@@ -96,32 +93,32 @@ def has(faults: pd.Series, fault: str) -> pd.Series:
     return faults.fillna("").str.split(", ").map(lambda had: fault in had)
 
 
+def judge(name: str, copies: pd.DataFrame, untouched: pd.DataFrame, limits: parameters.Quality) -> tuple[object, ...]:
+    """Judge the photos degraded one way beside the untouched ones; returns a row of the table."""
+    fault = CHANGES[name][0]
+    right, false = (has(find_faults(photos, limits), fault) for photos in (copies, untouched))
+    measures = pd.concat([untouched, copies])[list(MEASURES[fault])].astype(float).fillna(0)
+    truth = np.repeat([0, 1], len(copies))
+    ours, other = (roc_auc_score(truth, -measures[measure]) for measure in MEASURES[fault])
+    precision = right.sum() / max(1, right.sum() + false.sum())
+    return name, fault, right.mean(), precision, ours, f"{other:.3f} ({MEASURES[fault][1]})"
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--num", type=int, default=3000)
-    parser.add_argument("--limits", nargs="*", default=PHOTOGRAPHS, metavar="NAME=VALUE")
-    options = parser.parse_args()
-    photos = photos_in(options.photos)[: options.num]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        measured = list(zip(*pool.map(measure_copies, photos, chunksize=8), strict=True))
-    own = {name: float(value) for name, value in (limit.split("=") for limit in options.limits)}
-    limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | own))
+    asked = options(__doc__, photos=Path, num=3000, limits=PHOTOGRAPHS)
+    photos = files_in(asked.photos)[: asked.num]
+    measured = zip(*in_processes(measure_copies, photos, 8), strict=True)
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
+    own = {name: float(value) for name, value in (limit.split("=") for limit in asked.limits)}
+    limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | own))
     faults = find_faults(untouched, limits)
     print(f"{len(photos):,} photos; of the untouched ones are suspected:")
-    print("  " + ", ".join(f"{fault} {has(faults, fault).mean():.1%}" for fault in MEASURES))
-    print("\n| degraded | fault | recall | precision | AUC | AUC of what else is used |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    truth = np.repeat([0, 1], len(photos))
-    for (name, (fault, _)), copy in zip(CHANGES.items(), copies, strict=True):
-        found, false = has(find_faults(copy, limits), fault), has(faults, fault)
-        both = pd.concat([untouched, copy])[list(MEASURES[fault])].astype(float).fillna(0)
-        ours, other = (roc_auc_score(truth, -both[measure]) for measure in MEASURES[fault])
-        precision = found.sum() / max(1, found.sum() + false.sum())
-        print(f"| {name} | {fault} | {found.mean():.3f} | {precision:.3f} |", end=" ")
-        print(f"{ours:.3f} | {other:.3f} ({MEASURES[fault][1]}) |")
+    print("  " + ", ".join(f"{fault} {has(faults, fault).mean():.1%}" for fault in MEASURES) + "\n")
+    print_table(
+        ["degraded", "fault", "recall", "precision", "AUC", "AUC of what else is used"],
+        [judge(name, copy, untouched, limits) for name, copy in zip(CHANGES, copies, strict=True)],
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ suggestions here. cleanlab is no dependency of the project: `pip install cleanla
 FOLDER keeps the predictions of each seed, so that the counting can be repeated without the training.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,13 +26,14 @@ from cleanlab.filter import find_label_issues as find_with_cleanlab
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from bench.warm_start import InMemory, answers, divide, markdown, read
-from stages.metrics.model_scores import at_temperature
-from stages.metrics.splits import set_slices
-from stages.suspects.evidence import gather_evidence
-from stages.suspects.mislabelled import find_issues_held_out, find_label_issues
+from bench.harness import options, print_frame
+from bench.warm_start import InMemory, answers, divide, read
+from stages.metrics.splits import places
+from stages.reports.judged import at_temperature
+from stages.score import doubt, typical, weigh
+from stages.suspects.mislabelled import find_label_issues
 from stages.suspects.neighbours import Embedded, units
-from stages.suspects.review_table import class_examples, reasons, worst_first
+from stages.suspects.review_table import reasons, worst_first
 
 PLANTED = 0.02
 THRESHOLD, NEAR = 95.0, 0.25  # of params.yaml
@@ -49,7 +49,7 @@ class Predictions(NamedTuple):
         true: class of each picture.
         label: the same, or the planted one.
         scores: of the network that was trained on the training pictures.
-        embeddings: likewise.
+        embeddings: of the same network.
         held_out: scores of the training pictures by networks that were trained on the other folds.
         fold: of the training pictures.
     """
@@ -96,68 +96,70 @@ def predict(pixels: NDArray[np.uint8], class_names: NDArray[np.str_], seed: int,
     return Predictions(split, true, label, scores, embeddings.astype(np.float16), held_out, fold)
 
 
-def refitted(found: Predictions) -> NDArray[np.float32]:
+def refitted(predictions: Predictions) -> NDArray[np.float32]:
     """Score the training pictures by output layers that are fitted to the embeddings of the other folds."""
-    training = found.split == "train"
-    embeddings, labels = found.embeddings[training].astype(np.float64), found.label[training]
+    training = predictions.split == "train"
+    embeddings, labels = predictions.embeddings[training].astype(np.float64), predictions.label[training]
     embeddings = (embeddings - embeddings.mean(axis=0)) / (embeddings.std(axis=0) + 1e-9)
-    scores = np.zeros_like(found.held_out)
-    for number in np.unique(found.fold):
-        others = found.fold != number
+    scores = np.zeros_like(predictions.held_out)
+    for number in np.unique(predictions.fold):
+        others = predictions.fold != number
         model = LogisticRegression(C=0.1, max_iter=500).fit(embeddings[others], labels[others])
         scores[np.ix_(~others, model.classes_)] = model.predict_proba(embeddings[~others])
     return scores
 
 
-def reviewed(found: Predictions, held_out: NDArray[np.float32] | None) -> pd.DataFrame:
+def reviewed(predictions: Predictions, held_out: NDArray[np.float32] | None) -> pd.DataFrame:
     """List the pictures as `score` does; `image_id` is the number of the row."""
-    names = [f"class {number:02d}" for number in range(found.scores.shape[1])]
+    names = [f"class {number:02d}" for number in range(predictions.scores.shape[1])]
     named = np.array(names, dtype=object)
-    rows = pd.DataFrame({"image_id": [f"{row:06d}" for row in range(len(found.label))], "split": found.split})
-    rows["truth"], rows["predicted"] = named[found.label], named[found.scores.argmax(axis=1)]
-    rows["confidence"] = 100.0 * found.scores.max(axis=1)
-    model = at_temperature(rows, "", (found.scores, names), NO_CONFUSED, 1.0)
-    slices = set_slices(rows["split"].to_numpy(dtype=object), [])
-    embedded = Embedded(units(found.embeddings), found.label, np.arange(len(rows)))
-    issues = find_issues_held_out(model.matrix, model.answers.truth, slices["train"], held_out)
-    evidence = gather_evidence(slices, model.answers, issues, embedded, np.zeros(len(rows), dtype=bool), NEAR)
+    rows = pd.DataFrame(
+        {"image_id": [f"{row:06d}" for row in range(len(predictions.label))], "split": predictions.split}
+    )
+    rows["truth"], rows["predicted"] = named[predictions.label], named[predictions.scores.argmax(axis=1)]
+    rows["confidence"] = 100.0 * predictions.scores.max(axis=1)
+    model = at_temperature(rows, "", (predictions.scores, names), NO_CONFUSED, 1.0)
+    place = places(rows["split"].to_numpy(dtype=object), [])
+    embedded = Embedded(units(predictions.embeddings), predictions.label, np.arange(len(rows)))
+    issues = doubt(model, place["train"], held_out)
+    evidence = weigh(place, model.answers, issues, embedded, np.zeros(len(rows), dtype=bool), NEAR)
     images = rows[["image_id"]].assign(path=rows["image_id"], set="library", dropped=None, faults=None)
     holds = reasons(model.answers, None, THRESHOLD, evidence)
-    return worst_first(rows, holds, evidence, class_examples(rows, embedded, slices["train"], names), images)
+    return worst_first(rows, holds, evidence, typical(rows, embedded, place["train"], names), images)
 
 
-def rankings(found: Predictions) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+def rankings(predictions: Predictions) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
     """Yield which scores of training pictures are used, which method, and the rows that it finds, likeliest first."""
-    training = found.split == "train"
+    training = predictions.split == "train"
     for name, held_out in (
         ("of the network that saw them", None),
-        ("output layer refitted by folds", refitted(found)),
-        ("network trained by folds", found.held_out),
+        ("output layer refitted by folds", refitted(predictions)),
+        ("network trained by folds", predictions.held_out),
     ):
-        scores = found.scores.copy()
+        scores = predictions.scores.copy()
         if held_out is not None:
             scores[training] = held_out
-        agreed = (scores.argmax(axis=1) == found.label)[training].mean()
+        agreed = (scores.argmax(axis=1) == predictions.label)[training].mean()
         print(f"scores of training pictures {name}: they agree with {agreed:.3f} of the labels")
-        table = reviewed(found, held_out)
+        table = reviewed(predictions, held_out)
         yield name, "review table, all reasons", table["image_id"].astype(int).to_numpy()
         doubted = table["reason"].eq("probably_mislabelled") | table["also"].fillna("").str.contains("probably_mis")
         yield name, "review table, probably_mislabelled", table.loc[doubted, "image_id"].astype(int).to_numpy()
-        issues = find_label_issues(scores, found.label)
+        issues = find_label_issues(scores, predictions.label)
         rows = np.flatnonzero(issues.suggested >= 0)
         yield name, "ours", rows[np.argsort(issues.self_confidence[rows], kind="stable")]
         for method in ("confident_learning", "prune_by_noise_rate"):
             ranked = find_with_cleanlab(
-                found.label, scores, filter_by=method, return_indices_ranked_by="self_confidence", n_jobs=1
+                predictions.label, scores, filter_by=method, return_indices_ranked_by="self_confidence", n_jobs=1
             )
             yield name, f"cleanlab, {method}", np.asarray(ranked)
 
 
-def count(found: Predictions, seed: int) -> pd.DataFrame:
+def count(predictions: Predictions, seed: int) -> pd.DataFrame:
     """Count the planted labels among what each method suggests first, and among all of it."""
-    planted, training = found.label != found.true, found.split == "train"
+    planted, training = predictions.label != predictions.true, predictions.split == "train"
     counted = []
-    for scores, method, rows in rankings(found):
+    for scores, method, rows in rankings(predictions):
         hits = planted[rows]
         row = {"seed": seed, "scores of training pictures": scores, "method": method, "suggested": len(rows)}
         row |= {f"in the first {first}": hits[:first].sum() for first in FIRST}
@@ -168,28 +170,22 @@ def count(found: Predictions, seed: int) -> pd.DataFrame:
 
 def main() -> None:
     """Run the measurement."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, help="clothing.tar")
-    parser.add_argument("--work", type=Path, required=True, help="folder for predictions")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--size", type=int, default=48)
-    asked = parser.parse_args()
+    asked = options(__doc__, "photos", work=Path, seeds=[1, 2], folds=4, size=48)
     asked.work.mkdir(parents=True, exist_ok=True)
     counted = []
     for seed in asked.seeds:
         path = asked.work / f"review-{seed}-{asked.folds}-{asked.size}.npz"
         if not path.exists():
             np.savez(path, **predict(*read(asked.photos, asked.size), seed, asked.folds)._asdict())
-        found = Predictions(**np.load(path))
-        for split in np.unique(found.split):
-            right = (found.scores.argmax(axis=1) == found.true)[found.split == split].mean()
-            print(f"seed {seed}: {right:.3f} of {split} right by the true labels")
-        counted.append(count(found, seed))
+        predictions = Predictions(**np.load(path))
+        right = predictions.scores.argmax(axis=1) == predictions.true
+        for split in np.unique(predictions.split):
+            print(f"seed {seed}: {right[predictions.split == split].mean():.3f} of {split} right by the true labels")
+        counted.append(count(predictions, seed))
     table = pd.concat(counted)
     table.to_csv(asked.work / "review.csv", index=False)
     keys = ["scores of training pictures", "method"]
-    print(markdown(table.drop(columns="seed").groupby(keys, sort=False).sum().reset_index()))
+    print_frame(table.drop(columns="seed").groupby(keys, sort=False).sum().reset_index())
 
 
 if __name__ == "__main__":

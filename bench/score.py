@@ -1,39 +1,33 @@
-"""Measure the metrics beside scikit-learn's, and the whole of `score`, at the size of production.
+"""Measure the metrics next to scikit-learn's, and the whole of `score`, at the size of production.
 
     python -m bench.score [--pictures 100000] [--classes 1000] [--rounds 3] [--scikit-learn-rounds 1]
 
 Scores are drawn with a seed, some of them equal; a quarter of the classes stand in confused pairs. Both arms read the
-same matrix and run in turns in one process; the time of the processor stands beside the clock's, for the machine may be
-shared. `score` runs in a process of its own, with a base, calibration asked for, and its peak of memory is that of the
-process, mapped files included.
+same matrix and run in turn in one process, ours once per round, theirs in the first rounds only. `score` runs in a
+process of its own, with a base, calibration asked for, and its peak of memory includes mapped files.
 """
 
-import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import yaml
 from sklearn import metrics as sklearn_metrics
 
-from runtime import parameters
+from bench.harness import ROOT, Cost, medians, options, print_costs, print_table, run, timed
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
-from stages.metrics.agreement import macro_f1, matthews_correlation
+from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
 from stages.metrics.ranking import rank
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 
-ROOT = Path(__file__).parents[1]
 Figures = dict[str, float | None]
 BLOCK = 2000  # rows that are drawn at once
 NUM_FEATURES = 1536  # of Inception V4
@@ -55,7 +49,7 @@ def draw(path: Path, truth: np.ndarray, num_classes: int, seed: int) -> None:
 
 
 def embed(path: Path, truth: np.ndarray, num_classes: int) -> None:
-    """Write embeddings in overlapping clusters, one a class, as many features as Inception V4 has."""
+    """Write embeddings in overlapping clusters, one per class, as many features as Inception V4 has."""
     rng = np.random.default_rng(3)
     centres = np.maximum(rng.standard_normal((num_classes + 1, NUM_FEATURES), dtype=np.float32), 0)
     matrix = np.lib.format.open_memmap(path, "w+", np.float16, (len(truth), NUM_FEATURES))
@@ -69,14 +63,14 @@ def ours(scores: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> Figure
     """Compute the six metrics as `score` does; the weighted log loss comes with the plain one."""
     num_classes = scores.shape[1]
     loss, _ = log_losses(scores, truth, np.empty((0, 2), dtype=np.int64), np.empty(0))
-    ranking = rank(scores, truth)
+    counts, ranking = count_classes(truth, predicted, num_classes), rank(scores, truth)
     return {
         "log loss": float(loss.mean()),
         "top-5 accuracy": top_k_accuracy(truth_ranks(scores, truth), num_classes, 5),
         "ROC AUC": ranking.roc_auc,
         "average precision": ranking.average_precision,
-        "Matthews correlation": matthews_correlation(truth, predicted),
-        "macro F1": macro_f1(truth, predicted),
+        "Matthews correlation": matthews_correlation(counts),
+        "macro F1": macro_f1(counts),
     }
 
 
@@ -97,32 +91,22 @@ def theirs(scores: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> Figu
         }
 
 
-def clock(run: Callable[[], Figures]) -> tuple[Figures, float, float]:
-    """Run, and tell what came, the seconds of the clock and those of the processor."""
-    wall, processor = time.perf_counter(), time.process_time()
-    return run(), time.perf_counter() - wall, time.process_time() - processor
-
-
 def compare(scores: np.ndarray, truth: np.ndarray, rounds: int, their_rounds: int) -> None:
-    """Run both in turns and print their medians and how far apart the figures are."""
+    """Run both in turn and print their medians and how far apart the figures are."""
     predicted = np.asarray(scores.argmax(axis=1))
-    taken: dict[str, list[tuple[float, float]]] = {"ours": [], "scikit-learn": []}
+    costs: dict[str, list[Cost]] = {"ours": [], "scikit-learn": []}
     figures: dict[str, Figures] = {}
     for turn in range(max(rounds, their_rounds)):
-        for name, run, number in (("ours", ours, rounds), ("scikit-learn", theirs, their_rounds)):
+        for name, compute, number in (("ours", ours, rounds), ("scikit-learn", theirs, their_rounds)):
             if turn < number:
-                figures[name], *seconds = clock(lambda run=run: run(scores, truth, predicted))
-                taken[name].append((seconds[0], seconds[1]))
-    medians = {name: np.median(runs, axis=0) for name, runs in taken.items()}
-    print(f"six metrics, {scores.shape[0]:,} x {scores.shape[1]:,}; seconds are medians")
-    for name, (wall, processor) in medians.items():
-        print(
-            f"  {name:<14} {wall:8.2f} s by the clock  {processor:8.2f} s of the processor  ({len(taken[name])} runs)"
-        )
-    ratio = medians["scikit-learn"] / medians["ours"]
-    print(f"  scikit-learn takes {ratio[0]:.1f} times as long by the clock, {ratio[1]:.1f} times the processor")
-    for metric, value in figures["ours"].items():
-        print(f"  {metric:<22} {value:.9f}  differs by {abs(value - figures['scikit-learn'][metric]):.1e}")
+                work = partial(compute, scores, truth, predicted)
+                costs[name].append(timed(lambda name=name, work=work: figures.update({name: work()})))
+    print(f"\nsix metrics, {scores.shape[0]:,} x {scores.shape[1]:,}; seconds are medians\n")
+    print_costs("six metrics", {name: medians(runs) for name, runs in costs.items()})
+    print()
+    theirs_ = figures["scikit-learn"]
+    rows = [(name, f"{value:.9f}", f"{abs(value - theirs_[name]):.1e}") for name, value in figures["ours"].items()]
+    print_table(["metric", "value", "differs by"], rows)
 
 
 def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
@@ -161,30 +145,19 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
     IMAGES.write(frame, str(root / IMAGES.path))
     pairs = [f"{names[2 * number]},{names[2 * number + 1]},0.5" for number in range(num_classes // 8)]
     (root / "data/confused.csv").write_text("\n".join(["truth,predicted,weight", *pairs]) + "\n")
-    params = parameters.changed((ROOT / "params.yaml").read_text(encoding="utf-8"), {"score.calibrate": True})
-    (root / "params.yaml").write_text(params, encoding="utf-8")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["score"]["calibrate"] = True
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
 
 
 def measure_stage(root: Path) -> None:
     """Run `score` as DVC does and print its time and its peak of memory."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "stages.score"], cwd=root, env=environment, check=True)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(
-        f"the whole stage: {time.perf_counter() - start:.1f} s by the clock, {used.ru_utime + used.ru_stime:.1f} s of "
-        f"the processor, at most {used.ru_maxrss / 1e6:.2f} GB of memory"
-    )
+    print_costs("stage", {"score": run(sys.executable, "-m", "stages.score", folder=root)})
 
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m bench.score", description="Measure score beside scikit-learn.")
-    parser.add_argument("--pictures", type=int, default=100_000)
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3, help="of ours")
-    parser.add_argument("--scikit-learn-rounds", type=int, default=1, help="of theirs; 0 leaves them out")
-    asked = parser.parse_args()
+    asked = options(__doc__, pictures=100_000, classes=1000, rounds=3, scikit_learn_rounds=1)
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(root, asked.pictures, asked.classes)

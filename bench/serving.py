@@ -6,11 +6,10 @@ PHOTOS is a folder of folders of photographs. So many of them, spread evenly, ar
 people send: JPEG as it is, turned by EXIF, in CMYK, grey and progressive; PNG with alpha, with a palette, in 16 bits;
 WebP, GIF, BMP; and TIFF and AVIF, which are refused. Each is answered by `serving_default`, which takes the file, and
 by `pixels`, given what `stages/images` makes of the file. Without a model, a small network is trained on the folders.
-The table has a row a kind: pictures, refused ones, how often the best class is the same, the largest difference of any
-class's confidence in points of 0 to 100, and of any pixel in levels of 255.
+The table has one row per kind: pictures, refused ones, how often the best class is the same, the largest difference of
+any class's confidence in points of 0 to 100, and of any pixel in levels of 255.
 """
 
-import argparse
 import hashlib
 from collections.abc import Callable
 from io import BytesIO
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from bench.harness import files_in, options, print_table
 from stages.export import ServedModel
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
@@ -137,33 +137,19 @@ class Differences:
         self.confidence += (100 * np.abs(ours - own).max(axis=1)).tolist()
         self.pixel += np.abs(np.stack(levels) - theirs).max(axis=(1, 2, 3)).tolist()
 
-    def row(self, kind: str) -> str:
+    def figures(self) -> tuple[object, ...]:
         """Lay out as a row of the table."""
+        counts = len(self.same) + self.refused, self.refused
         if not self.same:
-            return f"| {kind} | {self.refused} | {self.refused} | | | | |"
-        confidence = np.asarray(self.confidence)
-        return (
-            f"| {kind} | {len(self.same) + self.refused} | {self.refused} | {np.mean(self.same):.4f} | "
-            f"{confidence.max():.3f} | {np.quantile(confidence, 0.99):.3f} | {max(self.pixel)} |"
-        )
+            return *counts, None, None, None, None
+        quantile = float(np.quantile(self.confidence, 0.99))
+        return *counts, f"{np.mean(self.same):.4f}", max(self.confidence), quantile, max(self.pixel)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--number", type=int, default=1000)
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=6)
-    arguments = parser.parse_args()
-    photos = sorted(arguments.photos.rglob("*.jpg"))
-    model = files.load(arguments.model) if arguments.model else train(photos, arguments.size, arguments.epochs)
-    size = model.description.size
-    served = ServedModel(model, 1, MAX_PIXELS, 1.0)
-    chosen = photos[:: max(1, len(photos) // arguments.number)][: arguments.number]
+def compare(served: ServedModel, chosen: list[Path]) -> dict[str, Differences]:
+    """Answer photos in every kind of file."""
     prepare = tf.function(
-        lambda data: preparation.prepare(data, size, MAX_PIXELS), input_signature=[tf.TensorSpec((), tf.string)]
+        lambda data: preparation.prepare(data, served.size, MAX_PIXELS), input_signature=[tf.TensorSpec((), tf.string)]
     )
     kinds = {name: Differences(served, prepare) for name in ("JPEG, as it is", *KINDS)}
     for start in tqdm(range(0, len(chosen), TOGETHER), "answered"):
@@ -172,17 +158,33 @@ def main() -> None:
         kinds["JPEG, as it is"].add([path.read_bytes() for path in paths])
         for name, write in KINDS.items():
             kinds[name].add([write(image, images[number - 1]) for number, image in enumerate(images)])
-    print(f"{model.description.network}, {size} px, {len(model.class_names)} classes, {len(chosen)} photos\n")
-    print("| kind | pictures | refused | top-1 the same | confidence, most | of 99 in 100 | pixel, most |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    print("\n".join(differences.row(name) for name, differences in kinds.items()))
-    answered = [differences for differences in kinds.values() if differences.same]
-    same = np.concatenate([differences.same for differences in answered])
-    most = max(max(differences.confidence) for differences in answered)
+    return kinds
+
+
+def report(kinds: dict[str, Differences]) -> None:
+    """Print the table, and what was refused in which words."""
+    print_table(
+        ["kind", "pictures", "refused", "top-1 the same", "confidence, most", "of 99 in 100", "pixel, most"],
+        [(name, *differences.figures()) for name, differences in kinds.items()],
+    )
+    same = np.concatenate([differences.same for differences in kinds.values()])
+    most = max(max(differences.confidence, default=0.0) for differences in kinds.values())
     print(f"\n{len(same)} files are answered, {same.mean():.5f} with the same top-1, confidences within {most:.3f}.")
     for name, differences in kinds.items():
         if differences.refused:
             print(f"{name}: {differences.words.splitlines()[0]}")
+
+
+def main() -> None:
+    """Print the table."""
+    asked = options(__doc__, "photos", number=1000, model=None, size=64, epochs=6)
+    photos = files_in(asked.photos)
+    model = files.load(asked.model) if asked.model else train(photos, asked.size, asked.epochs)
+    chosen = photos[:: max(1, len(photos) // asked.number)][: asked.number]
+    kinds = compare(ServedModel(model, 1, MAX_PIXELS, 1.0), chosen)
+    network, size = model.description.network, model.description.size
+    print(f"{network}, {size} px, {len(model.class_names)} classes, {len(chosen)} photos\n")
+    report(kinds)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ some staged and synthetic sub-classes, a benchmark, a base that was trained on a
 Seconds are of the processor: both stages work in one process, and the machine's other work is left out.
 """
 
-import argparse
 import random
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -17,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from bench.harness import options, print_table, timed
 from runtime import parameters
 from stages import merge, split
 from stages.labels.classes import Classes
@@ -28,12 +27,11 @@ PARAMS = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fra
 seconds: dict[str, float] = {}
 
 
-def timed(what: str, function: Callable[[], Result]) -> Result:
+def noted(what: str, function: Callable[[], Result]) -> Result:
     """Call a function and note how long it took."""
-    started = time.process_time()
-    result = function()
-    seconds[what] = time.process_time() - started
-    return result
+    results: list[Result] = []
+    seconds[what] = timed(lambda: results.append(function())).processor
+    return results[0]
 
 
 def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame, Classes]:
@@ -42,12 +40,12 @@ def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.
     weights = rng.pareto(2, num_classes) + 0.3
     chosen = rng.choice(num_classes, num_rows, p=weights / weights.sum())
     image_ids = [rng.bytes(16).hex() for _ in range(num_rows)]
-    places = np.where(rng.random(num_rows) < 0.02, "benchmarks/difficult", "library")
+    folders = np.where(rng.random(num_rows) < 0.02, "benchmarks/difficult", "library")
     frame = pd.DataFrame(
         {
             "path": [
-                f"{place}/{names[number]}/{image_id}.jpg"
-                for place, number, image_id in zip(places, chosen, image_ids, strict=True)
+                f"{folder}/{names[number]}/{image_id}.jpg"
+                for folder, number, image_id in zip(folders, chosen, image_ids, strict=True)
             ],
             "image_id": image_ids,
             "phash": pd.array(rng.integers(0, 2**63, num_rows).astype(np.uint64), dtype="UInt64"),
@@ -70,48 +68,40 @@ def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.
     return frame, pairs, Classes(dict(zip(names, names, strict=True)), origins)
 
 
+def decide(image_ids: pd.Series) -> list[Decision]:
+    """Decide about pictures."""
+    return [
+        Decision(datetime.fromtimestamp(row, UTC), "ann", row, image_id, choice, "", "")
+        for row, image_id in enumerate(image_ids)
+        for choice in [random.Random(row).choice(["keep", "remove"])]
+    ]
+
+
+def measure(frame: pd.DataFrame, pairs: pd.DataFrame, classes: Classes) -> None:
+    """Time every function of both stages."""
+    decisions = decide(frame["image_id"].iloc[::100])
+    verdicts = noted("merge: settle the decisions", lambda: settle(decisions))
+    labelled = noted("merge: label", lambda: label(frame, classes, verdicts))
+    edges = list(zip(pairs["image_a"], pairs["image_b"], strict=True))
+    groups = noted("merge: group", lambda: merge.group_pictures(labelled["image_id"], edges))
+    labelled["group"] = labelled["image_id"].map(groups)
+    images = labelled.assign(dropped=noted("merge: drop", lambda: merge.drop(labelled, pairs)))
+    trained = frame.iloc[::3]
+    lineage = trained[["image_id", "phash"]].assign(members=[[name] for name in trained["image_id"]])
+    kept = noted("split: groups that were trained on", lambda: split.trained_groups(images, lineage, 4))
+    pictures = noted("split: split", lambda: split.split(images, kept, PARAMS))
+    counts = noted("split: count", lambda: split.count_classes(pictures, PARAMS))
+    noted("split: check", lambda: split.check(pictures, counts, PARAMS.minimum))
+    gone = lineage.assign(image_id=lineage["image_id"].str[::-1]).iloc[::10]
+    noted(f"split: groups, {len(gone)} of the lineage's files gone", lambda: split.trained_groups(images, gone, 4))
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classes", type=int, default=1500)
-    parser.add_argument("--rows", type=int, default=200_000)
-    arguments = parser.parse_args()
-    frame, pairs, classes = draw(arguments.classes, arguments.rows, np.random.default_rng(0))
-    said = [
-        Decision(
-            datetime.fromtimestamp(row, UTC),
-            "ann",
-            row,
-            image_id,
-            random.Random(row).choice(["keep", "remove"]),
-            "",
-            "",
-        )
-        for row, image_id in enumerate(frame["image_id"].iloc[::100])
-    ]
-    verdicts = timed("merge: settle the decisions", lambda: settle(said))
-    labelled = timed("merge: label", lambda: label(frame, classes, verdicts))
-    edges = list(zip(pairs["image_a"], pairs["image_b"], strict=True))
-    groups = timed("merge: group", lambda: merge.group_pictures(labelled["image_id"], edges))
-    labelled["group"] = labelled["image_id"].map(groups)
-    images = labelled.assign(dropped=timed("merge: drop", lambda: merge.drop(labelled, pairs)))
-    trained = frame.iloc[::3]
-    lineage = pd.DataFrame(
-        {
-            "image_id": trained["image_id"],
-            "members": [[name] for name in trained["image_id"]],
-            "phash": trained["phash"],
-        }
-    )
-    kept = timed("split: groups that were trained on", lambda: split.trained_groups(images, lineage, 4))
-    pictures = timed("split: split", lambda: split.split(images, kept, PARAMS))
-    counts = timed("split: count", lambda: split.count_classes(pictures, PARAMS))
-    timed("split: check", lambda: split.check(pictures, counts, PARAMS.minimum))
-    gone = lineage.assign(image_id=lineage["image_id"].str[::-1]).iloc[::10]
-    timed(f"split: groups, {len(gone)} of the lineage's files gone", lambda: split.trained_groups(images, gone, 4))
-    print(f"{arguments.rows} rows, {arguments.classes} classes\n\n| what | seconds |\n| --- | ---: |")
-    for what, spent in seconds.items():
-        print(f"| {what} | {spent:.2f} |")
+    asked = options(__doc__, classes=1500, rows=200_000)
+    measure(*draw(asked.classes, asked.rows, np.random.default_rng(0)))
+    print(f"{asked.rows} rows, {asked.classes} classes\n")
+    print_table(["what", "seconds"], list(seconds.items()))
 
 
 if __name__ == "__main__":

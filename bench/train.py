@@ -3,24 +3,24 @@
     [KERAS_BACKEND=jax] python -m bench.train PHOTOS [--network inception_v4] [--policy mixed_bfloat16]
         [--batch-sizes 32 64 128 256] [--number 2048] [--size 299] [--codec webp] [--rounds 3]
 
-PHOTOS holds a folder of photographs a class; they are packed in shards in a temporary folder. For each batch size:
+PHOTOS holds a folder of photographs per class; they are packed in shards in a temporary folder. For each batch size:
 steps on one batch in memory; the loader with nobody to feed, decoding and from the decoded pictures that it kept; and
 both together, as the stage `train` has them. The share of the time that is spent waiting for the next batch is what a
 faster loader could save. Augmentation is on: it is part of a step. The first step, which compiles, is not measured.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.loader import Set
+from bench.harness import in_turn, options, print_table
+from bench.loader import PackedPictures
 from runtime.workers import num_cores
 from stages.models import networks
 from stages.shards.batches import Pictures, batches
@@ -68,17 +68,19 @@ def run(model: keras.Model | None, read: Iterator[Batch]) -> tuple[int, float, f
             step(model, batch)
 
 
-def measure(model: keras.Model, held: Set, reader: ShardReader, folder: Path, batch_size: int) -> list[float]:
+def measure(
+    model: keras.Model, pictures: PackedPictures, reader: ShardReader, folder: Path, batch_size: int
+) -> list[float]:
     """Run everything once with one batch size.
 
     Returns:
-        Pictures a second of: steps alone, decoding alone, kept pictures alone, an epoch that decodes, one that does
+        Pictures per second of: steps alone, decoding alone, kept pictures alone, an epoch that decodes, one that does
         not; then the fractions of the last two that are waiting.
     """
-    order = held.orders()[0][: len(held.names) // batch_size * batch_size]
+    order = pictures.orders()[0][: len(pictures.names) // batch_size * batch_size]
     rates, waiting = [], []
-    with DecodedPictures(held.names, 3 * held.size**2, folder) as decoded:
-        keeping, decoding = Pictures(reader, held.size, decoded), Pictures(reader, held.size)
+    with DecodedPictures(pictures.names, 3 * pictures.size**2, folder) as decoded:
+        keeping, decoding = Pictures(reader, pictures.size, decoded), Pictures(reader, pictures.size)
         list(batches(keeping, order, batch_size))
         repeated = [next(batches(keeping, order, batch_size))] * (len(order) // batch_size)
         for trained, read in (
@@ -94,48 +96,40 @@ def measure(model: keras.Model, held: Set, reader: ShardReader, folder: Path, ba
     return [*rates, *waiting[3:]]
 
 
-def arguments() -> Any:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--network", default="inception_v4")
-    parser.add_argument("--policy", default="float32")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256])
-    parser.add_argument("--number", type=int, default=2048)
-    parser.add_argument("--size", type=int, default=299)
-    parser.add_argument("--codec", choices=("webp", "png"), default="webp")
-    parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
-
-
 def main() -> None:
     """Print the table."""
-    chosen = arguments()
-    keras.config.set_dtype_policy(chosen.policy)
-    model = trainable(chosen.network, chosen.size)
+    asked = options(
+        __doc__,
+        "photos",
+        network="inception_v4",
+        policy="float32",
+        batch_sizes=[32, 64, 128, 256],
+        number=2048,
+        size=299,
+        codec="webp",
+        rounds=3,
+    )
+    keras.config.set_dtype_policy(asked.policy)
+    model = trainable(asked.network, asked.size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        held = Set(chosen.photos, folder, chosen.number, chosen.size, chosen.codec)
-        with ShardReader(folder, held.index) as reader:
-            for batch_size in chosen.batch_sizes:
-                step(model, np.zeros((batch_size, chosen.size, chosen.size, 3), np.uint8))
-            # All batch sizes in each round: whatever else the machine does falls on all of them alike.
-            rounds = [
-                [measure(model, held, reader, folder, batch_size) for batch_size in chosen.batch_sizes]
-                for _ in range(chosen.rounds)
-            ]
+        pictures = PackedPictures(asked.photos, folder, asked.number, asked.size, asked.codec)
+        with ShardReader(folder, pictures.index) as reader:
+            for batch_size in asked.batch_sizes:
+                step(model, np.zeros((batch_size, asked.size, asked.size, 3), np.uint8))
+            runs = in_turn(
+                {size: partial(measure, model, pictures, reader, folder, size) for size in asked.batch_sizes},
+                asked.rounds,
+            )
     print(
-        f"{chosen.network}, {chosen.policy}, {chosen.size} px in {chosen.codec}, Keras on {keras.backend.backend()}, "
-        f"{num_cores()} cores; pictures a second, and the share of the time that training waits for pictures\n"
+        f"{asked.network}, {asked.policy}, {asked.size} px in {asked.codec}, Keras on {keras.backend.backend()}, "
+        f"{num_cores()} cores; pictures per second, and the share of the time that training waits for pictures\n"
     )
-    print("| batch | steps alone | loader, decoding | loader, kept | epoch, decoding | waits | epoch, kept | waits |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for batch_size, median in zip(chosen.batch_sizes, np.median(rounds, axis=0), strict=True):
-        steps, decoding, kept, first, later, first_waits, later_waits = median
-        print(
-            f"| {batch_size} | {steps:,.1f} | {decoding:,.0f} | {kept:,.0f} "
-            f"| {first:,.1f} | {first_waits:.1%} | {later:,.1f} | {later_waits:.1%} |"
-        )
+    alone = ["steps alone", "loader, decoding", "loader, kept"]
+    print_table(
+        ["batch", *alone, "epoch, decoding", "waits", "epoch, kept", "waits"],
+        [(size, *np.median(run, axis=0)[[0, 1, 2, 3, 5, 4, 6]]) for size, run in runs.items()],
+    )
 
 
 if __name__ == "__main__":

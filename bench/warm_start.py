@@ -10,21 +10,20 @@ training pictures. Then all pictures are there, and each arm trains on them:
 
     scratch          drawn at random                                        epochs, learning rate from scratch
     carry            from the base, rows of the output layer carried         fewer epochs, lower learning rate
-    new              from the base, output layer drawn anew                  the same
+    new              from the base, output layer drawn again                 the same
     shrunk           as carry, weights times 0.4 plus 0.1 times drawn ones   the same
     carry, long      as carry                                                the epochs and learning rate of scratch
     shrunk, long     as shrunk                                               the same
 
-After each epoch the accuracy on the test set is taken; what decides which epoch is kept is the validation loss, as in
-the stage `train`, whose code all this is. Writes OUTPUT.csv (a row an epoch) and OUTPUT.svg, and prints the table.
+After each epoch the accuracy on the test set is taken. The validation loss decides which epoch is kept, as in the stage
+`train`, whose code this uses. Writes OUTPUT.csv (one row per epoch) and OUTPUT.svg, and prints the table.
 Seeds that are in OUTPUT.csv already are not measured again.
 """
 
-import argparse
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +35,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.harness import options, print_frame
 from stages.images.letterbox import letterbox
 from stages.models import determinism, files, networks
 from stages.training import warm_start
@@ -93,19 +93,28 @@ class InMemory:
             yield self.pixels[rows], one_hot[self.labels[rows]]
 
 
-def read(path: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
-    """Prepare every picture of a class of `MINIMUM` and more, in the order of their names in the tar."""
+def read_pictures(path: Path, size: int, wanted: Callable[[str], bool]) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    """Prepare the pictures of a tar whose names are wanted, in the order of their names.
+
+    Returns:
+        The pixels, and the names of their folders, children's merged into the grown-ups'.
+    """
     pixels, names = [], []
     with tarfile.open(path) as tar:
-        for member in sorted((m for m in tar if m.isfile() and m.name.startswith("library/")), key=lambda m: m.name):
+        for member in sorted((m for m in tar if m.isfile() and wanted(m.name)), key=lambda m: m.name):
             data = tar.extractfile(member)
             assert data is not None
             pixels.append(letterbox(Image.open(BytesIO(data.read())).convert("RGB"), size))
-            names.append(member.name.split("/")[1].removesuffix("_kids"))
-    class_names = np.array(names)
-    counts = pd.Series(names).value_counts()
-    kept = np.isin(class_names, counts[counts >= MINIMUM].index.to_numpy(str)) & (class_names != "other")
-    return np.stack(pixels)[kept], class_names[kept]
+            names.append(Path(member.name).parent.name.removesuffix("_kids"))
+    return np.stack(pixels), np.array(names)
+
+
+def read(path: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    """Prepare every picture of a class of `MINIMUM` and more."""
+    pixels, class_names = read_pictures(path, size, lambda name: name.startswith("library/"))
+    names, counts = np.unique(class_names, return_counts=True)
+    kept = np.isin(class_names, names[counts >= MINIMUM]) & (class_names != "other")
+    return pixels[kept], class_names[kept]
 
 
 def divide(class_names: NDArray[np.str_], seed: int) -> dict[str, NDArray[np.int64]]:
@@ -154,8 +163,8 @@ def answers(pixels: NDArray[np.uint8], parts: tuple[InMemory, InMemory], seed: i
     network = networks.build(NETWORK, pixels.shape[1], parts[0].num_classes)
     accuracy = [row["val_accuracy"] for row in trained(network, *parts, SCRATCH, seed)]
     print(f"seed {seed}: {len(parts[0].labels)} pictures, at best {max(accuracy):.3f} right of validation", flush=True)
-    found = [network.predict_on_batch(pixels[start : start + 256]) for start in range(0, len(pixels), 256)]
-    return [np.concatenate([np.asarray(batch[name]) for batch in found]) for name in ("scores", "embedding")]
+    said = [network.predict_on_batch(pixels[start : start + 256]) for start in range(0, len(pixels), 256)]
+    return [np.concatenate([np.asarray(batch[name]) for batch in said]) for name in ("scores", "embedding")]
 
 
 class Experiment:
@@ -204,22 +213,19 @@ class Experiment:
         """Train one arm.
 
         Returns:
-            A row an epoch; epoch 0 is before the first step.
+            One row per epoch; epoch 0 is before the first step.
         """
         network, test = self.network(len(self.names)), self.part("test", self.names)
         if arm.head is not None:
-            held = {name: [name] for name in self.names}
-            rows = warm_start.carried_rows(held, base.description.sub_classes, arm.head)
+            sub_classes = {name: [name] for name in self.names}
+            rows = warm_start.carried_rows(sub_classes, base.description.sub_classes, arm.head)
             warm_start.carry_over(network, base, rows, arm.shrink, arm.perturb)
         is_new = np.isin(test.labels, [self.names.index(name) for name in NEW_CLASSES])
 
         def judged(row: Mapping[str, float]) -> dict[str, Any]:
-            found = right(network, test)
-            figures = {
-                "test_accuracy": found.mean(),
-                "test_old": found[~is_new].mean(),
-                "test_new": found[is_new].mean(),
-            }
+            is_right = right(network, test)
+            old, new = is_right[~is_new].mean(), is_right[is_new].mean()
+            figures = {"test_accuracy": is_right.mean(), "test_old": old, "test_new": new}
             return {"seed": self.seed, "arm": arm.name, **row, **figures}
 
         train, validation = (self.part(name, self.names) for name in ("train", "validation"))
@@ -229,18 +235,18 @@ class Experiment:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row an arm, means over the seeds.
+    """Take the means over the seeds; one row per arm.
 
     The kept epoch is the one with the lowest validation loss. The scratch run's best is the highest accuracy that any
     of its epochs has on the test set; an arm that never reaches it in a seed has no figure for that seed.
     """
-    found = []
+    results = []
     seconds = rows.loc[rows["epoch"] > 1, "seconds"].median()
     best = rows[rows["arm"] == "scratch"].groupby("seed")["test_accuracy"].max()
     for (arm, seed), each in rows.groupby(["arm", "seed"], sort=False):
         kept = each.loc[each["val_loss"].idxmin()]
         reached = each.loc[each["test_accuracy"] >= best[seed], "epoch"]
-        found.append(
+        results.append(
             {
                 "arm": arm,
                 "before the first step": each["test_accuracy"].iloc[0],
@@ -254,7 +260,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 "after seconds": reached.min() * seconds if len(reached) else np.nan,
             }
         )
-    table = pd.DataFrame(found).groupby("arm", sort=False)
+    table = pd.DataFrame(results).groupby("arm", sort=False)
     means = table.mean()
     means["reached scratch's best in"] = table["reached scratch's best in"].sum()
     means.insert(3, "from", table["test accuracy"].min())
@@ -262,25 +268,16 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Lines of a Markdown table, fractions with three digits and counts with one at most."""
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    for row in table.itertuples(index=False):
-        cells = [value if isinstance(value, str) else f"{value:.3f}" if value < 1 else f"{value:.3g}" for value in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 COLOURS = ("#222222", "#1b6ca8", "#d1495b", "#2a9d5c", "#7fb2d9", "#8fcfab")
 PLOT = {"left": 60, "top": 20, "width": 620, "height": 340}
 
 
 def svg(rows: pd.DataFrame) -> str:
-    """Draw the mean accuracy on the test set by epoch, a line an arm, the range over the seeds shaded."""
+    """Draw the mean accuracy on the test set by epoch, one line per arm, the range over the seeds shaded."""
     left, top, width, height = PLOT["left"], PLOT["top"], PLOT["width"], PLOT["height"]
     last, highest = rows["epoch"].max(), float(np.ceil(rows["test_accuracy"].max() * 10) / 10)
 
-    def place(epoch: float, value: float) -> str:
+    def point(epoch: float, value: float) -> str:
         return f"{left + width * epoch / last:.1f},{top + height * (1 - value / highest):.1f}"
 
     drawn = [f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>']
@@ -293,9 +290,9 @@ def svg(rows: pd.DataFrame) -> str:
         drawn.append(f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{tick}</text>')
     for number, (arm, each) in enumerate(rows.groupby("arm", sort=False)):
         by_epoch = each.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max"])
-        band = [place(epoch, value) for epoch, value in by_epoch["max"].items()]
-        band += [place(epoch, value) for epoch, value in by_epoch["min"][::-1].items()]
-        line = " ".join(place(epoch, value) for epoch, value in by_epoch["mean"].items())
+        band = [point(epoch, value) for epoch, value in by_epoch["max"].items()]
+        band += [point(epoch, value) for epoch, value in by_epoch["min"][::-1].items()]
+        line = " ".join(point(epoch, value) for epoch, value in by_epoch["mean"].items())
         drawn.append(f'<polygon points="{" ".join(band)}" fill="{COLOURS[number]}" opacity="0.10"/>')
         drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"/>')
         y = top + height - 20 * (rows["arm"].nunique() - number)
@@ -310,25 +307,20 @@ def svg(rows: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run the measurement."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, help="clothing.tar")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--size", type=int, default=48)
-    parser.add_argument("--output", type=Path, default=Path("docs/measurements/warm_start"))
-    chosen = parser.parse_args()
-    table = chosen.output.with_suffix(".csv")
-    found = [pd.read_csv(table)] if table.exists() else []
-    missing = [seed for seed in chosen.seeds if not any(seed in set(rows["seed"]) for rows in found)]
-    pixels, class_names = read(chosen.photos, chosen.size)
+    asked = options(__doc__, "photos", seeds=[1, 2, 3], size=48, output=Path("docs/measurements/warm_start"))
+    table = asked.output.with_suffix(".csv")
+    histories = [pd.read_csv(table)] if table.exists() else []
+    missing = [seed for seed in asked.seeds if not any(seed in set(rows["seed"]) for rows in histories)]
+    pixels, class_names = read(asked.photos, asked.size)
     for seed in missing:
         experiment = Experiment(pixels, class_names, seed)
         print({name: len(rows) for name, rows in experiment.parts.items()}, flush=True)
         base = experiment.base()
-        found += [experiment.run(arm, base) for arm in ARMS]
-        pd.concat(found).to_csv(table, index=False, float_format="%.4g")
-    rows = pd.concat(found)
-    print(markdown(summary(rows)))
-    chosen.output.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
+        histories += [experiment.run(arm, base) for arm in ARMS]
+        pd.concat(histories).to_csv(table, index=False, float_format="%.4g")
+    rows = pd.concat(histories)
+    print_frame(summary(rows))
+    asked.output.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""A repository without Git to measure the data half in: a copy of the stages, empty folders of pictures, and DVC."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from bench.harness import ROOT, Cost, run_module
+from runtime.parameters import with_value
+
+BASE = ("model/model.weights.h5", "model/model.json", "model/classes.json", "model/lineage.parquet", "metrics.json")
+
+
+@contextlib.contextmanager
+def repository(parent: Path | None = None, **values: int) -> Iterator[None]:
+    """Make a temporary repository the working directory.
+
+    Args:
+        parent: folder to make it in.
+        values: numbers to change in params.yaml, such as `shard__images`.
+    """
+    with TemporaryDirectory(dir=parent) as folder, contextlib.chdir(folder):
+        for name in ("stages", "runtime"):
+            shutil.copytree(ROOT / name, name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "dvc.yaml", ".")
+        shutil.copy(ROOT / "params.yaml", ".")
+        for name, value in values.items():
+            set_parameter(*name.split("__"), value)
+        for name in ("library", "benchmarks", "unlabelled", "base", "decisions"):
+            Path("data", name).mkdir(parents=True)
+        Path("data/classes.yaml").write_text("merge: {}\n", encoding="utf-8")
+        header = (ROOT / "data/confused.csv").read_text(encoding="utf-8").splitlines()[0]
+        Path("data/confused.csv").write_text(f"{header}\n", encoding="utf-8")
+        dvc("init", "--no-scm", "--quiet")
+        dvc("config", "cache.type", "reflink,copy")
+        yield
+
+
+def set_parameter(section: str, key: str, value: int) -> None:
+    """Change a number in params.yaml."""
+    path = Path("params.yaml")
+    path.write_text(with_value(path.read_text(encoding="utf-8"), section, key, value), encoding="utf-8")
+
+
+def dvc(*arguments: str) -> Cost:
+    """Run DVC."""
+    return run_module("dvc", *arguments)
+
+
+def stage(name: str, **environment: str) -> Cost:
+    """Run a stage as DVC does, which takes its output away first."""
+    if name == "shard":
+        shutil.rmtree("data/shards", ignore_errors=True)
+    return run_module(f"stages.{name}", **environment)
+
+
+def release(index: pd.DataFrame) -> None:
+    """Make shards the base, as if a model had been trained on them."""
+    for name in BASE:
+        path = Path("data/base", name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    Path("data/base/version.json").write_text('{"version": 1}', encoding="utf-8")
+    Path("data/base/shards").mkdir(exist_ok=True)
+    index.to_parquet("data/base/shards/index.parquet")
+
+
+def read_index() -> pd.DataFrame:
+    """Read the index of the shards."""
+    return pd.read_parquet("data/shards/index.parquet")
