@@ -5,7 +5,7 @@
 PICTURES is the archive cifar10_near_duplicates, unpacked. Each way is fitted on one half of the pairs, chosen by a hash
 of their names, and measured on the other: its cut, and of ours the radius and the weight of the colours too. Every pair
 that nobody judged counts as false; then all is measured once more with the judgements of
-docs/measurements/duplicates/judged.csv added. Drawing needs matplotlib, which is no part of this repository.
+docs/measurements/duplicates/judged.csv added.
 """
 
 import csv
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.alike import MOST_PIXELS, Candidates, best, candidates
-from bench.harness import files_in, in_processes, options, print_table
+from bench.harness import files_in, in_processes, options, print_table, save_chart
 from runtime import parameters
 
 JUDGED = Path("docs/measurements/duplicates/judged.csv")
+AS_IT_IS = "ours, as params.yaml has it, nothing fitted"
 DUPLICATE = 1  # 2: a look-alike, 0: neither
 RADII, COLOURS = (12, 14, 16), (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # what ours is fitted over
 LONG_RADIUS = 80  # of the 256 bits of a long hash
@@ -154,7 +155,7 @@ def report(alternatives: list[Scores], ours: list[Scores], truth: Judgements, pa
     chosen = "; ".join(scores.name.removeprefix("ours ") for scores in fitted)
     rows.append(_row(f"ours, fitted {chosen}", halves, best_cut(fitted[2], truth, None), base))
     *halves, everything = [at_cut(ours[0], truth, half, params.similarity) for half in (1, 0, None)]
-    rows.append(_row("ours, as params.yaml has it, nothing fitted", halves, everything, base))
+    rows.append(_row(AS_IT_IS, halves, everything, base))
     columns = ["fitted on one half, F1 on the other", "the other way round", "best F1 on all", "times the hash alone"]
     print_table(["way", *columns], rows)
 
@@ -167,24 +168,29 @@ def _row(name: str, halves: list[Found], everything: Found, base: float) -> tupl
     return name, *cells, everything.f1 / base
 
 
-def plot(ways_: list[Scores], truths: dict[str, Judgements], cut: float, path: Path) -> None:
-    """Draw precision over recall."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(truths), figsize=(11, 4.4), sharey=True, layout="constrained")
-    for axis, (title, truth) in zip(axes, truths.items(), strict=True):
-        for scores in ways_:
+def plot(compared: list[Scores], truths: dict[str, Judgements], cut: float, path: Path) -> None:
+    """Draw precision over recall, and a point where params.yaml cuts the last of the ways."""
+    curves = []
+    for title, truth in truths.items():
+        for scores in compared:
             _, _, precision, recall = curve(scores, truth, None)
-            (line,) = axis.plot(recall, precision, label=scores.name, linewidth=1.3)
-            if scores is ways_[-1]:
-                found = at_cut(scores, truth, None, cut)
-                axis.plot(found.recall, found.precision, "o", color=line.get_color())
-        axis.set(title=title, xlabel="recall", xlim=(0, 1), ylim=(0, 1.02))
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("precision")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+            curves.append(pd.DataFrame({"recall": recall, "precision": precision, "way": scores.name, "truth": title}))
+        found = at_cut(compared[-1], truth, None, cut)
+        curves.append(pd.DataFrame({"recall": [found.recall], "precision": found.precision, "way": AS_IT_IS}))
+        curves[-1]["truth"] = title
+    encoding = {
+        "x": {"field": "recall", "type": "quantitative"},
+        "y": {"field": "precision", "type": "quantitative"},
+        "order": {"field": "recall"},
+        "color": {"field": "way", "sort": None},
+    }
+    point = {"mark": "point", "transform": [{"filter": {"field": "way", "equal": AS_IT_IS}}]}
+    panel = {"width": 380, "height": 320, "encoding": encoding, "layer": [{"mark": "line"}, point]}
+    save_chart(
+        path,
+        pd.concat(curves),
+        {"facet": {"column": {"field": "truth", "title": None, "sort": [*truths]}}, "spec": panel},
+    )
 
 
 def main() -> None:

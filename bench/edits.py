@@ -3,11 +3,10 @@
     python -m bench.edits PHOTOS [--plot docs/measurements/duplicates/edits.png]
 
 PHOTOS is the clothing archive, unpacked. What the stage does is compared with the hash alone, in one run.
-Drawing needs matplotlib, which is no part of this repository.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from bench.alike import MOST_PIXELS, best, candidates, planes_of
-from bench.harness import files_in, in_processes, options, print_table
+from bench.harness import files_in, in_processes, options, print_table, save_chart
 from runtime import parameters
 from stages.duplicates.turns import TURNS, turned_back
 
 QUALITY = 90
 RADII = np.arange(0, 21, 2)
 CUTS = np.round(np.arange(0.80, 1.0001, 0.005), 3)
+WAYS = ("bits that may differ, the hash alone", "least similarity, of pairs within the radius")
 Edit = Callable[[Image.Image], Image.Image]
 
 
@@ -113,6 +113,21 @@ def pairs_by_hash(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.cumsum(counts)
 
 
+def recall_rows(edited: dict[str, Edited], radius: int) -> Iterator[dict[str, object]]:
+    """Yield the recall of groups of edits, the least in each, by both ways."""
+    groups = {
+        "rescaled, JPEG 10, brighter, darker, grey (the least)": list(EDITS)[:5],
+        "mirrored and turned by quarters (the least)": list(EDITS)[5:9],
+        **{name: [name] for name in list(EDITS)[9:]},
+    }
+    for group, names in groups.items():
+        members = [edited[name] for name in names]
+        for x in RADII.tolist():
+            yield {"way": WAYS[0], "edit": group, "x": x, "share": min(each.alone(x) for each in members)}
+        for x in CUTS.tolist():
+            yield {"way": WAYS[1], "edit": group, "x": x, "share": min(each.found(radius, x) for each in members)}
+
+
 def plot(
     edited: dict[str, Edited],
     alone: NDArray[np.int64],
@@ -120,36 +135,28 @@ def plot(
     params: parameters.Dedup,
     path: Path,
 ) -> None:
-    """Draw recall over the radius of the hash alone, and over the least similarity."""
-    import matplotlib.pyplot as plt
-
-    groups = {
-        "rescaled, JPEG 10, brighter, darker, grey (the least)": list(EDITS)[:5],
-        "mirrored and turned by quarters (the least)": list(EDITS)[5:9],
-        **{name: [name] for name in list(EDITS)[9:]},
+    """Draw recall over the radius of the hash alone, and over the least similarity; dashed, the untouched pairs."""
+    rows = [*recall_rows(edited, params.distance)]
+    rows += [{"way": WAYS[0], "x": x, "pairs": int(alone[x])} for x in RADII.tolist()]
+    rows += [{"way": WAYS[1], "x": cut, "pairs": int((similarity >= cut).sum())} for cut in CUTS.tolist()]
+    rows += [{"way": way, "mark": mark} for way, mark in zip(WAYS, (8, params.similarity), strict=True)]
+    x = {"field": "x", "type": "quantitative", "title": None, "scale": {"zero": False}}
+    share = {"field": "share", "type": "quantitative", "title": "edited photos that are found again"}
+    pairs = {"field": "pairs", "type": "quantitative", "title": "pairs among untouched photos (dashed)"}
+    layers = [
+        ("datum.share != null", "line", {"x": x, "y": share, "color": {"field": "edit", "sort": None}}),
+        ("datum.pairs > 0", {"type": "line", "strokeDash": [5, 4]}, {"x": x, "y": pairs | {"scale": {"type": "log"}}}),
+        ("datum.mark != null", "rule", {"x": {"field": "mark", "type": "quantitative"}}),
+    ]
+    panel = {
+        "width": 380,
+        "height": 320,
+        "layer": [{"transform": [{"filter": rows}], "mark": mark, "encoding": axes} for rows, mark, axes in layers],
+        "resolve": {"scale": {"y": "independent"}},
     }
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
-    for name, members in groups.items():
-        axes[0].plot(RADII, [min(edited[member].alone(r) for member in members) for r in RADII], label=name)
-        found = [min(edited[member].found(params.distance, cut) for member in members) for cut in CUTS]
-        axes[1].plot(CUTS, found, label=name)
-    counts = ((RADII, alone[RADII]), (CUTS, [(similarity >= cut).sum() for cut in CUTS]))
-    marks = (8, params.similarity)
-    labels = ("bits that may differ, the hash alone", f"least similarity, of pairs within {params.distance} bits")
-    for axis, (x, number), mark, label in zip(axes, counts, marks, labels, strict=True):
-        axis.set(xlabel=label, ylim=(0, 1.02))
-        axis.grid(alpha=0.3)
-        axis.axvline(mark, color="grey", linewidth=1, linestyle=":")
-        right = axis.twinx()
-        right.plot(x, number, color="black", linestyle="--", linewidth=1)
-        right.set_yscale("log")
-        right.set_ylim(0.8, 10_000)
-        right.axhline(10, color="black", linewidth=0.5, linestyle=":")
-    right.set_ylabel("pairs among untouched photos (dashed)")
-    axes[0].set_ylabel("edited photos that are found again")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    panels = [{"title": way, "transform": [{"filter": {"field": "way", "equal": way}}], **panel} for way in WAYS]
+    frame = pd.DataFrame(rows).astype(object)
+    save_chart(path, frame.where(frame.notna(), None), {"hconcat": panels})
 
 
 def report(

@@ -146,6 +146,24 @@ def print_frame(frame: pd.DataFrame) -> None:
     print_table([*frame.columns], frame.to_numpy(object).tolist())
 
 
+def save_chart(path: Path, rows: pd.DataFrame, chart: Mapping[str, Any]) -> None:
+    """Draw a chart into an SVG or PNG file.
+
+    Args:
+        path: of the file; its suffix chooses the format.
+        rows: what is drawn.
+        chart: the rest of the specification, as Vega-Lite has it.
+    """
+    import vl_convert
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    specification = {"data": {"values": rows.to_dict("records")}, "config": {"legend": {"labelLimit": 0}}, **chart}
+    if path.suffix == ".svg":
+        path.write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
+    else:
+        path.write_bytes(vl_convert.vegalite_to_png(specification, scale=1.5))
+
+
 def options(description: str | None, *positional: str | tuple[str, type], **defaults: Any) -> argparse.Namespace:
     """Read a command line.
 

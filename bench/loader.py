@@ -4,12 +4,10 @@
 
 PHOTOS holds a folder of photographs per class. They are prepared and packed as the stage `shard` does, in a temporary
 folder, in shards of 300. Every way of reading then gives two epochs of batches in a seeded order, all of them in each
-round, so that whatever else the machine does falls on all alike; the table has medians over the rounds. `grain` is
-measured where it is installed. The ratios are to Pillow decoding the same bytes out of memory in as many processes as
-there are cores, its pixels thrown away.
+round, so that whatever else the machine does falls on all alike; the table has medians over the rounds. The ratios are
+to Pillow decoding the same bytes out of memory in as many processes as there are cores, its pixels thrown away.
 """
 
-import importlib.util
 import itertools
 import tarfile
 import tempfile
@@ -183,42 +181,6 @@ def original_files(pictures: PackedPictures) -> Batches:
     return itertools.chain.from_iterable(itertools.islice(iter(dataset), num_batches) for _ in range(NUM_EPOCHS))
 
 
-class Source:
-    """What grain draws from; each of its processes opens the shards for itself."""
-
-    def __init__(self, pictures: PackedPictures) -> None:
-        self.pictures, self.names = pictures, [name for order in pictures.orders() for name in order]
-        self.reader: ShardReader | None = None
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, number: int) -> np.ndarray:
-        if self.reader is None:
-            self.reader = ShardReader(self.pictures.folder, self.pictures.index).__enter__()
-        return pixels_by_pillow(self.reader.encoded(self.names[number]))
-
-
-def grain_threads(pictures: PackedPictures) -> Batches:
-    """Grain with as many threads as cores, Pillow decoding."""
-    import grain
-
-    options = grain.ReadOptions(num_threads=num_cores(), prefetch_buffer_size=NUM_EPOCHS * BATCH_SIZE)
-    return iter(grain.MapDataset.source(Source(pictures)).to_iter_dataset(options).batch(BATCH_SIZE))
-
-
-def grain_processes(pictures: PackedPictures) -> Batches:
-    """Grain with as many processes as cores, Pillow decoding."""
-    import grain
-    from absl import flags
-
-    flags.FLAGS.mark_as_parsed()  # grain's processes read flags of a program that it takes this one for
-
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
-    batched = grain.MapDataset.source(Source(pictures)).batch(BATCH_SIZE).to_iter_dataset(options)
-    return iter(batched.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_cores(), per_worker_buffer_size=1)))
-
-
 def ways(
     pictures: PackedPictures, reader: ShardReader, folder: Path, stack: ExitStack
 ) -> dict[str, Callable[[], Batches]]:
@@ -227,7 +189,7 @@ def ways(
         ProcessPoolExecutor(num_cores(), get_context("spawn"), read_into_memory, (pictures.folder, pictures.index))
     )
     list(alone(workers, decode_with_tensorflow, pictures))  # what starts them is not measured
-    alternatives: dict[str, Callable[[], Batches]] = {
+    return {
         YARDSTICK: lambda: alone(workers, decode_by_pillow, pictures),
         "decoding alone, TensorFlow, processes": lambda: alone(workers, decode_with_tensorflow, pictures),
         "ours, nothing kept": lambda: ours(pictures, reader, None),
@@ -237,10 +199,6 @@ def ways(
         "tars in sequence, Pillow": lambda: tars_in_sequence(pictures),
         "image_dataset_from_directory, original files": lambda: original_files(pictures),
     }
-    if importlib.util.find_spec("grain"):
-        alternatives["grain, threads, Pillow"] = lambda: grain_threads(pictures)
-        alternatives["grain, processes, Pillow"] = lambda: grain_processes(pictures)
-    return alternatives
 
 
 def epochs(way: Callable[[], Batches], num_batches: int) -> list[float]:

@@ -35,7 +35,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.harness import options, print_frame
+from bench.harness import options, print_frame, save_chart
 from stages.images.letterbox import letterbox
 from stages.models import determinism, files, networks
 from stages.training import warm_start
@@ -268,41 +268,24 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-COLOURS = ("#222222", "#1b6ca8", "#d1495b", "#2a9d5c", "#7fb2d9", "#8fcfab")
-PLOT = {"left": 60, "top": 20, "width": 620, "height": 340}
-
-
-def svg(rows: pd.DataFrame) -> str:
+def draw_chart(rows: pd.DataFrame, path: Path) -> None:
     """Draw the mean accuracy on the test set by epoch, one line per arm, the range over the seeds shaded."""
-    left, top, width, height = PLOT["left"], PLOT["top"], PLOT["width"], PLOT["height"]
-    last, highest = rows["epoch"].max(), float(np.ceil(rows["test_accuracy"].max() * 10) / 10)
-
-    def point(epoch: float, value: float) -> str:
-        return f"{left + width * epoch / last:.1f},{top + height * (1 - value / highest):.1f}"
-
-    drawn = [f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>']
-    for tick in np.arange(0, highest + 0.01, 0.1):
-        y = top + height * (1 - tick / highest)
-        drawn.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e5e5"/>')
-        drawn.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.1f}</text>')
-    for tick in range(0, int(last) + 1, 10):
-        x = left + width * tick / last
-        drawn.append(f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{tick}</text>')
-    for number, (arm, each) in enumerate(rows.groupby("arm", sort=False)):
-        by_epoch = each.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max"])
-        band = [point(epoch, value) for epoch, value in by_epoch["max"].items()]
-        band += [point(epoch, value) for epoch, value in by_epoch["min"][::-1].items()]
-        line = " ".join(point(epoch, value) for epoch, value in by_epoch["mean"].items())
-        drawn.append(f'<polygon points="{" ".join(band)}" fill="{COLOURS[number]}" opacity="0.10"/>')
-        drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"/>')
-        y = top + height - 20 * (rows["arm"].nunique() - number)
-        drawn.append(f'<rect x="{left + width - 130}" y="{y - 4}" width="18" height="4" fill="{COLOURS[number]}"/>')
-        drawn.append(f'<text x="{left + width - 106}" y="{y + 2}">{arm}</text>')
-    drawn.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">epoch</text>')
-    drawn.append(f'<text x="{left}" y="{top - 6}">accuracy on the test set: mean and range over the seeds</text>')
-    style = 'font-family="sans-serif" font-size="12"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 20} {top + height + 50}" {style}>'
-    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *drawn, "</svg>"]) + "\n"
+    title = "accuracy on the test set: mean and range over the seeds"
+    accuracy = {"field": "test_accuracy", "type": "quantitative", "title": title}
+    highest = {"field": "test_accuracy", "aggregate": "max"}
+    chart = {
+        "width": 620,
+        "height": 340,
+        "encoding": {"x": {"field": "epoch", "type": "quantitative"}, "color": {"field": "arm", "sort": None}},
+        "layer": [
+            {
+                "mark": {"type": "area", "opacity": 0.1},
+                "encoding": {"y": accuracy | {"aggregate": "min"}, "y2": highest},
+            },
+            {"mark": "line", "encoding": {"y": accuracy | {"aggregate": "mean"}}},
+        ],
+    }
+    save_chart(path, rows[["arm", "epoch", "test_accuracy"]], chart)
 
 
 def main() -> None:
@@ -320,7 +303,7 @@ def main() -> None:
         pd.concat(histories).to_csv(table, index=False, float_format="%.4g")
     rows = pd.concat(histories)
     print_frame(summary(rows))
-    asked.output.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
+    draw_chart(rows, asked.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
