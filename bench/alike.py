@@ -1,16 +1,14 @@
 """What the measurements of near-duplicates share: candidates in every turn, compared as the stage `dedup` does."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from stages.duplicates.pairs import near_pairs
+from stages.duplicates.similarity import Planes, prepare, similarity
 from stages.duplicates.turns import turned_back
-
-if TYPE_CHECKING:
-    from stages.duplicates.similarity import Planes
 
 MOST_PIXELS = 10**8
 
@@ -26,10 +24,8 @@ class Candidates(NamedTuple):
     colours: NDArray[np.float64]
 
 
-def planes_of(rows: pd.DataFrame) -> "Planes":
+def planes_of(rows: pd.DataFrame) -> Planes:
     """The thumbnails of a table, made ready."""
-    from stages.duplicates.similarity import prepare
-
     return prepare(np.frombuffer(b"".join(rows["thumbnail"]), np.uint8).reshape(len(rows), -1))
 
 
@@ -40,8 +36,6 @@ def candidates(rows: pd.DataFrame, radius: int) -> Candidates:
         rows: columns `phash`, `thumbnail`.
         radius: in bits.
     """
-    from stages.duplicates.similarity import similarity
-
     hashes = rows["phash"].to_numpy(np.uint64)
     pairs = near_pairs(turned_back(hashes), hashes, radius)
     planes = planes_of(rows)

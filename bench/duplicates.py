@@ -23,6 +23,7 @@ from PIL import Image
 from bench.alike import MOST_PIXELS, Candidates, best, candidates
 from bench.harness import files_in, in_processes, options, print_table, save_chart
 from runtime import parameters
+from stages.fingerprint import fingerprint
 
 JUDGED = Path("docs/measurements/duplicates/judged.csv")
 AS_IT_IS = "ours, as params.yaml has it, nothing fitted"
@@ -89,8 +90,6 @@ def at_cut(scores: Scores, truth: Judgements, half: int | None, cut: float) -> F
 
 def fingerprints(path: Path) -> dict[str, object]:
     """What the stage takes of a file, and what the alternatives need."""
-    from stages.fingerprint import fingerprint
-
     data = path.read_bytes()
     image = Image.open(io.BytesIO(data)).convert("RGB")
     small = np.asarray(image.resize((16, 16), Image.Resampling.LANCZOS), np.float64).ravel()

@@ -19,7 +19,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from bench.alike import MOST_PIXELS, best, candidates, planes_of
 from bench.harness import files_in, in_processes, options, print_table, save_chart
 from runtime import parameters
+from stages.duplicates.similarity import similarity
 from stages.duplicates.turns import TURNS, turned_back
+from stages.fingerprint import fingerprint
 
 QUALITY = 90
 RADII = np.arange(0, 21, 2)
@@ -80,8 +82,6 @@ def encoded(image: Image.Image, quality: int = QUALITY) -> bytes:
 
 def fingerprints(path: Path) -> list[tuple[int, bytes]]:
     """Hash and thumbnail of a photo as it is, and of each edit, as the stage takes them of files."""
-    from stages.fingerprint import fingerprint
-
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
@@ -92,8 +92,6 @@ def fingerprints(path: Path) -> list[tuple[int, bytes]]:
 
 def compare(photos: pd.DataFrame, copies: pd.DataFrame, params: parameters.Dedup) -> Edited:
     """Compare each photo with its copy in every turn."""
-    from stages.duplicates.similarity import similarity
-
     count = len(photos)
     planes, rows = planes_of(pd.concat([photos, copies])), np.arange(count)
     forms = turned_back(photos["phash"].to_numpy(np.uint64))
@@ -145,7 +143,11 @@ def plot(
     pairs = {"field": "pairs", "type": "quantitative", "title": "pairs among untouched photos (dashed)"}
     layers = [
         ("datum.share != null", "line", {"x": x, "y": share, "color": {"field": "edit", "sort": None}}),
-        ("datum.pairs > 0", {"type": "line", "strokeDash": [5, 4]}, {"x": x, "y": pairs | {"scale": {"type": "log"}}}),
+        (
+            "datum.pairs > 0",
+            {"type": "line", "strokeDash": [5, 4], "color": "black"},
+            {"x": x, "y": pairs | {"scale": {"type": "log"}}},
+        ),
         ("datum.mark != null", "rule", {"x": {"field": "mark", "type": "quantitative"}}),
     ]
     panel = {
