@@ -1,6 +1,6 @@
 """Fingerprint a thousand broken and hostile pictures, each in a process of its own, and say what each took.
 
-    python -m bench.hostile [--seed 0] [--worst 12] 2> /dev/null   # libtiff and libjpeg talk there
+    python -m bench.hostile [--seed 0] [--number 1000] [--worst 12] 2> /dev/null   # libtiff and libjpeg talk there
 
 A picture may crash nothing, hold 1 GB or take 2 s. It is read, or it has an error.
 """
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,9 +67,9 @@ def measure(files: Iterable[tuple[str, bytes]], max_pixels: int) -> dict[str, Ta
 
 def main() -> None:
     """Print how many were read, the worst, and whether the bounds hold."""
-    asked = options(__doc__, seed=0, worst=12)
+    asked = options(__doc__, seed=0, number=1000, worst=12)
     max_pixels = parameters.read(parameters.Fingerprint).max_pixels
-    taken = measure(hostile(asked.seed, max_pixels), max_pixels)
+    taken = measure(islice(hostile(asked.seed, max_pixels), asked.number), max_pixels)
     read = sum(one.outcome == "read" for one in taken.values())
     print(f"{len(taken)} pictures: {read} read, {len(taken) - read} with an error")
     print(Counter(one.outcome.split(":")[0][:40] for one in taken.values()).most_common(12))
