@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import draw, files_in, in_turn, options, print_table, run, timed
-from bench.repository import dvc, read_index, release, repository, set_parameter, stage
+from bench.repository import dvc, read_index, release, repository, stage
+from runtime import parameters
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.shards.codec import encode
@@ -100,7 +101,7 @@ def measure(new: list[Path], rounds: int) -> None:
     next(Path("data/library/a").iterdir()).unlink()
     stage("fingerprint")
     rows.append(compare("and one deleted: its shard changes", rounds))
-    set_parameter("shard", "compacted", 2)
+    parameters.change({"shard.compacted": 2})
     rows.append(compare("and compacted", rounds))
     print_table(["case", "seconds", "cold", "ratio", "same bytes"], rows)
     pack()
@@ -112,7 +113,7 @@ def main() -> None:
     """Print the table."""
     asked = options(__doc__, "pictures", number=3000, size=299, shard=500, rounds=1)
     pictures, new = draw_pictures(asked.pictures, asked.number)
-    with repository(picture__size=asked.size, shard__images=asked.shard):
+    with repository({"picture.size": asked.size, "shard.images": asked.shard}):
         add(pictures)
         introduce(asked.size)
         measure(new, asked.rounds)

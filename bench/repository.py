@@ -2,33 +2,32 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from bench.harness import ROOT, Cost, run_module
-from runtime.parameters import with_value
+from runtime import parameters
 
 BASE = ("model/model.weights.h5", "model/model.json", "model/classes.json", "model/lineage.parquet", "metrics.json")
 
 
 @contextlib.contextmanager
-def repository(parent: Path | None = None, **values: int) -> Iterator[None]:
+def repository(values: Mapping[str, int], parent: Path | None = None) -> Iterator[None]:
     """Make a temporary repository the working directory.
 
     Args:
+        values: numbers to change in params.yaml, such as that of `shard.images`.
         parent: folder to make it in.
-        values: numbers to change in params.yaml, such as `shard__images`.
     """
     with TemporaryDirectory(dir=parent) as folder, contextlib.chdir(folder):
         for name in ("stages", "runtime"):
             shutil.copytree(ROOT / name, name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "dvc.yaml", ".")
         shutil.copy(ROOT / "params.yaml", ".")
-        for name, value in values.items():
-            set_parameter(*name.split("__"), value)
+        parameters.change(values)
         for name in ("library", "benchmarks", "unlabelled", "base", "decisions"):
             Path("data", name).mkdir(parents=True)
         Path("data/classes.yaml").write_text("merge: {}\n", encoding="utf-8")
@@ -37,12 +36,6 @@ def repository(parent: Path | None = None, **values: int) -> Iterator[None]:
         dvc("init", "--no-scm", "--quiet")
         dvc("config", "cache.type", "reflink,copy")
         yield
-
-
-def set_parameter(section: str, key: str, value: int) -> None:
-    """Change a number in params.yaml."""
-    path = Path("params.yaml")
-    path.write_text(with_value(path.read_text(encoding="utf-8"), section, key, value), encoding="utf-8")
 
 
 def dvc(*arguments: str) -> Cost:

@@ -28,12 +28,12 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.harness import options, print_frame
 from bench.warm_start import InMemory, answers, divide, read
-from stages.metrics.splits import places
-from stages.reports.judged import at_temperature
-from stages.score import doubt, typical, weigh
-from stages.suspects.mislabelled import find_label_issues
+from stages.metrics.model_scores import at_temperature
+from stages.metrics.splits import set_slices
+from stages.suspects.evidence import gather_evidence
+from stages.suspects.mislabelled import find_issues_held_out, find_label_issues
 from stages.suspects.neighbours import Embedded, units
-from stages.suspects.review_table import reasons, worst_first
+from stages.suspects.review_table import class_examples, reasons, worst_first
 
 PLANTED = 0.02
 THRESHOLD, NEAR = 95.0, 0.25  # of params.yaml
@@ -119,13 +119,13 @@ def reviewed(predictions: Predictions, held_out: NDArray[np.float32] | None) -> 
     rows["truth"], rows["predicted"] = named[predictions.label], named[predictions.scores.argmax(axis=1)]
     rows["confidence"] = 100.0 * predictions.scores.max(axis=1)
     model = at_temperature(rows, "", (predictions.scores, names), NO_CONFUSED, 1.0)
-    place = places(rows["split"].to_numpy(dtype=object), [])
+    slices = set_slices(rows["split"].to_numpy(dtype=object), [])
     embedded = Embedded(units(predictions.embeddings), predictions.label, np.arange(len(rows)))
-    issues = doubt(model, place["train"], held_out)
-    evidence = weigh(place, model.answers, issues, embedded, np.zeros(len(rows), dtype=bool), NEAR)
+    issues = find_issues_held_out(model.matrix, model.answers.truth, slices["train"], held_out)
+    evidence = gather_evidence(slices, model.answers, issues, embedded, np.zeros(len(rows), dtype=bool), NEAR)
     images = rows[["image_id"]].assign(path=rows["image_id"], set="library", dropped=None, faults=None)
     holds = reasons(model.answers, None, THRESHOLD, evidence)
-    return worst_first(rows, holds, evidence, typical(rows, embedded, place["train"], names), images)
+    return worst_first(rows, holds, evidence, class_examples(rows, embedded, slices["train"], names), images)
 
 
 def rankings(predictions: Predictions) -> Iterator[tuple[str, str, NDArray[np.int64]]]:

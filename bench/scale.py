@@ -116,7 +116,7 @@ def main() -> None:
     # What can be set: picture.size, the side of the pictures that are made, a folder to work in, rounds of DVC.
     asked = options(__doc__, ("number", int), "photos", size=299, side=200, folder=None, rounds=3)
     sources, num = files_in(asked.photos.resolve()), asked.number
-    with repository(asked.folder, picture__size=asked.size, split__minimum=MINIMUM):
+    with repository({"picture.size": asked.size, "split.minimum": MINIMUM}, asked.folder):
         add(range(num), sources, asked.side)
         num_bytes = sum(path.stat().st_size for path in files_in(Path("data/library")))
         print(f"{num:,} pictures of {asked.side} px, {num_bytes / 1e6:.0f} MB; picture.size {asked.size}", flush=True)

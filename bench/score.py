@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import yaml
 from sklearn import metrics as sklearn_metrics
 
 from bench.harness import ROOT, Cost, medians, options, print_costs, print_table, run, timed
+from runtime import parameters
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
-from stages.metrics.agreement import count_classes, macro_f1, matthews_correlation
+from stages.metrics.agreement import macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
 from stages.metrics.ranking import rank
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
@@ -63,14 +63,14 @@ def ours(scores: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> Figure
     """Compute the six metrics as `score` does; the weighted log loss comes with the plain one."""
     num_classes = scores.shape[1]
     loss, _ = log_losses(scores, truth, np.empty((0, 2), dtype=np.int64), np.empty(0))
-    counts, ranking = count_classes(truth, predicted, num_classes), rank(scores, truth)
+    ranking = rank(scores, truth)
     return {
         "log loss": float(loss.mean()),
         "top-5 accuracy": top_k_accuracy(truth_ranks(scores, truth), num_classes, 5),
         "ROC AUC": ranking.roc_auc,
         "average precision": ranking.average_precision,
-        "Matthews correlation": matthews_correlation(counts),
-        "macro F1": macro_f1(counts),
+        "Matthews correlation": matthews_correlation(truth, predicted),
+        "macro F1": macro_f1(truth, predicted),
     }
 
 
@@ -145,9 +145,8 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
     IMAGES.write(frame, str(root / IMAGES.path))
     pairs = [f"{names[2 * number]},{names[2 * number + 1]},0.5" for number in range(num_classes // 8)]
     (root / "data/confused.csv").write_text("\n".join(["truth,predicted,weight", *pairs]) + "\n")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["score"]["calibrate"] = True
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    params = parameters.changed((ROOT / "params.yaml").read_text(encoding="utf-8"), {"score.calibrate": True})
+    (root / "params.yaml").write_text(params, encoding="utf-8")
 
 
 def measure_stage(root: Path) -> None:
