@@ -78,7 +78,7 @@ def bill(versions: Mapping[str, str]) -> dict[str, Any]:
     Args:
         versions: by normalised name.
     """
-    found = {name: _installed(name) for name in versions}
+    installed = {name: _installed(name) for name in versions}
     components = [
         {
             "type": "library",
@@ -86,14 +86,14 @@ def bill(versions: Mapping[str, str]) -> dict[str, Any]:
             "name": name,
             "version": version,
             "purl": _reference(name, version),
-            "licenses": [{"license": {"name": licence(name, found[name])}}],
+            "licenses": [{"license": {"name": licence(name, installed[name])}}],
         }
         for name, version in versions.items()
     ]
     needs = [
         {
             "ref": _reference(name, version),
-            "dependsOn": [_reference(other, versions[other]) for other in _needs(found[name]) if other in versions],
+            "dependsOn": [_reference(other, versions[other]) for other in _needs(installed[name]) if other in versions],
         }
         for name, version in versions.items()
     ]

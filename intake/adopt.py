@@ -1,11 +1,11 @@
-"""Turn a clone into the user's own: their pictures under DVC in place of the sample, and nothing decided yet.
+"""Turn a clone into the user's own: their pictures under DVC instead of the sample, and nothing decided yet.
 
     python -m intake.adopt --library folder [--benchmarks folder] [--unlabelled folder]
 
 The folders are copied; nothing outside the clone is changed. It works once, on a clone that still has the sample.
 
 Writes: data/library/, data/benchmarks/, data/unlabelled/, data/base/ (empty) and their .dvc files, data/classes.yaml
-    (what was found, and proposals), data/confused.csv and data/decisions/ (emptied)
+    (the folders, and proposals), data/confused.csv and data/decisions/ (emptied)
 Deletes: dvc.lock and what the stages wrote
 Params: split
 """
@@ -71,7 +71,9 @@ def require_sample() -> None:
         command = [sys.executable, "-m", "sample"]
         done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, encoding="utf-8")
         if done.returncode:
-            raise RepositoryError(f"the sample cannot be told from your pictures: {done.stderr.strip()}")
+            raise RepositoryError(
+                f"the sample cannot be written, to compare your pictures with it: {done.stderr.strip()}"
+            )
         own = [folder for folder in standing if standing[folder] != {folder_digest(Path(elsewhere, folder))}]
     if own:
         raise RepositoryError(
@@ -83,15 +85,15 @@ def require_sample() -> None:
 
 def _digests(folder: str) -> set[str]:
     recorded = Path(f"{folder}.dvc")
-    found = {yaml.safe_load(recorded.read_text(encoding="utf-8"))["outs"][0]["md5"]} if recorded.exists() else set()
-    return found | ({folder_digest(Path(folder))} if Path(folder).exists() else set())
+    digests = {yaml.safe_load(recorded.read_text(encoding="utf-8"))["outs"][0]["md5"]} if recorded.exists() else set()
+    return digests | ({folder_digest(Path(folder))} if Path(folder).exists() else set())
 
 
 def _list(given: Mapping[str, str]) -> dict[str, Listing]:
     listings = {name: list_folder(folder, needs_sub_folders=name != FOLDERS[2]) for name, folder in given.items()}
     folders = [listing.folder for listing in listings.values()]
-    for place in (Path.cwd(), *map(Path, FOLDERS)):  # one of the clone's folders may be a link
-        require_apart(folders, place.resolve())
+    for folder in (Path.cwd(), *map(Path, FOLDERS)):  # one of the clone's folders may be a link
+        require_apart(folders, folder.resolve())
     needed = sum((listing.folder / file).stat().st_size for listing in listings.values() for file in listing.files)
     free = shutil.disk_usage(".").free
     if free < needed:
@@ -163,7 +165,7 @@ def main() -> None:
         numbers = len(listing.files), listing.num_left_out
         log.info("adopt: %s has %d files; %d were left out (hidden, or in no sub-folder)", folder, *numbers)
     log.info(
-        "Next: read %s, which has what was found and proposals; set params.yaml for your pictures (picture.size, "
+        "Next: read %s, which lists the folders and has proposals; set params.yaml for your pictures (picture.size, "
         "train.network, and the gate's rules, which name benchmarks); `git add --all && git commit`; `make repro`.",
         classes.PATH,
     )

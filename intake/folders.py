@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 
-# Written by file managers beside the pictures, like every name that begins with a dot.
+# Written by file managers next to the pictures, like every name that begins with a dot.
 _LITTER = frozenset({"Thumbs.db", "desktop.ini"})
 
 
@@ -50,15 +50,15 @@ def list_folder(folder: str, needs_sub_folders: bool) -> Listing:
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
         raise InputError(f"{folder} is not a folder: it was looked for at {root}. Check the spelling and the mount.")
-    found = [os.path.relpath(path, root) for path in _files(root, (root,))]
-    files = [file for file in found if not _is_litter(file) and ("/" in file or not needs_sub_folders)]
+    every = [os.path.relpath(path, root) for path in _files(root, (root,))]
+    files = [file for file in every if not _is_litter(file) and ("/" in file or not needs_sub_folders)]
     if needs_sub_folders and not files:
         raise InputError(f"{folder} has no sub-folders with files: expected a folder per name, {folder}/<name>/....")
     wrong = [file for file in files if not _is_utf_8(file)]
     if wrong:
         shown = os.fsencode(wrong[0]).decode(errors="backslashreplace")
         raise InputError(f"{folder}: {len(wrong)} names are not UTF-8, the first is {shown}: rename them.")
-    return Listing(root, tuple(sorted(files)), len(found) - len(files))
+    return Listing(root, tuple(sorted(files)), len(every) - len(files))
 
 
 def require_apart(folders: Collection[Path], clone: Path) -> None:
@@ -66,7 +66,7 @@ def require_apart(folders: Collection[Path], clone: Path) -> None:
 
     Args:
         folders: absolute, links resolved; of the user.
-        clone: the repository's root, likewise.
+        clone: the repository's root, absolute, links resolved.
 
     Raises:
         InputError: two of them overlap.

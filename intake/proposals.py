@@ -1,4 +1,4 @@
-"""A first classes.yaml for a library: what was found in it, and what the folders' names propose, all commented out."""
+"""A first classes.yaml for a library: its folders, and what their names propose, all of it commented out."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -43,7 +43,7 @@ def propose(sub_classes: Collection[str]) -> Headings:
 
 
 def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
-    """Write a classes.yaml that says what was found and proposes, with nothing in force.
+    """Write a classes.yaml that lists the folders and proposes, with nothing in force.
 
     Args:
         counts: sub-class to how many files it has.
@@ -61,7 +61,7 @@ def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
         f"Found: {sum(counts.values()):,} files in {len(counts):,} folders. A class needs {minimum} pictures"
         " (split.minimum of params.yaml), or it is left out.",
         "",
-        *(_found(name, counts[name], minimum, hints.get(name)) for name in sorted(counts)),
+        *(_described(name, counts[name], minimum, hints.get(name)) for name in sorted(counts)),
         "",
         "Proposed by the folders' names. None of it is in force: check each line, and take the leading # off those that"
         " are right."
@@ -76,9 +76,9 @@ def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
 
 def _read_name(name: str) -> tuple[str, list[str]]:
     hints: list[str] = []
-    while found := _LAST.fullmatch(name) or _FIRST.fullmatch(name):
-        hints.append(_HINTS[found["word"].lower()])
-        name = found["rest"] or ""
+    while match := _LAST.fullmatch(name) or _FIRST.fullmatch(name):
+        hints.append(_HINTS[match["word"].lower()])
+        name = match["rest"] or ""
     return name, hints
 
 
@@ -88,7 +88,7 @@ def _folder(name: str, sub_classes: Collection[str]) -> str | None:
     return next((other for other in sorted(sub_classes) if other.casefold() == name.casefold()), None)
 
 
-def _found(name: str, count: int, minimum: int, hint: str | None) -> str:
+def _described(name: str, count: int, minimum: int, hint: str | None) -> str:
     written = yaml.safe_dump([name], allow_unicode=True, default_flow_style=True, width=float("inf")).strip()[1:-1]
     remarks = [f"fewer than {minimum}"] * (count < minimum) + [f"{hint}?"] * (hint is not None)
     return f"{count:>9,}  {written}" + (f"  <- {', '.join(remarks)}" if remarks else "")

@@ -1,4 +1,4 @@
-"""Ask for a compaction: in this cycle, every shard that is not full is packed anew with the new pictures.
+"""Ask for a compaction: in this cycle, every shard that is not full is packed again with the new pictures.
 
     python -m release.compact
 
@@ -27,7 +27,7 @@ def main() -> None:
     if not Path(BASE).is_dir():
         raise BaseError(f"{BASE} is not here: `dvc checkout {BASE}` or `dvc pull {BASE}` brings it.")
     if not has_base():
-        log.info("compact: there is no base yet, so every run packs all shards anew as it is. Nothing was changed.")
+        log.info("compact: there is no base yet, so every run packs all shards from scratch. Nothing was changed.")
         return
     if compacted == version:
         log.info("compact: shard.compacted is %d, this cycle's number, already. Nothing was changed.", version)

@@ -29,6 +29,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import GateError, InputError, RemoteError, RepositoryError
 from runtime.repository import git, require_committed, require_root
+from runtime.wording import counted
 from stages.tables.scores import GATE, METRICS
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def tag_name(version: int) -> str:
 
 def promoted_versions(tags: Sequence[str]) -> list[int]:
     """Read the versions of promoted models off a list of tags."""
-    return [int(found[1]) for found in map(_TAG.fullmatch, tags) if found]
+    return [int(match[1]) for match in map(_TAG.fullmatch, tags) if match]
 
 
 def require_pass(gate: Mapping[str, Any], reason: str) -> None:
@@ -85,7 +86,7 @@ def message(tag: str, gate: Mapping[str, Any], metrics: Mapping[str, Mapping[str
     Args:
         tag: its name.
         gate: as `require_pass` has it.
-        metrics: a mapping of metric to figure a set; a figure that is None is left out.
+        metrics: a mapping of metric to figure for each set; a figure that is None is left out.
         reason: empty for none.
     """
     parts = [f"{tag}: the gate says {gate['verdict']}"]
@@ -109,9 +110,9 @@ def require_up_to_date() -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode or _UP_TO_DATE not in done.stdout:
         stages = dict.fromkeys(re.findall(r"^Running stage '(.+)'", done.stdout, re.MULTILINE))
-        told = f"these stages would run again: {', '.join(stages)}" if stages else done.stderr.strip()
+        why = f"these stages would run again: {', '.join(stages)}" if stages else done.stderr.strip()
         raise RepositoryError(
-            f"dvc.lock is stale, the model is not what this commit describes ({told}). "
+            f"dvc.lock is stale, the model is not what this commit describes ({why}). "
             "`dvc status` says what changed: add changed data with `dvc add`, run `make repro`, commit, promote again."
         )
 
@@ -129,8 +130,9 @@ def require_pushed() -> None:
         lacks = lacking(wanted.objects, clone.remote.listed(), clone.cache.listed())
         lacks += [oid for oid in wanted.unread if oid not in lacks]
         if lacks:
+            objects = counted(len(wanted.objects), "object")
             raise RemoteError(
-                f"{clone.remote.name} lacks {len(lacks)} of the {len(wanted.objects)} objects that this commit needs. "
+                f"{clone.remote.name} lacks {len(lacks)} of the {objects} that this commit needs. "
                 f"`make push` sends them, then promote again.{wanted.named(lacks)}"
             )
 

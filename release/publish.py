@@ -8,8 +8,8 @@ share). Credentials come from where fsspec's file system takes them, for Azure f
 AZURE_STORAGE_CONNECTION_STRING; or AZURE_STORAGE_ACCOUNT_NAME and an identity.
 
 No kind of storage moves a folder at once, so a version is there from when its `saved_model.pb` is: it is written last,
-after all else was counted, and TensorFlow Serving loads nothing without it. What an interrupted copy left behind is
-removed by the next.
+after the other files were counted, and TensorFlow Serving loads nothing without it. What an interrupted copy left
+behind is removed by the next.
 
 Reads: the tag model-NNN: its data/export/NNN
 Writes: TO/NNN
@@ -17,7 +17,8 @@ Writes: TO/NNN
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +31,7 @@ from runtime.command import run
 from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
+from runtime.wording import counted
 from stages.tables.exported import EXPORT
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ def _put(storage: Any, file: Path, path: str) -> None:
 def _require_arrived(files: Mapping[str, Path], storage: Any, folder: str) -> None:
     storage.invalidate_cache()
     root = storage._strip_protocol(folder)
-    arrived = {path.removeprefix(f"{root}/"): held["size"] for path, held in storage.find(root, detail=True).items()}
+    arrived = {path.removeprefix(f"{root}/"): info["size"] for path, info in storage.find(root, detail=True).items()}
     sent = {name: file.stat().st_size for name, file in files.items()}
     if arrived != sent:
         differ = sorted(name for name in arrived.keys() | sent.keys() if arrived.get(name) != sent.get(name))
@@ -86,7 +88,7 @@ def _storage(url: str) -> tuple[Any, str]:
     try:
         storage, folder = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except (ValueError, ImportError) as error:
-        raise InputError(f"{url} is no place that a model can be copied to: {error}. Try az://container.") from None
+        raise InputError(f"{url} is nothing that a model can be copied to: {error}. Try az://container.") from None
     return storage, folder.rstrip("/")
 
 
@@ -94,32 +96,49 @@ def main() -> None:
     """Run the command."""
     arguments = _arguments()
     require_root()
+    version = _promoted(arguments.version)
+    storage, folder = _storage(arguments.to)
+    name = f"{version:03d}"
+
+    with TemporaryDirectory(dir=".", prefix="publish-", suffix=".partial") as aside:
+        files = _fetch(tag_name(version), f"{EXPORT}/{name}", Path(aside))
+        with _failures_explained(arguments.to):
+            publish(files, storage, f"{folder}/{name}")
+
+    num_files = counted(len(files), "file")
+    log.info("publish: %s is %s/%s, %s", tag_name(version), arguments.to.rstrip("/"), name, num_files)
+
+
+def _promoted(version: int | None) -> int:
+    """Give the version to publish, the newest promoted one by default."""
     promoted = promoted_versions(git("tag", "--list").splitlines())
-    version = arguments.version or max(promoted, default=0)
+    version = version or max(promoted, default=0)
     if version not in promoted:
         raise RepositoryError(
             f"there is no tag {tag_name(version)} here: only what was promoted is published. `git fetch --tags` brings "
             "tags, `make promote` makes one."
         )
-    storage, folder = _storage(arguments.to)
-    name = f"{version:03d}"
+    return version
 
-    commit = TrackedFiles(tag_name(version))
-    with TemporaryDirectory(dir=".", prefix="publish-", suffix=".partial") as aside:
-        paths = {path: str(PurePosixPath(path).relative_to(f"{EXPORT}/{name}")) for path in commit.find(EXPORT)}
-        files = {below: Path(aside) / below for below in paths.values()}
-        commit.fetch({path: files[below] for path, below in paths.items()})
-        try:
-            publish(files, storage, f"{folder}/{name}")
-        except Exception as error:
-            if not is_storage_failure(error):
-                raise
-            raise RepositoryError(
-                f"{arguments.to} cannot be written to: {error}. For Azure, AZURE_STORAGE_CONNECTION_STRING or "
-                "AZURE_STORAGE_ACCOUNT_NAME with an identity say who you are. Nothing is served from what was copied."
-            ) from error
 
-    log.info("publish: %s is %s/%s, %d files", tag_name(version), arguments.to.rstrip("/"), name, len(files))
+def _fetch(tag: str, export: str, folder: Path) -> dict[str, Path]:
+    commit = TrackedFiles(tag)
+    names = {path: str(PurePosixPath(path).relative_to(export)) for path in commit.find(EXPORT)}
+    commit.fetch({path: folder / name for path, name in names.items()})
+    return {name: folder / name for name in names.values()}
+
+
+@contextmanager
+def _failures_explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not is_storage_failure(error):
+            raise
+        raise RepositoryError(
+            f"{url} cannot be written to: {error}. For Azure, AZURE_STORAGE_CONNECTION_STRING or "
+            "AZURE_STORAGE_ACCOUNT_NAME with an identity say who you are. Nothing is served from what was copied."
+        ) from error
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,7 +9,7 @@ Source: the component InfraValidator of TFX, which loads a model into its server
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,11 +49,11 @@ def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame,
         Columns `row` (number in `rows`) and `path`, relative to data/.
     """
     known = fingerprints.loc[fingerprints["format"].isin(_FORMATS), ["path"]]
-    found = images[["image_id", "path"]].merge(known, on="path").drop_duplicates("image_id")
-    held = rows.assign(row=np.arange(len(rows)))
-    held = held[~held["split"].isin(["train", "validation"])].merge(found, on="image_id").sort_values("row")
-    held = held.assign(turn=held.groupby("split").cumcount(), last=held["split"] == "test")
-    return held.sort_values(["last", "turn", "split"])[["row", "path"]].head(number).reset_index(drop=True)
+    files = images[["image_id", "path"]].merge(known, on="path").drop_duplicates("image_id")
+    judging = rows.assign(row=np.arange(len(rows)))
+    judging = judging[~judging["split"].isin(["train", "validation"])].merge(files, on="image_id").sort_values("row")
+    judging = judging.assign(turn=judging.groupby("split").cumcount(), last=judging["split"] == "test")
+    return judging.sort_values(["last", "turn", "split"])[["row", "path"]].head(number).reset_index(drop=True)
 
 
 def faults(
@@ -66,27 +66,27 @@ def faults(
     """Say where answers are not those that are expected.
 
     Args:
-        answers: of the signature, a picture each.
+        answers: of the signature, one per picture.
         scores: of `evaluate`, of the same pictures, shape (pictures, classes).
         class_names: in the order of the scores.
         release: what release.json holds.
         tolerance: points of confidence by which a class's may differ.
 
     Returns:
-        A sentence a fault; none where all is well.
+        One sentence per fault; none where all is well.
     """
-    found = []
+    problems = []
     for number, (answer, expected) in enumerate(zip(answers, scale(scores, release["temperature"]), strict=True)):
-        found += [
+        problems += [
             f"picture {number} is answered with {key} {answer[key]}, {RELEASE} says {release[key]}"
             for key in ("version", "weights_sha256")
             if answer[key] != release[key]
         ]
         if len(answer["scores"]) != len(expected):
-            found.append(f"picture {number} has {len(answer['scores'])} scores, where evaluate had {len(expected)}")
+            problems.append(f"picture {number} has {len(answer['scores'])} scores, where evaluate had {len(expected)}")
             continue
-        found += _differences(number, answer, expected, class_names, tolerance)
-    return found
+        problems += _differences(number, answer, expected, class_names, tolerance)
+    return problems
 
 
 def _differences(
@@ -127,7 +127,7 @@ def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, An
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-_REMEDY = "`dvc repro --force export` writes the export anew; commit dvc.lock and promote again."
+_REMEDY = "`dvc repro --force export` writes the export again; commit dvc.lock, then promote again."
 
 
 def require_answers(rev: str, version: int) -> None:
@@ -141,27 +141,47 @@ def require_answers(rev: str, version: int) -> None:
         GateError: the export is absent, does not load, or answers otherwise.
         RepositoryError: what is needed is neither in the cache nor on the remote.
     """
-    commit, name = TrackedFiles(rev), f"{version:03d}"
+    commit = TrackedFiles(rev)
+    export = _list_export(commit, version)
+    chosen = _choose(commit)
     with TemporaryDirectory(dir=".", prefix="smoke-", suffix=".partial") as folder:
-        export = {path: Path(folder) / path for path in commit.find(f"{EXPORT}/{name}")}
-        if not export:
-            raise GateError(f"{EXPORT}/{name} is not in dvc.lock: `make repro` writes it. Commit, then promote again.")
-        chosen = choose(
-            _table(commit, ROWS.path, ["image_id", "split"]),
-            _table(commit, IMAGES.path, ["image_id", "path"]),
-            _table(commit, FINGERPRINTS.path, ["path", "format"]),
-            NUM_PICTURES,
-        )
-        if chosen.empty:
-            raise GateError("no benchmark or test picture is a JPEG or PNG, so the export cannot be tried on any.")
-        pictures = {f"data/{path}": Path(folder) / "pictures" / path for path in chosen["path"]}
-        commit.fetch(export | pictures)
-        release = json.loads((Path(folder) / EXPORT / name / RELEASE).read_text(encoding="utf-8"))
-        class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
-        answers = answers_of(Path(folder) / EXPORT / name / name, list(pictures.values()))
-    found = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
-    if found:
-        raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(found) + f"\n{_REMEDY}")
+        release, answers = _try_out(commit, export, version, chosen["path"], Path(folder))
+
+    class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
+    problems = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
+    if problems:
+        raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(problems) + f"\n{_REMEDY}")
+
+
+def _list_export(commit: TrackedFiles, version: int) -> list[str]:
+    folder = f"{EXPORT}/{version:03d}"
+    paths = commit.find(folder)
+    if not paths:
+        raise GateError(f"{folder} is not in dvc.lock: `make repro` writes it. Commit, then promote again.")
+    return paths
+
+
+def _choose(commit: TrackedFiles) -> pd.DataFrame:
+    chosen = choose(
+        _table(commit, ROWS.path, ["image_id", "split"]),
+        _table(commit, IMAGES.path, ["image_id", "path"]),
+        _table(commit, FINGERPRINTS.path, ["path", "format"]),
+        NUM_PICTURES,
+    )
+    if chosen.empty:
+        raise GateError("no benchmark or test picture is a JPEG or PNG, so the export cannot be tried on any.")
+    return chosen
+
+
+def _try_out(
+    commit: TrackedFiles, export: Sequence[str], version: int, pictures: Iterable[str], folder: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Fetch an export and pictures into a folder; give what release.json holds, and the answers."""
+    files = {f"data/{path}": folder / "pictures" / path for path in pictures}
+    commit.fetch({path: folder / path for path in export} | files)
+    exported = folder / EXPORT / f"{version:03d}"
+    release = json.loads((exported / RELEASE).read_text(encoding="utf-8"))
+    return release, answers_of(exported / exported.name, list(files.values()))
 
 
 def _table(files: TrackedFiles, path: str, columns: list[str]) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from fsspec.asyn import sync
+
 from remote.clone import SECRET_OPTIONS, Clone, explained, opened
 from runtime.command import run
 from runtime.errors import RemoteError, RepositoryError, is_storage_failure
@@ -37,17 +39,17 @@ def require_no_secrets() -> None:
     Raises:
         RemoteError: there is one; it is not shown.
     """
-    told = (
+    remedy = (
         "Take it out, put it into .dvc/config.local (`dvc remote modify --local`) or the environment, and have a new "
         "one made: whoever has a clone has the old one."
     )
     config = Path(CONFIG).read_text(encoding="utf-8") if Path(CONFIG).exists() else ""
     options = re.findall(_OPTION.replace("[[:space:]]", r"\s"), config, re.MULTILINE)
     if options:
-        raise RemoteError(f"{CONFIG}, which git tracks, has a secret: {listed(sorted(set(options)))}. {told}")
-    found = _files_with(_SECRET)
-    if found:
-        raise RemoteError(f"there is a key or a SAS in {listed(found)}, which git tracks or would. {told}")
+        raise RemoteError(f"{CONFIG}, which git tracks, has a secret: {listed(sorted(set(options)))}. {remedy}")
+    files = _files_with(_SECRET)
+    if files:
+        raise RemoteError(f"there is a key or a SAS in {listed(files)}, which git tracks or would. {remedy}")
     commit = git("log", "--all", "-1", "--format=%h", "-G", _OPTION, "--", CONFIG).strip()
     if commit:
         log.warning("remote-check: %s had a secret near commit %s: if it opens anything still, end it.", CONFIG, commit)
@@ -91,7 +93,7 @@ def require_credential(connection: str | None) -> None:
     """
     if connection and not re.search(r"(AccountKey|SharedAccessSignature)=", connection):
         raise RemoteError(
-            "no credential: neither AccountKey nor SharedAccessSignature is in the connection string. Copy it anew "
+            "no credential: neither AccountKey nor SharedAccessSignature is in the connection string. Copy it again "
             "(`az storage account show-connection-string`), or give account_name alone and an identity."
         )
 
@@ -108,29 +110,32 @@ def try_out(remote: Any) -> list[str]:
     Raises:
         RemoteError: something could not that a push or a pull needs.
     """
-    from fsspec.asyn import sync
+    client, path = remote.fs.fs, remote.fs.join(remote.path, PROBE)
+    can_list = remote.fs.protocol == "azure"
+    if can_list:
+        _require(remote.name, "list", lambda: sync(client.loop, _first_blob, client.service_client, remote.path))
+    _require_write_and_read(remote.name, client, path)
+    can_delete = _try_to_delete(remote, path)
+    return ["list"] * can_list + ["write", "read"] + ["delete"] * can_delete
 
-    client = remote.fs.fs
-    path = remote.fs.join(remote.path, PROBE)
+
+def _require_write_and_read(name: str, client: Any, path: str) -> None:
     with TemporaryDirectory(prefix="retrain-check-") as folder:
-        sent, came = Path(folder, "sent"), Path(folder, "came")
+        sent, received = Path(folder, "sent"), Path(folder, "received")
         sent.write_bytes(PROBE.encode())
-        steps: dict[str, Callable[[], Any]] = {
-            "write": lambda: client.put_file(str(sent), path),
-            "read": lambda: client.get_file(path, str(came)),
-        }
-        if remote.fs.protocol == "azure":
-            steps = {"list": lambda: sync(client.loop, _first_blob, client.service_client, remote.path), **steps}
-        for step, act in steps.items():
-            _do(f"the remote {remote.name} does not let us {step}", act)
-        if came.read_bytes() != sent.read_bytes():
-            raise RemoteError(f"the remote {remote.name} gives back other bytes than were written to it.")
+        _require(name, "write", lambda: client.put_file(str(sent), path))
+        _require(name, "read", lambda: client.get_file(path, str(received)))
+        if received.read_bytes() != sent.read_bytes():
+            raise RemoteError(f"the remote {name} gives back other bytes than were written to it.")
+
+
+def _try_to_delete(remote: Any, path: str) -> bool:
     try:
-        _do("", lambda: remote.fs.remove([path]))
-        steps["delete"] = lambda: None
+        _require(remote.name, "delete", lambda: remote.fs.remove([path]))
     except RemoteError:
         log.warning("remote-check: the credential may not delete, so `make gc` cannot work, and %s stays there.", path)
-    return list(steps)
+        return False
+    return True
 
 
 async def _first_blob(service: Any, path: str) -> None:
@@ -140,13 +145,13 @@ async def _first_blob(service: Any, path: str) -> None:
             return
 
 
-def _do(refusal: str, act: Callable[[], Any]) -> None:
+def _require(name: str, step: str, act: Callable[[], Any]) -> None:
     try:
         act()
     except Exception as error:
         if not is_storage_failure(error):
             raise
-        raise RemoteError(f"{refusal}: {explained(error)}") from error
+        raise RemoteError(f"the remote {name} does not let us {step}: {explained(error)}") from error
 
 
 def _try(clone: Clone) -> None:

@@ -66,7 +66,7 @@ class Clone:
 
 @contextmanager
 def opened() -> Iterator[Clone]:
-    """Open the clone whose root is the working folder; what DVC or the remote's client raise inside is told in words.
+    """Open the clone whose root is the working folder; what DVC or the remote's client raise inside becomes a message.
 
     A site cache of its own, gone when it ends, keeps out DVC's index of earlier commands: half written by one that was
     killed, it makes plain DVC skip objects and report success (docs/measurements/dvc-push.md).
@@ -132,15 +132,15 @@ def _secrets(config: Mapping[str, Any]) -> set[str]:
 
 def explained(error: BaseException) -> str:
     """Put an error of DVC or of a remote's client in words: what it means, if that is known, and its own."""
-    told: list[str] = []
+    messages: list[str] = []
     for cause in causes(error):
         words = str(cause).strip() or type(cause).__name__
         if hasattr(cause, "error_code"):
             words = words.split("\n")[0]  # the rest is for the service's own people
-        if not any(words in before for before in told):
-            told.append(words)
+        if not any(words in before for before in messages):
+            messages.append(words)
     meaning = diagnosis(error)
-    own = ": ".join(told)
+    own = ": ".join(messages)
     return f"{meaning}.\n({own})" if meaning else own
 
 

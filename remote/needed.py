@@ -28,7 +28,7 @@ class Needed:
     unmade: set[str] = field(default_factory=set)
 
     def named(self, oids: Sequence[str], most: int = 20) -> str:
-        """List objects for a message, a line each, in the order of their paths.
+        """List objects for a message, one line per object, in the order of their paths.
 
         Args:
             oids: the objects.
@@ -51,37 +51,37 @@ def needed(repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everyt
     Raises:
         RemoteError: something was made by a version of DVC that hashed otherwise.
     """
-    found = Needed()
+    collected = Needed()
     for _ in repo.brancher(revs=list(commits)):
         for out in repo.index.outs:
             if not out.use_cache or not (everything or (out.can_push and not out.stage.is_repo_import)):
                 continue
             if not out.hash_info:
-                found.unmade.add(out.def_path)
+                collected.unmade.add(out.def_path)
                 continue
             if out.hash_info.name != "md5":
                 raise RemoteError(
                     f"{out.def_path} has a digest of kind {out.hash_info.name}, which DVC 2 made; md5 is expected. "
-                    "`dvc cache migrate --dvc-files` makes it anew."
+                    "`dvc cache migrate --dvc-files` digests it again."
                 )
-            _add(found, stores, out.hash_info.value, _path(repo, out))
-    return found
+            _add(collected, stores, out.hash_info.value, _path(repo, out))
+    return collected
 
 
 def _path(repo: "Repo", out: Any) -> str:
     return str(repo.fs.relpath(out.fs_path, repo.root_dir))
 
 
-def _add(found: Needed, stores: Sequence[Store], oid: str, path: str) -> None:
-    if oid in found.objects:
+def _add(collected: Needed, stores: Sequence[Store], oid: str, path: str) -> None:
+    if oid in collected.objects:
         return
-    found.objects[oid] = path
+    collected.objects[oid] = path
     if is_directory(oid):
         files = _files(stores, oid)
         if files is None:
-            found.unread[oid] = path
+            collected.unread[oid] = path
         for name, file in files or ():
-            found.objects.setdefault(file, f"{path}/{name}")
+            collected.objects.setdefault(file, f"{path}/{name}")
 
 
 def _files(stores: Sequence[Store], oid: str) -> list[tuple[str, str]] | None:

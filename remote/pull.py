@@ -2,7 +2,7 @@
 
     python -m remote.pull [--commits "model-006 main"]
 
-What the cache has is read again, what is damaged there is fetched anew, and what comes is digested before it is used.
+What the cache has is read again. What is damaged there is fetched again, and what comes is digested before it is used.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from remote.clone import Clone, commits_wanted, explained, opened
 from remote.needed import Needed
 from remote.own_pictures import kept
-from remote.stores import total_bytes
+from remote.stores import Store, total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
 from runtime.wording import counted, listed
@@ -29,43 +29,50 @@ def fetch(clone: Clone, wanted: Needed) -> list[str]:
         RemoteError: the remote has not all of it, or not whole.
     """
     remote = clone.require_remote()
-    here = clone.cache.listed()
-    damaged = clone.cache.damaged([oid for oid in wanted.objects if oid in here])
-    if damaged:
-        log.warning(
-            "pull: %s has damaged %d objects; they are fetched anew.%s",
-            clone.cache.name,
-            len(damaged),
-            wanted.named(damaged),
-        )
-    missing = sorted([oid for oid in wanted.objects if oid not in here] + damaged)
+    missing = _missing(clone.cache, wanted)
     there = remote.listed() if missing else {}
     coming = [oid for oid in missing if oid in there]
+
     failed = clone.cache.add(remote, coming)
-    # Whatever came is read, also what is said to have failed: DVC may leave a part of it under the object's name, and
-    # would believe that later.
-    came = clone.cache.listed()
-    spoilt = clone.cache.damaged([oid for oid in coming if oid in came])
-    clone.cache.remove(spoilt)
-    spoilt = [oid for oid in spoilt if oid not in failed]
+    damaged = _remove_damaged(clone.cache, coming)
+
     absent = [oid for oid in missing if oid not in there]
-    _require_all(wanted, remote.name, absent, spoilt, failed)
+    _require_all(wanted, remote.name, absent, [oid for oid in damaged if oid not in failed], failed)
     return coming
 
 
+def _missing(cache: Store, wanted: Needed) -> list[str]:
+    """List what the cache lacks or has damaged."""
+    here = cache.listed()
+    damaged = cache.damaged([oid for oid in wanted.objects if oid in here])
+    if damaged:
+        objects, named = counted(len(damaged), "damaged object"), wanted.named(damaged)
+        log.warning("pull: %s has %s, to be fetched again.%s", cache.name, objects, named)
+    return sorted([oid for oid in wanted.objects if oid not in here] + damaged)
+
+
+def _remove_damaged(cache: Store, fetched: Sequence[str]) -> list[str]:
+    """Remove what did not arrive whole.
+
+    What is said to have failed is read too: DVC may leave a part of it under the object's name, and would trust that.
+    """
+    here = cache.listed()
+    damaged = cache.damaged([oid for oid in fetched if oid in here])
+    cache.remove(damaged)
+    return damaged
+
+
 def _require_all(
-    wanted: Needed, name: str, absent: list[str], spoilt: list[str], failed: dict[str, BaseException]
+    wanted: Needed, name: str, absent: list[str], damaged: list[str], failed: dict[str, BaseException]
 ) -> None:
     parts = []
     if absent:
-        parts.append(f"{name} lacks {len(absent)} objects:{wanted.named(absent)}")
-    if spoilt:
-        parts.append(f"{name} has {len(spoilt)} damaged objects:{wanted.named(spoilt)}")
+        parts.append(f"{name} lacks {counted(len(absent), 'object')}:{wanted.named(absent)}")
+    if damaged:
+        parts.append(f"{name} has {counted(len(damaged), 'damaged object')}:{wanted.named(damaged)}")
     if failed:
-        why = explained(next(iter(failed.values())))
-        parts.append(
-            f"{len(failed)} objects could not be fetched, the first because: {why}{wanted.named(list(failed))}"
-        )
+        why, objects = explained(next(iter(failed.values()))), counted(len(failed), "object")
+        parts.append(f"{objects} could not be fetched, the first because: {why}{wanted.named(list(failed))}")
     if parts:
         parts.append(
             "What a clone has whole, `make push` there brings; a damaged object is first deleted on the remote."

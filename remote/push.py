@@ -14,6 +14,7 @@ from remote.needed import Needed
 from remote.stores import Store, Stored, is_directory, lacking, total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
+from runtime.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,9 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> tuple[list[str], 
         tries = 0 if len(still) < len(lacks) else tries + 1
         lacks = still
     if lacks:
-        told = f": {explained(next(iter(failed.values())))}" if failed else ", though it took them without a word."
+        why = f": {explained(next(iter(failed.values())))}" if failed else ", though it took them without a word."
         raise RemoteError(
-            f"{remote.name} lacks {len(lacks)} of {len(wanted.objects)} objects still{told}\n"
+            f"{remote.name} lacks {len(lacks)} of {counted(len(wanted.objects), 'object')} still{why}\n"
             f"Push again when that is mended.{wanted.named(lacks)}"
         )
     return sent, there
@@ -63,9 +64,9 @@ def _lacking(
         raise RemoteError(_lost_words(cache, remote, wanted, lost, damaged))
     if damaged:
         log.warning(
-            "push: %s has damaged %d objects, which %s has. `make pull` mends them.%s",
+            "push: %s has %s, which %s has whole. `make pull` fetches them again.%s",
             cache.name,
-            len(damaged),
+            counted(len(damaged), "damaged object"),
             remote.name,
             wanted.named(sorted(damaged)),
         )
@@ -75,12 +76,13 @@ def _lacking(
 def _lost_words(cache: Store, remote: Store, wanted: Needed, lost: Sequence[str], damaged: Collection[str]) -> str:
     parts = [f"{remote.name} is not whole, and cannot be made so from here."]
     absent = [oid for oid in lost if oid not in damaged]
-    spoilt = [oid for oid in lost if oid in damaged]
+    damaged_here = [oid for oid in lost if oid in damaged]
     unread = [oid for oid in wanted.unread if oid not in lost]
     if absent:
-        parts.append(f"Neither side has {len(absent)} objects:{wanted.named(absent)}")
-    if spoilt:
-        parts.append(f"{cache.name} has {len(spoilt)} damaged, the remote has not:{wanted.named(spoilt)}")
+        parts.append(f"Neither side has {counted(len(absent), 'object')}:{wanted.named(absent)}")
+    if damaged_here:
+        objects = counted(len(damaged_here), "damaged object")
+        parts.append(f"{cache.name} has {objects}, which the remote lacks:{wanted.named(damaged_here)}")
     if unread:
         parts.append(f"Lists of folders are damaged, so which files they name is not known:{wanted.named(unread)}")
     parts.append("Push from the clone that has them, or bring the files back to the workspace: `dvc add`, `dvc repro`.")
@@ -97,12 +99,12 @@ def main() -> None:
     if wanted.unmade:
         log.info("push: never made, so not pushed: %s.", ", ".join(sorted(wanted.unmade)))
     log.info(
-        "push: %s is whole: it has the %d objects (%.1f MB) that %s needs. Sent: %d objects (%.1f MB).",
+        "push: %s is whole: it has the %s (%.1f MB) that %s needs. Sent: %s (%.1f MB).",
         remote.name,
-        len(wanted.objects),
+        counted(len(wanted.objects), "object"),
         total_bytes(wanted.objects, listing) / 1e6,
         ", ".join(["the workspace", *commits]),
-        len(sent),
+        counted(len(sent), "object"),
         total_bytes(sent, listing) / 1e6,
     )
 

@@ -148,11 +148,11 @@ def _local_listing(odb: Any) -> Iterator[tuple[str, Stored]]:
 
 def _remote_listing(odb: Any) -> Iterator[tuple[str, Stored]]:
     odb.fs.fs.invalidate_cache()
-    for path, found in odb.fs.fs.find(odb.path, detail=True).items():
+    for path, info in odb.fs.fs.find(odb.path, detail=True).items():
         oid = _oid(odb, path)
         if oid:
-            modified = found.get("last_modified")
-            yield oid, Stored(found["size"], modified.timestamp() if modified else None)
+            modified = info.get("last_modified")
+            yield oid, Stored(info["size"], modified.timestamp() if modified else None)
 
 
 def _oid(odb: Any, path: str) -> str | None:

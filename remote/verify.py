@@ -16,6 +16,7 @@ from remote.needed import Needed
 from remote.stores import Store, is_directory, total_bytes
 from runtime.command import run
 from runtime.errors import InputError, RemoteError
+from runtime.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -52,20 +53,22 @@ def faults(store: Store, wanted: Needed, must_have: bool, fraction: float, rng: 
     read = sampled(here, fraction, rng)
     damaged = store.damaged(read)
     log.info(
-        "verify: %s has %d of the %d objects; read %d (%.1f MB), damaged %d.",
+        "verify: %s has %d of the %s; read %d (%.1f MB), damaged %d.",
         store.name,
         len(here),
-        len(wanted.objects),
+        counted(len(wanted.objects), "object"),
         len(read),
         total_bytes(read, listing) / 1e6,
         len(damaged),
     )
-    found = (
-        [f"{store.name} has {len(damaged)} damaged objects:{wanted.named(damaged, len(damaged))}"] if damaged else []
-    )
+    problems = []
+    if damaged:
+        objects = counted(len(damaged), "damaged object")
+        problems.append(f"{store.name} has {objects}:{wanted.named(damaged, len(damaged))}")
     if missing and must_have:
-        found.append(f"{store.name} lacks {len(missing)} objects:{wanted.named(missing, len(missing))}")
-    return found
+        objects = counted(len(missing), "object")
+        problems.append(f"{store.name} lacks {objects}:{wanted.named(missing, len(missing))}")
+    return problems
 
 
 def _arguments() -> tuple[list[str], float]:
@@ -84,19 +87,19 @@ def main() -> None:
     with opened() as clone:
         wanted = clone.needed(commits)
         rng = random.Random()
-        found = faults(clone.cache, wanted, False, fraction, rng)
+        problems = faults(clone.cache, wanted, False, fraction, rng)
         if clone.remote is not None:
-            found += faults(clone.remote, wanted, True, fraction, rng)
+            problems += faults(clone.remote, wanted, True, fraction, rng)
     if wanted.unread:
-        found.append(
+        problems.append(
             f"No side has these lists of folders whole:{wanted.named(list(wanted.unread), len(wanted.unread))}"
         )
-    if found:
-        found.append(
+    if problems:
+        problems.append(
             "`make push` sends what is missing there and whole here; `make pull` fetches what is damaged here. What is "
             "damaged there: delete it there, push again."
         )
-        raise RemoteError("\n".join(found))
+        raise RemoteError("\n".join(problems))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def decisions_section(before: Mapping[str, str], after: Mapping[str, str]) -> st
 
     Args:
         before: a file's path to its text.
-        after: likewise.
+        after: the same, after the change.
     """
     kinds = (*decisions.OF_ONE, *decisions.OF_TWO)
     counts, rows = [], []

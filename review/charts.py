@@ -39,7 +39,7 @@ def chart(values: Sequence[float | None], labels: Sequence[str]) -> Chart:
     ticks = _ticks(min(known), max(known)) if known else [0.0, 1.0]
     low, high = ticks[0], ticks[-1]
     step = (WIDTH - LEFT - _RIGHT) / max(len(values) - 1, 1)
-    across = [LEFT + step * place if len(values) > 1 else WIDTH / 2 for place in range(len(values))]
+    across = [LEFT + step * index if len(values) > 1 else WIDTH / 2 for index in range(len(values))]
 
     def up(value: float) -> float:
         return round(HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
@@ -51,7 +51,7 @@ def chart(values: Sequence[float | None], labels: Sequence[str]) -> Chart:
         points=points,
         line=" ".join(f"{x},{y}" for x, y, _ in points),
         ticks=[(up(value), value) for value in ticks],
-        labels=[(round(across[place], 1), labels[place]) for place in sorted(kept)],
+        labels=[(round(across[index], 1), labels[index]) for index in sorted(kept)],
     )
 
 
@@ -63,4 +63,4 @@ def _ticks(low: float, high: float) -> list[float]:
     top = round(1 / step)
     first = min(math.floor(low / step + 1e-9), top - 1)
     last = max(min(math.ceil(high / step - 1e-9), top), first + 1)
-    return [round(place * step, 9) for place in range(first, last + 1)]
+    return [round(index * step, 9) for index in range(first, last + 1)]

@@ -17,7 +17,7 @@ def contact_sheet(pictures: Sequence[tuple[int, Image.Image | None, Sequence[Ima
 
     Args:
         pictures: the number, the picture and those to be shown below it, as many for each; None for one that is not
-            here, whose place is grey. At least one.
+            here, which is drawn grey. At least one.
 
     Returns:
         An RGB picture of COLUMNS columns.
@@ -27,9 +27,9 @@ def contact_sheet(pictures: Sequence[tuple[int, Image.Image | None, Sequence[Ima
     height = SIDE + (_GAP // 2 + small if num_beside else 0)
     columns, rows = min(COLUMNS, len(pictures)), math.ceil(len(pictures) / COLUMNS)
     sheet = Image.new("RGB", (columns * (SIDE + _GAP) + _GAP, rows * (height + _GAP) + _GAP), _PAPER)
-    for place, (number, picture, examples) in enumerate(pictures):
-        left = _GAP + place % COLUMNS * (SIDE + _GAP)
-        top = _GAP + place // COLUMNS * (height + _GAP)
+    for index, (number, picture, examples) in enumerate(pictures):
+        left = _GAP + index % COLUMNS * (SIDE + _GAP)
+        top = _GAP + index // COLUMNS * (height + _GAP)
         sheet.paste(_square(picture, SIDE), (left, top))
         for column, example in enumerate(examples):
             sheet.paste(_square(example, small), (left + column * (small + _GAP), top + SIDE + _GAP // 2))

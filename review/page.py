@@ -35,6 +35,7 @@ from runtime.command import run
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.repository import git, require_root
+from runtime.wording import counted
 from stages.tables import scores
 from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER as SHARDS
@@ -98,11 +99,11 @@ def requirements(gate: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns:
         Of each rule `passed`, `set`, `what`, `bound`, `figure` and `why`.
     """
-    told = []
+    described = []
     for rule in sorted(gate["rules"], key=lambda rule: rule["passed"]):
         fraction = rule["metric"] in _FRACTIONS
         figure = _NOTHING if rule["figure"] is None else f"{rule['figure']:.4g}"
-        told.append(
+        described.append(
             {
                 "passed": rule["passed"],
                 "set": rule["set"],
@@ -112,7 +113,7 @@ def requirements(gate: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "why": rule["why"],
             }
         )
-    return told
+    return described
 
 
 def trend(promoted: Sequence[Promoted], now: Promoted | None) -> dict[str, Any]:
@@ -148,17 +149,17 @@ def weakest(classes: Sequence[Row]) -> list[Row]:
 
 
 def gallery(worst: Worst) -> list[dict[str, Any]]:
-    """Group the worst pictures by reason, each with what belongs beside it."""
+    """Group the worst pictures by reason, each with the examples that it is compared with."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    held = {image_id: data_uri(picture) for image_id, picture in worst.pictures.items()}
+    pictures = {image_id: data_uri(picture) for image_id, picture in worst.pictures.items()}
     for row in worst.rows.astype(object).where(worst.rows.notna(), None).to_dict("records"):
-        examples = [(words, held.get(image_id)) for words, image_id in beside(row).items()]
+        examples = [(words, pictures.get(image_id)) for words, image_id in beside(row).items()]
         groups.setdefault(row["reason"], []).append(
-            {"row": row, "picture": held.get(row["image_id"]), "examples": examples}
+            {"row": row, "picture": pictures.get(row["image_id"]), "examples": examples}
         )
     return [
-        {"title": REASONS.get(reason, reason.replace("_", " ").capitalize()), "pictures": pictures}
-        for reason, pictures in groups.items()
+        {"title": REASONS.get(reason, reason.replace("_", " ").capitalize()), "pictures": entries}
+        for reason, entries in groups.items()
     ]
 
 
@@ -169,17 +170,17 @@ def data_uri(picture: Image.Image) -> markupsafe.Markup:
     return markupsafe.Markup("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())  # noqa: S704
 
 
-def page(**told: Any) -> str:
+def page(**contents: Any) -> str:
     """Fill the page's template; whatever is put into it stays text, line by line and left to right."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
     environment.filters |= {"percent": percent, "points": points, "words": lambda name: name.replace("_", " ")}
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(**told, size=charts)
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(**contents, size=charts)
 
 
 def _in_percent(bound: str) -> str:
-    return re.sub(r"[\d.]+$", lambda found: f"{100 * float(found[0]):.4g}\N{NO-BREAK SPACE}%", bound)
+    return re.sub(r"[\d.]+$", lambda number: f"{100 * float(number[0]):.4g}\N{NO-BREAK SPACE}%", bound)
 
 
 def _shown(value: Any) -> Any:
@@ -197,11 +198,11 @@ def _csv(path: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(_text(path))))
 
 
-def _here() -> dict[str, str]:
+def _commit() -> dict[str, str]:
     """Say which commit the page is about, and whether files differ from it."""
     commit, on = git("log", "-1", "--format=%h %cs").split()
     changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
-    return {"commit": commit, "on": on, "changed": f"{len(changed)} files changed since" if changed else ""}
+    return {"commit": commit, "on": on, "changed": f"{counted(len(changed), 'file')} changed since" if changed else ""}
 
 
 def main() -> None:
@@ -210,35 +211,50 @@ def main() -> None:
     parser.add_argument("--output", default=OUTPUT, help="where the page is written")
     output = parser.parse_args().output
     require_root()
-    version, judging = parameters.read(parameters.Export).version, parameters.read(parameters.Score)
-    gate, metrics, wanted = (json.loads(_text(path)) for path in (scores.GATE, scores.METRICS, scores.WANTED_ERROR))
-    figures, here, promoted, worst = _csv(scores.FIGURES), _here(), promoted_models(version), read_worst(NUM_WORST)
 
-    in_production = next((model for model in promoted if model.version == version), None)
-    now = None if in_production else Promoted(version, here["on"], gate["verdict"], metrics)
-    html = page(
-        name=tag_name(version),
-        version=version,
-        in_production=in_production,
-        here=here,
-        passed=gate["verdict"] == "yes",
-        requirements=requirements(gate),
-        threshold=judging.threshold,
-        new=of_test(figures, "new"),
-        base=of_test(figures, "base"),
-        out_of_scope=metrics.get("out_of_scope", {}).get("false_positive_fraction"),
-        trend=trend(promoted, now),
-        report=_csv(scores.THRESHOLD_REPORT),
-        wanted=wanted,
-        compared=whole_sets(_csv(scores.AGAINST_BASE)),
-        weakest=weakest(_csv(scores.PER_CLASS)),
-        gallery=gallery(worst),
-        missing=f"{REVIEW.path} {SHARDS}" if worst.missing else "",
-    )
+    html = page(**_verdict(), **_figures(), **_pictures())
+
     with whole(output) as partial:
         partial.write_text(html, encoding="utf-8")
-
     log.info("report: %s, %.1f MB, opens in any browser", output, len(html.encode()) / 1e6)
+
+
+def _verdict() -> dict[str, Any]:
+    """Read the verdict and the trend."""
+    gate, metrics = (json.loads(_text(path)) for path in (scores.GATE, scores.METRICS))
+    version, commit = parameters.read(parameters.Export).version, _commit()
+    promoted = promoted_models(version)
+    in_production = next((model for model in promoted if model.version == version), None)
+    judged = None if in_production else Promoted(version, commit["on"], gate["verdict"], metrics)
+    return {
+        "name": tag_name(version),
+        "version": version,
+        "in_production": in_production,
+        "here": commit,
+        "passed": gate["verdict"] == "yes",
+        "requirements": requirements(gate),
+        "out_of_scope": metrics.get("out_of_scope", {}).get("false_positive_fraction"),
+        "trend": trend(promoted, judged),
+    }
+
+
+def _figures() -> dict[str, Any]:
+    """Read the reports."""
+    figures = _csv(scores.FIGURES)
+    return {
+        "threshold": parameters.read(parameters.Score).threshold,
+        "new": of_test(figures, "new"),
+        "base": of_test(figures, "base"),
+        "report": _csv(scores.THRESHOLD_REPORT),
+        "wanted": json.loads(_text(scores.WANTED_ERROR)),
+        "compared": whole_sets(_csv(scores.AGAINST_BASE)),
+        "weakest": weakest(_csv(scores.PER_CLASS)),
+    }
+
+
+def _pictures() -> dict[str, Any]:
+    worst = read_worst(NUM_WORST)
+    return {"gallery": gallery(worst), "missing": f"{REVIEW.path} {SHARDS}" if worst.missing else ""}
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from review.contact_sheet import contact_sheet
 from review.markdown import comment, table
 from review.verdict import base_section, causes_section, gate_section
 from review.worst_pictures import BESIDE, Worst, read_worst
+from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.outputs import whole
@@ -38,7 +39,6 @@ from stages.tables.scores import AGAINST_BASE, FIGURES, GATE, METRICS
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 
-PARAMS = "params.yaml"
 NUM_WORST = 12
 SHEET = "build/worst.jpg"
 _SHOWN = ("rank", "reason", "truth", "predicted", "confidence", "base_predicted", "path")
@@ -54,8 +54,8 @@ def worst_section(worst: Worst, link: str) -> str:
     parts = ["## Worst pictures"]
     if worst.pictures:
         below = " and one ".join(words for name, words in BESIDE.items() if name in worst.rows)
-        told = f" Below each, one {below}." if below else ""
-        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.{told}")
+        caption = f" Below each, one {below}." if below else ""
+        parts.append(f"[The {len(worst.rows)} worst pictures on a sheet]({link}), numbered as here.{caption}")
     if worst.missing:
         parts.append(f"Pictures cannot be shown: `dvc pull {REVIEW.path} {SHARDS}` brings them.")
     if len(worst.rows):
@@ -69,10 +69,9 @@ def worst_section(worst: Worst, link: str) -> str:
 
 def write_sheet(worst: Worst, path: str) -> None:
     """Draw the contact sheet of the pictures that are here, as a JPEG."""
-    held = worst.pictures
     columns = [name for name in BESIDE if name in worst.rows]
     shown = [
-        (row["rank"], held.get(row["image_id"]), [held.get(row[name]) for name in columns])
+        (row["rank"], worst.pictures.get(row["image_id"]), [worst.pictures.get(row[name]) for name in columns])
         for row in worst.rows.to_dict("records")
     ]
     with whole(path) as partial:
@@ -110,6 +109,10 @@ def _decisions_at(revision: str) -> dict[str, str]:
     return {path: _at(revision, path) for path in listed if path.endswith(".csv")}
 
 
+def _decisions_now() -> dict[str, str]:
+    return {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
+
+
 def _left(base: str) -> str:
     try:
         commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
@@ -135,28 +138,37 @@ def main() -> None:
     """Run the command."""
     arguments = _arguments()
     require_root()
-    base = _left(arguments.base)
-    metrics = [flatten(_json(text) or {}) for text in (_at(base, METRICS), _now(METRICS))]
-    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, PARAMS), _now(PARAMS))]
-    counts = [_csv(text) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
-    said_now = {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
     worst = read_worst(NUM_WORST)
+    changed = _changed_sections(_left(arguments.base))
 
     if worst.pictures:
         write_sheet(worst, arguments.sheet)
-    sections = {
+    metrics = changed.pop("metrics")  # the longest, and the least urgent
+    shown = {"worst pictures": worst_section(worst, arguments.link or arguments.sheet), "metrics": metrics}
+
+    sys.stdout.write(comment(_judged_sections() | changed | shown))
+    if worst.missing:
+        sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
+
+
+def _judged_sections() -> dict[str, str]:
+    return {
         "gate": gate_section(_json(_now(GATE))),
         "new against base": base_section(_csv(_now(AGAINST_BASE))),
         "what the pictures did": causes_section(_json(_base_metrics()), _csv(_now(FIGURES))),
+    }
+
+
+def _changed_sections(base: str) -> dict[str, str]:
+    counts = [_csv(text) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
+    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, parameters.PATH), _now(parameters.PATH))]
+    metrics = [flatten(_json(text) or {}) for text in (_at(base, METRICS), _now(METRICS))]
+    return {
         "classes": counts_section(*counts),
-        "decisions": decisions_section(_decisions_at(base), said_now),
+        "decisions": decisions_section(_decisions_at(base), _decisions_now()),
         "parameters": params_section(*params),
-        "worst pictures": worst_section(worst, arguments.link or arguments.sheet),
         "metrics": metrics_section(*metrics),
     }
-    sys.stdout.write(comment(sections))
-    if worst.missing:
-        sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def of_report(path: str, texts: Iterable[str]) -> str:
 
     Args:
         path: of the file.
-        texts: columns that are text whatever stands in them; the others' types are found out.
+        texts: columns that are text whatever stands in them; DuckDB infers the types of the others.
     """
     types = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in texts)
     return f"from read_csv({_quoted(path)}, header = true, types = {{{types}}})"
@@ -94,7 +94,7 @@ def of_decisions(folder: str) -> str:
 
 
 def of_merges(merges: classes.Classes) -> str:
-    """Write the query that gives a row a sub-class: `sub_class`, `class_name` (null: unknown) and `origin`."""
+    """Write the query that gives one row per sub-class: `sub_class`, `class_name` (null: unknown) and `origin`."""
     rows = ", ".join(
         f"({_quoted(name)}, {'null' if class_name is None else _quoted(class_name)}, {_quoted(merges.origins[name])})"
         for name, class_name in merges.class_names.items()

@@ -13,14 +13,14 @@ Row = Mapping[str, str]
 
 
 def gate_section(gate: Mapping[str, Any] | None) -> str:
-    """Say the verdict and, of each rule, what it found, those that failed first."""
+    """Say the verdict and the reason of each rule, those that failed first."""
     if gate is None:
         return "## Gate\n\nNo verdict yet: `make repro` writes it."
     rules = sorted(gate["rules"], key=lambda rule: rule["passed"])
     rows = [(_passed(rule), rule["set"], rule["metric"], rule["why"]) for rule in rules]
     failed = sum(not rule["passed"] for rule in rules)
-    told = f"{failed} of {len(rules)} rules failed." if failed else f"All {len(rules)} rules passed."
-    return f"## Gate: {gate['verdict']}\n\n{told}\n\n" + table(("passed", "set", "metric", "why"), rows)
+    summary = f"{failed} of {len(rules)} rules failed." if failed else f"All {len(rules)} rules passed."
+    return f"## Gate: {gate['verdict']}\n\n{summary}\n\n" + table(("passed", "set", "metric", "why"), rows)
 
 
 def base_section(compared: Sequence[Row]) -> str:
@@ -86,10 +86,10 @@ def _difference(row: Row, name: str, higher_is_better: bool) -> Markup | None:
         return None
     if difference == low == high == 0:
         return Markup("0")
-    told = f"{difference:+.4f} ({low:+.4f} to {high:+.4f})"
+    interval = f"{difference:+.4f} ({low:+.4f} to {high:+.4f})"
     if None in values or low <= 0 <= high:
-        return Markup(told)
-    return Markup(f"**{'better' if (difference > 0) == higher_is_better else 'worse'}** {told}")
+        return Markup(interval)
+    return Markup(f"**{'better' if (difference > 0) == higher_is_better else 'worse'}** {interval}")
 
 
 def _figure(value: object) -> float | None:

@@ -29,7 +29,7 @@ class Worst:
     """Pictures to look at.
 
     Attributes:
-        rows: of the review table, worst first, with the image_ids of what is to be shown beside them in place of the
+        rows: of the review table, worst first, with the image_ids of what is to be shown beside them instead of the
             paths; no rows where it cannot be read.
         pictures: image_id to picture, of `rows` and of what is to be shown beside them; what cannot be read is absent.
         missing: why something could not be read, else empty.

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runtime.errors import RepositoryError
-from runtime.wording import listed
+from runtime.wording import counted, listed
 
 
 def git(*arguments: str, text: str | None = None) -> str:
@@ -42,7 +42,7 @@ def is_shallow() -> bool:
 
 
 def dvc_add(folders: Sequence[str]) -> None:
-    """Put folders under DVC, or what they hold now in place of what they held; DVC's progress is shown on a terminal.
+    """Put folders under DVC, or update what DVC has of them; DVC's progress is shown on a terminal.
 
     Raises:
         RepositoryError: DVC refused.
@@ -93,8 +93,9 @@ def require_committed(paths: Sequence[str] = ()) -> None:
     """
     changes = git("status", "--porcelain", "--untracked-files=all", "--", *paths).splitlines()
     if changes:
+        files = counted(len(changes), "file is", "files are")
         raise RepositoryError(
-            f"{len(changes)} files are changed and not committed: {listed([line[3:] for line in changes])}. "
+            f"{files} changed and not committed: {listed([line[3:] for line in changes])}. "
             "Commit them, or take the changes back (`git status` shows them)."
         )
 
@@ -111,8 +112,8 @@ def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Ite
     with TemporaryDirectory(dir=".", prefix="before-", suffix=".partial") as aside:
         moved = {Path(path): Path(aside) / str(number) for number, path in enumerate(replaced) if Path(path).exists()}
         try:
-            for path, place in moved.items():
-                path.rename(place)
+            for path, temporary in moved.items():
+                path.rename(temporary)
             yield
         except BaseException:
             _put_back([Path(path) for path in replaced], moved, contents)
@@ -121,15 +122,15 @@ def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Ite
 
 def _put_back(replaced: Sequence[Path], moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
     for path in replaced:
-        place = moved.get(path)
-        if place is not None and not place.exists():
+        temporary = moved.get(path)
+        if temporary is not None and not temporary.exists():
             continue  # it had not been moved yet
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-        if place is not None:
-            place.rename(path)
+        if temporary is not None:
+            temporary.rename(path)
     for file, content in contents.items():
         if content is None:
             file.unlink(missing_ok=True)

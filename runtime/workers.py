@@ -19,9 +19,9 @@ from runtime.progress import progress
 if TYPE_CHECKING:
     from distributed import Client
 
-# Large enough that handing a chunk over costs nothing beside decoding it, small enough to share out evenly.
+# Large enough that handing a chunk over costs nothing next to decoding it, small enough to share out evenly.
 CHUNK = 64
-# Starting processes takes as long as preparing so many pictures; a cluster's are started already.
+# Below this count, starting processes costs more than the work; a cluster's are started already.
 FEW = 4 * CHUNK
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,14 +31,14 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, f
     """Apply `function` to every item in parallel and yield the results in the order of the items.
 
     Results do not depend on how many workers there are, nor on one that dies in the middle on a cluster: its work is
-    done again by another. At most a few chunks a worker are in flight, so that memory stays bounded however many items
-    there are.
+    done again by another. At most a few chunks per worker are in flight, so that memory stays bounded however many
+    items there are.
 
     Args:
         function: a function of a module, or a `functools.partial` of one; it is called in another process.
         items: what can be sent to another process.
         what: the items in plural, such as "pictures", for the progress bar.
-        few: so many items are done sooner than processes are started.
+        few: up to this many items the work is done in this process, since starting others costs more.
 
     Raises:
         InputError: the cluster cannot be used.
@@ -102,7 +102,7 @@ def _executor() -> Iterator[tuple[Executor, int]]:
         # Not fork: a forked process inherits locks that another thread may hold.
         context = get_context("forkserver")
         context.set_forkserver_preload(_modules())
-        # A worker a core: threads of their own for small products of matrices make each twenty times as slow.
+        # One worker per core: threads of their own for small products of matrices make each twenty times as slow.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
             yield executor, num_cores()
@@ -110,7 +110,7 @@ def _executor() -> Iterator[tuple[Executor, int]]:
 
 def _on_cluster(address: str, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     with _client(address) as client:
-        # A task's result, not scattered data: when the worker that has it dies, the scheduler makes it anew.
+        # A task's result, not scattered data: when the worker that has it dies, the scheduler makes it again.
         shared = client.submit(_same, function, pure=False)
         for future in [client.submit(_call, shared, item, pure=False) for item in items]:
             yield future.result()
@@ -150,10 +150,10 @@ def _require_same_surroundings(client: "Client") -> None:
     with NamedTemporaryFile(dir=".", prefix="shared-", suffix=".partial") as token:
         name = Path(token.name).name
         ours = _surroundings(name)
-        found = client.run(_surroundings, name, on_error="return")
-    if not found:
+        surroundings = client.run(_surroundings, name, on_error="return")
+    if not surroundings:
         raise InputError("the Dask cluster has no workers: start some in this folder, or unset DASK_SCHEDULER_ADDRESS.")
-    for worker, theirs in sorted(found.items()):
+    for worker, theirs in sorted(surroundings.items()):
         if theirs != ours:
             differs = [key for key in ours if theirs[key] != ours[key]] if isinstance(theirs, dict) else [str(theirs)]
             raise InputError(
@@ -163,7 +163,7 @@ def _require_same_surroundings(client: "Client") -> None:
 
 
 def _surroundings(token: str) -> dict[str, object]:
-    """Tell what a result depends on beside its inputs, by what a difference is called in a message."""
+    """List what a result depends on apart from its inputs; a key is how a message names a difference."""
     return {
         "it works in another folder": Path(token).is_file(),
         "other code stands in runtime/ or stages/": code_identity(["runtime", "stages"]),
@@ -172,6 +172,6 @@ def _surroundings(token: str) -> dict[str, object]:
 
 
 def _modules() -> list[str]:
-    """Name our modules that are loaded, to import them once for all workers; the stage itself each runs anew."""
+    """Name our modules that are loaded, to import them once for all workers; each runs the stage's own module again."""
     main = getattr(sys.modules["__main__"], "__spec__", None)
     return [name for name in sorted(sys.modules) if name.startswith("stages.") and (not main or name != main.name)]

@@ -54,7 +54,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 
 def cached(oid: str) -> Path:
-    """Give the place of an object in the cache."""
+    """Give the path of an object in the cache."""
     return CACHE / oid[:2] / oid[2:]
 
 
@@ -73,7 +73,7 @@ def overwrite(path: Path, content: bytes) -> None:
 
 
 def another_clone(clone: Path, azurite: Azurite, name: str = "other", *options: str) -> Path:
-    """Clone a clone anew, and let it use the remote."""
+    """Clone a clone again, and let it use the remote."""
     run("git", "clone", "--quiet", *options, clone.as_uri(), str(clone.parent / name))
     (clone.parent / name / ".dvc/config.local").write_text(local_config(azurite))
     return clone.parent / name

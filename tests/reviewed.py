@@ -19,11 +19,11 @@ COLOURS = [(250 - 10 * number, 190, 20 * number) for number in range(13)]
 
 def write_review(**columns) -> None:
     """Write a review table of 13 pictures named 0 to 12, all wrong; `columns` changes it."""
-    held = dict.fromkeys(REVIEW.schema.names) | {"reason": "wrong", "split": "test", "truth": "a|b", "predicted": "c"}
-    held |= {"confidence": 61.25, "path": "library/a|b/1.png", "rank": range(1, 14)}
+    values = dict.fromkeys(REVIEW.schema.names) | {"reason": "wrong", "split": "test", "truth": "a|b", "predicted": "c"}
+    values |= {"confidence": 61.25, "path": "library/a|b/1.png", "rank": range(1, 14)}
     frame = pd.DataFrame({"image_id": [str(number) for number in range(13)]})
     write(REVIEW.path, "")
-    frame.assign(**{**held, "image_id": frame["image_id"], **columns}).to_parquet(REVIEW.path)
+    frame.assign(**{**values, "image_id": frame["image_id"], **columns}).to_parquet(REVIEW.path)
 
 
 def example(image_id: str) -> str:
@@ -37,8 +37,8 @@ def make(**columns) -> None:
     write(".gitignore", "/build/\n")
     Path("data/shards").mkdir(parents=True)
     pictures = [encode(np.full((16, 16, 3), colour, dtype=np.uint8), "png") for colour in COLOURS]
-    places = write_shard(Path("data/shards/00000.tar"), [(f"{n}.png", data) for n, data in enumerate(pictures)])
-    rows = [(str(number), "00000.tar", *place) for number, place in enumerate(places)]
+    positions = write_shard(Path("data/shards/00000.tar"), [(f"{n}.png", data) for n, data in enumerate(pictures)])
+    rows = [(str(number), "00000.tar", *position) for number, position in enumerate(positions)]
     INDEX.write(pd.DataFrame(rows, columns=INDEX.schema.names))
     images = pd.DataFrame({"image_id": [row[0] for row in rows], "path": [example(row[0]) for row in rows]})
     images.to_parquet(IMAGES.path)

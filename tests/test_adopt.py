@@ -140,7 +140,7 @@ def test_a_sample_that_cannot_be_written_is_no_reason_to_overwrite(
     clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shutil.rmtree("sample")
-    with pytest.raises(RepositoryError, match=r"the sample cannot be told from your pictures: .*sample"):
+    with pytest.raises(RepositoryError, match=r"the sample cannot be written, .*: .*sample"):
         adopt(monkeypatch, library=str(tmp_path / "theirs"))
 
 

@@ -35,7 +35,7 @@ def test_without_a_base_there_is_nothing_to_compact(workspace, caplog):
     caplog.set_level("INFO")
     before = Path("params.yaml").read_bytes()
     compact.main()
-    assert "every run packs all shards anew" in caplog.text
+    assert "every run packs all shards from scratch" in caplog.text
     assert Path("params.yaml").read_bytes() == before
 
 

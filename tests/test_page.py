@@ -166,7 +166,7 @@ def test_a_model_that_passes_is_said_to(world, monkeypatch):
     write(scores.GATE, json.dumps({"verdict": "yes", "rules": GATE["rules"][:1]}))
     html = written(monkeypatch)
     assert "Yes: model 3 may go into production" in html
-    assert "1 files changed since" in html
+    assert "1 file changed since" in html
 
 
 def test_the_trend_is_that_of_the_tags_and_ends_with_the_model_that_is_judged(world, monkeypatch):

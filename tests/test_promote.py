@@ -97,7 +97,7 @@ def test_a_version_is_promoted_once(clone: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_is_not_committed_is_refused_by_name(clone: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     content = Path(path).read_text() if Path(path).exists() else ""
     write(path, content + "\n")
-    with pytest.raises(RepositoryError, match=f"1 files are changed and not committed: {path}"):
+    with pytest.raises(RepositoryError, match=f"1 file is changed and not committed: {path}"):
         promote(monkeypatch, "--reason", "now")
 
 

@@ -51,7 +51,7 @@ def clone(template: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(params=["folder", "memory", "azure"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where models are published to: a URL."""
     if request.param == "folder":
         yield str(tmp_path / "models")
@@ -66,13 +66,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"az://{container}/served"
 
 
-def publish_to(monkeypatch: pytest.MonkeyPatch, place: str, *arguments: str) -> None:
-    monkeypatch.setattr("sys.argv", ["publish", "--to", place, *arguments])
+def publish_to(monkeypatch: pytest.MonkeyPatch, url: str, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["publish", "--to", url, *arguments])
     publish.main()
 
 
-def held(place: str) -> dict[str, bytes]:
-    storage, folder = fsspec.core.url_to_fs(place, use_listings_cache=False)
+def published(url: str) -> dict[str, bytes]:
+    storage, folder = fsspec.core.url_to_fs(url, use_listings_cache=False)
     if not storage.exists(folder):
         return {}
     return {path.removeprefix(f"{folder}/"): storage.cat_file(path) for path in storage.find(folder)}
@@ -84,25 +84,25 @@ def whole(version: str) -> dict[str, bytes]:
 
 
 def test_the_newest_promoted_export_is_copied_as_its_tag_names_it(
-    clone: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    clone: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_to(monkeypatch, place)
-    assert held(place) == whole("007")
-    publish_to(monkeypatch, place, "--version", "6")
-    assert held(place) == whole("006") | whole("007")
+    publish_to(monkeypatch, url)
+    assert published(url) == whole("007")
+    publish_to(monkeypatch, url, "--version", "6")
+    assert published(url) == whole("006") | whole("007")
     assert not list(clone.glob("*.partial"))
 
 
-def test_nothing_is_written_over_a_version(clone: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish_to(monkeypatch, place)
+def test_nothing_is_written_over_a_version(clone: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_to(monkeypatch, url)
     with pytest.raises(RepositoryError, match=r"/007 is there already, and a version never changes"):
-        publish_to(monkeypatch, place)
-    assert held(place) == whole("007")
+        publish_to(monkeypatch, url)
+    assert published(url) == whole("007")
 
 
 @pytest.mark.parametrize("moment", range(len(FILES)))
 def test_what_fails_at_any_file_leaves_nothing_that_is_served_and_the_next_one_is_whole(
-    clone: Path, place: str, moment: int, monkeypatch: pytest.MonkeyPatch
+    clone: Path, url: str, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, count = publish._put, iter(range(100))
 
@@ -114,14 +114,14 @@ def test_what_fails_at_any_file_leaves_nothing_that_is_served_and_the_next_one_i
     with monkeypatch.context() as patch:
         patch.setattr(publish, "_put", failing)
         with pytest.raises(RepositoryError, match="cannot be written to: the wire was cut"):
-            publish_to(monkeypatch, place)
-    assert "007/007/saved_model.pb" not in held(place)
-    publish_to(monkeypatch, place)
-    assert held(place) == whole("007")
+            publish_to(monkeypatch, url)
+    assert "007/007/saved_model.pb" not in published(url)
+    publish_to(monkeypatch, url)
+    assert published(url) == whole("007")
 
 
 def test_a_file_that_arrived_otherwise_is_noticed_before_the_model_appears(
-    clone: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    clone: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = publish._put
 
@@ -134,25 +134,25 @@ def test_a_file_that_arrived_otherwise_is_noticed_before_the_model_appears(
 
     monkeypatch.setattr(publish, "_put", short)
     with pytest.raises(RepositoryError, match=r"did not receive what was sent: 007/variables/variables.index"):
-        publish_to(monkeypatch, place)
-    assert "007/007/saved_model.pb" not in held(place)
+        publish_to(monkeypatch, url)
+    assert "007/007/saved_model.pb" not in published(url)
 
 
 def test_only_what_was_promoted_is_published(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RepositoryError, match="no tag model-008 here: only what was promoted is published"):
         publish_to(monkeypatch, str(tmp_path), "--version", "8")
-    assert held(str(tmp_path)) == {}
+    assert published(str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
-    ("place", "message"),
-    [(" ", "say where to: make publish TO="), ("nowhere://models", "no place that a model can be")],
+    ("url", "message"),
+    [(" ", "say where to: make publish TO="), ("nowhere://models", "nothing that a model can be")],
 )
 def test_a_place_that_is_none_is_refused_in_words(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, place: str, message: str
+    clone: Path, monkeypatch: pytest.MonkeyPatch, url: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        publish_to(monkeypatch, place)
+        publish_to(monkeypatch, url)
 
 
 def test_a_container_that_is_absent_or_a_wrong_key_is_said(

@@ -77,9 +77,9 @@ def test_any_object_that_is_deleted_is_noticed_and_sent_again(clone: World, comm
     for oid in one_of_each_kind():
         name = clone.objects()[oid]
         clone.container.delete_blob(name)
-        with pytest.raises(RemoteError, match=f"the remote cloud lacks 1 objects:\n- .*{oid}"):
+        with pytest.raises(RemoteError, match=f"the remote cloud lacks 1 object:\n- .*{oid}"):
             command(verify)
-        assert "Sent: 1 objects" in command(push)
+        assert "Sent: 1 object" in command(push)
         assert clone.objects()[oid] == name
     command(verify)
 
@@ -98,13 +98,13 @@ def test_one_bit_flipped_in_any_object_on_either_side_is_named(clone: World, com
         name = clone.objects()[oid]
         whole = clone.read(name)
         clone.flip(name, number * 1009)
-        with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged objects:\n- data/\S+ \({oid}\)\n"):
+        with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged object:\n- data/\S+ \({oid}\)\n"):
             command(verify)
         clone.container.upload_blob(name, whole, overwrite=True)
         overwrite(cached(oid), flipped(whole, number * 1013))
-        with pytest.raises(RemoteError, match=rf"the cache has 1 damaged objects:\n- data/\S+ \({oid}\)\n"):
+        with pytest.raises(RemoteError, match=rf"the cache has 1 damaged object:\n- data/\S+ \({oid}\)\n"):
             command(verify)
-        assert "damaged 1 objects; they are fetched anew" in command(pull)
+        assert "has 1 damaged object, to be fetched again" in command(pull)
         assert cached(oid).read_bytes() == whole
     assert "read 7" in command(verify)
 
@@ -112,7 +112,7 @@ def test_one_bit_flipped_in_any_object_on_either_side_is_named(clone: World, com
 def test_what_is_damaged_here_is_never_sent(clone: World, command) -> None:
     oid = a_file()
     overwrite(cached(oid), flipped(cached(oid).read_bytes(), 5))
-    with pytest.raises(RemoteError, match=rf"the cache has 1 damaged, the remote has not:\n- \S+ \({oid}\)"):
+    with pytest.raises(RemoteError, match=rf"the cache has 1 damaged object, which the remote lacks:\n- \S+ \({oid}\)"):
         command(push)
     assert clone.objects() == {}
 
@@ -120,7 +120,7 @@ def test_what_is_damaged_here_is_never_sent(clone: World, command) -> None:
 def test_what_neither_side_has_is_named_and_the_list_that_names_it_is_not_sent(clone: World, command) -> None:
     oid = a_file()
     cached(oid).unlink()
-    with pytest.raises(RemoteError, match=rf"Neither side has 1 objects:\n- \S+ \({oid}\)"):
+    with pytest.raises(RemoteError, match=rf"Neither side has 1 object:\n- \S+ \({oid}\)"):
         command(push)
     assert not any(there.endswith(".dir") for there in clone.objects())
 
@@ -131,7 +131,7 @@ def test_a_clone_without_data_sees_what_the_remote_lacks(clone: World, azurite: 
     assert "Sent: 0 objects" in command(push)
     oid, name = next((oid, name) for oid, name in clone.objects().items() if not oid.endswith(".dir"))
     clone.container.delete_blob(name)
-    with pytest.raises(RemoteError, match=rf"Neither side has 1 objects:\n- \S+ \({oid}\)"):
+    with pytest.raises(RemoteError, match=rf"Neither side has 1 object:\n- \S+ \({oid}\)"):
         command(push)
 
 
@@ -155,7 +155,7 @@ def test_pull_names_a_flipped_bit_on_the_remote_and_keeps_none_of_it(
     whole = clone.read(name)
     clone.flip(name, 77)
     monkeypatch.chdir(another_clone(clone.clone, azurite))
-    with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged objects:\n- \S+ \({oid}\)"):
+    with pytest.raises(RemoteError, match=rf"the remote cloud has 1 damaged object:\n- \S+ \({oid}\)"):
         command(pull)
     assert not cached(oid).exists() and not Path("data/library").exists()
     clone.container.upload_blob(name, whole, overwrite=True)
@@ -191,7 +191,7 @@ def test_pull_keeps_what_is_damaged_here_until_it_has_better(clone: World, comma
     command(push)
     overwrite(cached(oid), flipped(cached(oid).read_bytes(), 3))
     clone.container.delete_blob(clone.objects()[oid])
-    with pytest.raises(RemoteError, match=rf"^the remote cloud lacks 1 objects:\n- \S+ \({oid}\)\nWhat a clone"):
+    with pytest.raises(RemoteError, match=rf"^the remote cloud lacks 1 object:\n- \S+ \({oid}\)\nWhat a clone"):
         command(pull)
     assert cached(oid).exists()
 

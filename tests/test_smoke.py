@@ -31,43 +31,46 @@ def answer(softmax: np.ndarray, **changed: object) -> dict[str, object]:
     return given | {"version": 7, "weights_sha256": DIGEST} | changed
 
 
-def found(*answers: dict[str, object], release: dict[str, object] = RELEASE) -> list[str]:
+def faults_of(*answers: dict[str, object], release: dict[str, object] = RELEASE) -> list[str]:
     return faults(answers, SCORES[: len(answers)], CLASSES, release, 1.0)
 
 
 def test_what_answers_within_the_tolerance_has_no_fault() -> None:
-    assert found(*map(answer, SCORES)) == []
-    assert found(answer(SCORES[0] + [0.009, -0.009, 0])) == []
+    assert faults_of(*map(answer, SCORES)) == []
+    assert faults_of(answer(SCORES[0] + [0.009, -0.009, 0])) == []
 
 
 def test_a_confidence_beyond_the_tolerance_is_a_fault() -> None:
-    (fault,) = found(answer(SCORES[0] + [0.02, -0.02, 0]))
+    (fault,) = faults_of(answer(SCORES[0] + [0.02, -0.02, 0]))
     assert "café at 72.00, for evaluate it was café at 70.00" in fault
     assert "by up to 2.00, 1 may be" in fault
 
 
 def test_a_label_map_in_another_order_is_a_fault() -> None:
-    (fault,) = found(answer(SCORES[0], classes=["plate", "mug", "café"]))
+    (fault,) = faults_of(answer(SCORES[0], classes=["plate", "mug", "café"]))
     assert "picture 0 is plate at 70.00" in fault
 
 
 def test_a_class_that_nobody_knows_is_a_fault() -> None:
-    assert "picture 0 is cup" in found(answer(SCORES[0], classes=["cup", "mug", "plate"]))[0]
+    assert "picture 0 is cup" in faults_of(answer(SCORES[0], classes=["cup", "mug", "plate"]))[0]
 
 
 @pytest.mark.parametrize(("key", "value"), [("version", 6), ("weights_sha256", 64 * "1")])
 def test_an_answer_of_another_model_is_a_fault(key: str, value: object) -> None:
-    assert f"picture 0 is answered with {key} {value}, release.json says" in found(answer(SCORES[0], **{key: value}))[0]
+    assert (
+        f"picture 0 is answered with {key} {value}, release.json says"
+        in faults_of(answer(SCORES[0], **{key: value}))[0]
+    )
 
 
 def test_another_number_of_classes_is_a_fault() -> None:
-    assert found(answer(SCORES[0], scores=[0.5, 0.5])) == ["picture 0 has 2 scores, where evaluate had 3"]
+    assert faults_of(answer(SCORES[0], scores=[0.5, 0.5])) == ["picture 0 has 2 scores, where evaluate had 3"]
 
 
 def test_a_temperature_scales_what_is_expected() -> None:
     scaled = SCORES[0] ** 0.5 / (SCORES[0] ** 0.5).sum()
-    assert found(answer(scaled), release=RELEASE | {"temperature": 2.0}) == []
-    assert found(answer(SCORES[0]), release=RELEASE | {"temperature": 2.0}) != []
+    assert faults_of(answer(scaled), release=RELEASE | {"temperature": 2.0}) == []
+    assert faults_of(answer(SCORES[0]), release=RELEASE | {"temperature": 2.0}) != []
 
 
 def test_every_benchmark_comes_before_the_test_set_and_none_has_more_than_its_turn() -> None:

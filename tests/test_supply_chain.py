@@ -28,8 +28,8 @@ def requirements(text: str) -> list[Requirement]:
 
 
 def in_the_image(text: str) -> dict[str, str]:
-    held = [one for one in requirements(text) if not one.marker or one.marker.evaluate(IMAGE)]
-    return {canonicalize_name(one.name): str(one.specifier) for one in held}
+    wanted = [one for one in requirements(text) if not one.marker or one.marker.evaluate(IMAGE)]
+    return {canonicalize_name(one.name): str(one.specifier) for one in wanted}
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -77,7 +77,7 @@ def test_every_package_is_listed_with_a_licence():
         listed = {row["name"]: row["licence"] for row in csv.DictReader(file)}
     locked = {canonicalize_name(one.name) for text in LOCKS.values() for one in requirements(text)}
     here = {name for text in LOCKS.values() for name in sbom.locked(text)}
-    assert here <= listed.keys() <= locked, "`make licences` writes docs/licences.csv anew"
+    assert here <= listed.keys() <= locked, "`make licences` writes docs/licences.csv again"
     assert all(listed.values())
     assert {name for name, licence in listed.items() if re.search(r"GPL|EPL|ZPL|SSPL", licence)} <= COPYLEFT | {
         "zc-lockfile"

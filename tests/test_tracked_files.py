@@ -12,8 +12,8 @@ from remote import clone as remote_clone
 from review import pull_request, worst_pictures
 from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.tracked_files import TrackedFiles
+from stages.models.base import BASE_METRICS
 from stages.tables.review import REVIEW
-from stages.tables.scores import BASE_METRICS
 from stages.tables.shards import INDEX
 
 pytestmark = pytest.mark.slow
