@@ -5,7 +5,7 @@
 The folders are copied; nothing outside the clone is changed. It works once, on a clone that still has the sample.
 
 Writes: data/library/, data/benchmarks/, data/unlabelled/, data/base/ (empty) and their .dvc files, data/classes.yaml
-    (the folders, and proposals), data/confused.csv and data/decisions/ (emptied)
+    (the folders, and proposals), data/confused.csv (emptied), data/decisions/ (an example, with nothing in force)
 Deletes: dvc.lock and what the stages wrote
 Params: split
 """
@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from intake.folders import Listing, list_folder, require_apart
-from intake.proposals import classes_yaml
+from intake.proposals import classes_yaml, decisions_example
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 # Of these the first must be given; and those of the first two have sub-folders: sub-classes, and benchmarks.
 FOLDERS = ("data/library", "data/benchmarks", "data/unlabelled")
-KEEP = f"{decisions.FOLDER}/.gitkeep"
+EXAMPLE = f"{decisions.FOLDER}/example.csv"
 LOCK = "dvc.lock"
 
 
@@ -124,7 +124,7 @@ def _replace(listings: Mapping[str, Listing], merges: str) -> None:
             _copy(listing, Path(aside, folder))
         with as_before_on_failure(
             [*FOLDERS, BASE, LOCK, *written, *decided],
-            [*tracked, classes.PATH, confused.PATH, KEEP, "data/.gitignore"],
+            [*tracked, classes.PATH, confused.PATH, EXAMPLE, "data/.gitignore"],
         ):
             for folder in (*FOLDERS, BASE):
                 Path(aside, folder).rename(folder)
@@ -135,8 +135,8 @@ def _replace(listings: Mapping[str, Listing], merges: str) -> None:
 def _write_instructions(merges: str) -> None:
     Path(classes.PATH).write_text(merges, encoding="utf-8")
     Path(confused.PATH).write_text(",".join(confused.COLUMNS) + "\n", encoding="utf-8")
-    Path(KEEP).parent.mkdir(exist_ok=True)
-    Path(KEEP).touch()
+    Path(EXAMPLE).parent.mkdir(exist_ok=True)
+    Path(EXAMPLE).write_text(decisions_example(), encoding="utf-8")
 
 
 def _given() -> dict[str, str]:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InputError
-
-# Written by file managers next to the pictures, like every name that begins with a dot.
-_LITTER = frozenset({"Thumbs.db", "desktop.ini"})
+from runtime.litter import is_litter
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def list_folder(folder: str, needs_sub_folders: bool) -> Listing:
     if not root.is_dir():
         raise InputError(f"{folder} is not a folder: it was looked for at {root}. Check the spelling and the mount.")
     every = [os.path.relpath(path, root) for path in _files(root, (root,))]
-    files = [file for file in every if not _is_litter(file) and ("/" in file or not needs_sub_folders)]
+    files = [file for file in every if not is_litter(file) and ("/" in file or not needs_sub_folders)]
     if needs_sub_folders and not files:
         raise InputError(f"{folder} has no sub-folders with files: expected a folder per name, {folder}/<name>/....")
     wrong = [file for file in files if not _is_utf_8(file)]
@@ -102,10 +100,6 @@ def _files(folder: Path, inside: tuple[Path, ...]) -> Iterator[Path]:
             raise InputError(f"{entry} is a link to {target}, in which it lies: take the link away.")
         else:
             yield from _files(entry, (*inside, target))
-
-
-def _is_litter(file: str) -> bool:
-    return any(part.startswith(".") or part in _LITTER for part in file.split("/"))
 
 
 def _is_utf_8(name: str) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 
 import yaml
 
+from stages.labels import decisions
+
 # A word at the beginning or the end of a folder's name, and the origin that it hints at.
 _HINTS = {"staged": "staged", "synthetic": "synthetic", "rendered": "synthetic", "unknown": "unknown"}
 _WORDS = "|".join(_HINTS)
@@ -72,6 +74,26 @@ def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
     ]
     # A name may hold what breaks a line: every line of the whole is made a comment.
     return "".join((f"# {line}\n" if line else "#\n") for line in "\n".join(lines).splitlines())
+
+
+def decisions_example() -> str:
+    """Write a file of decisions with a comment for each kind, and nothing in force."""
+    one, other, on = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210", "2026-11-02T09:15:00.000Z"
+    lines = (
+        f"{one},keep,,{on},the picture stays whatever it resembles",
+        f"{one},remove,,{on},the picture is not used",
+        f"{one},relabel,boots,{on},the picture belongs to the sub-class boots",
+        f"{one},distinct,{other},{on},the two pictures are not duplicates",
+        f"{one},duplicate,{other},{on},the two pictures are duplicates",
+        f"{one},undo,,{on},what was decided of the picture before is withdrawn",
+    )
+    return "".join(
+        (
+            f"{','.join(decisions.COLUMNS)}\n",
+            "# One line of each kind. Copy what you need to <you>.csv in this folder and take the leading # off.\n",
+            *(f"# {line}\n" for line in lines),
+        )
+    )
 
 
 def _read_name(name: str) -> tuple[str, list[str]]:

@@ -1,6 +1,5 @@
 """What a branch changed: metrics, classes, decisions and parameters, as sections of Markdown."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,9 +63,9 @@ def decisions_section(before: Mapping[str, str], after: Mapping[str, str]) -> st
     kinds = (*decisions.OF_ONE, *decisions.OF_TWO)
     counts, rows = [], []
     for path in sorted(after):
-        known = set(before.get(path, "").splitlines())
-        lines = [line for line in after[path].splitlines() if line and line not in known]
-        added = [fields for fields in csv.reader(lines) if len(fields) == len(decisions.COLUMNS) and fields[1] in kinds]
+        known = {tuple(fields) for _, fields in decisions.read_lines(before.get(path, ""), path)}
+        lines = [fields for _, fields in decisions.read_lines(after[path], path) if tuple(fields) not in known]
+        added = [fields for fields in lines if len(fields) == len(decisions.COLUMNS) and fields[1] in kinds]
         if added:
             said = [fields[1] for fields in added]
             counts.append((Path(path).stem, *(said.count(kind) or "" for kind in kinds)))

@@ -29,6 +29,7 @@ from review.worst_pictures import BESIDE, Worst, read_worst
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError
+from runtime.litter import is_litter
 from runtime.outputs import whole
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
@@ -106,11 +107,11 @@ def _csv(text: str) -> list[dict[str, str]]:
 
 def _decisions_at(revision: str) -> dict[str, str]:
     listed = git("ls-tree", "--name-only", revision, f"{decisions.FOLDER}/").splitlines()
-    return {path: _at(revision, path) for path in listed if path.endswith(".csv")}
+    return {path: _at(revision, path) for path in listed if path.endswith(".csv") and not is_litter(path)}
 
 
 def _decisions_now() -> dict[str, str]:
-    return {str(path): path.read_text(encoding="utf-8") for path in Path(decisions.FOLDER).glob("*.csv")}
+    return {str(path): path.read_text(encoding="utf-8") for path in decisions.list_files(decisions.FOLDER)}
 
 
 def _left(base: str) -> str:

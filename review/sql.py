@@ -2,11 +2,13 @@
 
     python -m review.sql [--query "select ..."]
 
-Views read the files when they are asked: after `dvc repro` in another terminal they show what it wrote. Nothing that is
-asked can change a file, but for `copy ... to`.
+Views read the files when they are asked: after `dvc repro` in another terminal they show what it wrote. Decisions and
+classes.yaml are those of when the command began, read as the stages read them. Nothing that is asked can change a file,
+but for `copy ... to`.
 
 Reads: every table, data/decisions/, data/classes.yaml, data/confused.csv
-Writes: .dvc/tmp/retrain/views.sql, which opens them in any DuckDB: `.read .dvc/tmp/retrain/views.sql`
+Writes: .dvc/tmp/retrain/views.sql, which opens them in any DuckDB: `.read .dvc/tmp/retrain/views.sql`;
+    .dvc/tmp/retrain/decisions.parquet, every person's
 """
 
 import argparse
@@ -15,6 +17,9 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from runtime.command import run
 from runtime.outputs import whole
@@ -36,6 +41,7 @@ from stages.tables.table import Table
 log = logging.getLogger(__name__)
 
 VIEWS = ".dvc/tmp/retrain/views.sql"
+DECISIONS = ".dvc/tmp/retrain/decisions.parquet"
 TABLES: dict[str, Table] = {
     "fingerprints": FINGERPRINTS,
     "duplicates": DUPLICATES,
@@ -79,18 +85,17 @@ def of_report(path: str, texts: Iterable[str]) -> str:
     return f"from read_csv({_quoted(path)}, header = true, types = {{{types}}})"
 
 
-def of_decisions(folder: str) -> str:
-    """Write the query that reads every person's decisions, the columns of the files after the person's name.
-
-    Args:
-        folder: holds `<person>.csv`; a union merge may have repeated a header in one.
-    """
-    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in decisions.COLUMNS)
-    return (
-        f"from read_csv({_quoted(folder + '/*.csv')}, header = true, columns = {{{columns}}}, filename = true) "
-        'select parse_filename(filename, true) as person, * exclude (filename) replace ("on"::timestamp as "on") '
-        "where image_id <> 'image_id'"
-    )
+def write_decisions(said: Iterable[decisions.Decision], path: str) -> None:
+    """Write every person's decisions as a Parquet file, the columns of their files after the person's name."""
+    columns = ("person", *decisions.COLUMNS)
+    # Times are UTC: a zone would have DuckDB show them in the machine's.
+    rows = [
+        {name: getattr(decision, name) for name in columns} | {"on": decision.on.replace(tzinfo=None)}
+        for decision in said
+    ]
+    schema = pa.schema([(name, pa.timestamp("ms") if name == "on" else pa.string()) for name in columns])
+    with whole(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema), partial)
 
 
 def of_merges(merges: classes.Classes) -> str:
@@ -110,8 +115,9 @@ def views() -> dict[str, str]:
     """Write the query of each view whose file is there; the others are passed over with a line."""
     queries = {name: of_table(table.path) for name, table in TABLES.items() if Path(table.path).exists()}
     queries |= {name: of_report(*report) for name, report in REPORTS.items() if Path(report[0]).exists()}
-    if any(Path(decisions.FOLDER).glob("*.csv")):
-        queries["decisions"] = of_decisions(decisions.FOLDER)
+    if said := decisions.read_decisions(decisions.FOLDER, None):
+        write_decisions(said, DECISIONS)
+        queries["decisions"] = of_table(DECISIONS)
     sub_classes = list_sub_classes(FINGERPRINTS.read()["path"]) if "fingerprints" in queries else []
     if sub_classes:
         queries["merges"] = of_merges(classes.read_classes(classes.PATH, sub_classes))

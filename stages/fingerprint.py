@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
 from runtime.identity import code_identity
+from runtime.litter import is_litter
 from runtime.tracked import require_not_reverted
+from runtime.wording import counted, listed
 from runtime.workers import over
 from stages.duplicates.thumbnail import thumbnail
 from stages.images.decode import UnreadableError
@@ -34,12 +38,13 @@ log = logging.getLogger(__name__)
 
 DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
+NO_FILE = "not a file but a pipe, a socket, a device or a link to a folder"
 # Bytes of pictures that one process reads sooner than others are started.
 _ALONE = 2**25
 
 
 def list_files(folder: str) -> Iterator[tuple[str, Stamp | None]]:
-    """List every file below a folder of data/.
+    """List every file below a folder of data/, what file managers left there too.
 
     Args:
         folder: relative to data/; an absent one holds no files. A link to a folder is taken for a file.
@@ -79,6 +84,9 @@ def read(wanted: Wanted, max_pixels: int) -> Reading:
         readable = os.fsencode(path).decode(errors="backslashreplace")
         return Reading(None, None, {"path": readable, "error": "the file's name is not UTF-8: rename it"})
     try:
+        # To open a pipe would wait for a writer, and to open a device may do anything.
+        if (DATA / path).exists() and not (DATA / path).is_file():
+            return Reading(None, None, {"path": path, "error": NO_FILE})
         with (DATA / path).open("rb", buffering=0) as file:
             before = stamp_of(os.fstat(file.fileno()))
             data = file.read()
@@ -123,6 +131,8 @@ def main() -> None:
     params = parameters.read(parameters.Fingerprint)
     require_not_reverted([DATA / folder for folder in FOLDERS])
     files = sorted(file for folder in FOLDERS for file in list_files(folder))
+    litter = [path for path, _ in files if is_litter(path)]
+    files = [file for file in files if not is_litter(file[0])]
     if not any(path.startswith("library/") for path, _ in files):
         raise InputError(
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
@@ -135,10 +145,17 @@ def main() -> None:
     rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few))
 
     FINGERPRINTS.write_arrow(rows)
+    _log(rows, litter)
+
+
+def _log(rows: pa.Table, litter: list[str]) -> None:
+    if litter:
+        names = listed([f"data/{path}" for path in litter])
+        log.info("fingerprint: %s of file managers or editors passed over: %s", counted(len(litter), "file"), names)
     unreadable = rows.filter(rows["error"].is_valid()).sort_by("path")
     for path, error in zip(unreadable["path"].to_pylist()[:20], unreadable["error"].to_pylist(), strict=False):
         log.warning("fingerprint: data/%s cannot be read: %s", path, error)
-    counts = Counter(path.split("/")[0] for path, _ in files)
+    counts = Counter(path.split("/")[0] for path in rows["path"].to_pylist())
     log.info(
         "fingerprint: %s; %d cannot be read",
         ", ".join(f"{counts[folder]:,} files in data/{folder}" for folder in FOLDERS),

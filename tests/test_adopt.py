@@ -11,6 +11,7 @@ from repositories import commit, dvc, run, surroundings, write
 
 from intake.adopt import main, outputs
 from runtime.errors import InputError, RepositoryError
+from stages.labels.decisions import read_decisions
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,8 @@ def test_the_sample_gives_way_and_nothing_outside_the_clone_changes(
         assert Path("data/library", name, "1.png").read_text() == f"picture of {name}"
     for folder in ("data/benchmarks", "data/unlabelled", "data/base"):
         assert list(Path(folder).iterdir()) == []
-    assert [path.name for path in Path("data/decisions").iterdir()] == [".gitkeep"]
+    assert [path.name for path in Path("data/decisions").iterdir()] == ["example.csv"]
+    assert read_decisions("data/decisions", NAMES) == []
     assert Path("data/confused.csv").read_text() == "truth,predicted,weight\n"
     assert yaml.safe_load(Path("data/classes.yaml").read_text()) is None
     for gone in ("dvc.lock", "data/model", "data/shards", "data/scores/metrics.json", "data/scores/gate.json"):

@@ -55,6 +55,31 @@ def test_a_file_name_that_is_not_utf_8_is_a_row_with_an_error(workspace):
     assert errors == ["the file's name is not UTF-8: rename it"]
 
 
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "._1.png", "Thumbs.db", "desktop.ini", ".thumbnails/1.png", "@eaDir/1.png", "1.png~"]
+)
+@pytest.mark.parametrize("folder", ["library/boot", "benchmarks", "benchmarks/hard", "unlabelled"])
+def test_what_file_managers_leave_is_no_row_and_is_named(workspace, caplog, folder, name):
+    caplog.set_level("INFO")
+    save(workspace / "data/library/boot/0.png", 1)
+    litter = workspace / "data" / folder / name
+    litter.parent.mkdir(parents=True, exist_ok=True)
+    draw(2).save(litter, "PNG")
+    fingerprint.main()
+    assert FINGERPRINTS.read()["path"].tolist() == ["library/boot/0.png"]
+    assert f"1 file of file managers or editors passed over: data/{folder}/{name}" in caplog.text
+
+
+def test_a_pipe_and_a_link_to_a_device_are_rows_with_an_error_and_never_opened(workspace):
+    save(workspace / "data/library/boot/0.png", 1)
+    os.mkfifo(workspace / "data/library/boot/pipe.png")
+    (workspace / "data/library/boot/zero.png").symlink_to("/dev/zero")
+    fingerprint.main()
+    rows = FINGERPRINTS.read().dropna(subset="error")
+    assert rows["path"].tolist() == ["library/boot/pipe.png", "library/boot/zero.png"]
+    assert set(rows["error"]) == {fingerprint.NO_FILE}
+
+
 def test_an_empty_library_stops_the_stage_and_says_what_to_do(workspace):
     save(workspace / "data/unlabelled/1.png", 1)
     with pytest.raises(InputError, match=r"data/library holds no files\. Put a folder of pictures per sub-class there"):

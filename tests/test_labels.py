@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intake.proposals import decisions_example
 from runtime.errors import InputError, InstructionError
 from stages.labels.classes import Classes, read_classes
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
@@ -99,6 +100,61 @@ def test_a_union_merge_s_repeated_header_and_lines_do_not_matter(tmp_path):
     line = f"{A},remove,,2026-01-01T00:00:00.000Z,blurred"
     once = settle(decisions_of(tmp_path, line))
     assert settle(decisions_of(tmp_path, line, "image_id,decision,value,on,why", "", line)) == once
+
+
+LINE = f"{A},remove,,2026-01-01T00:00:00.000Z"
+
+
+def test_a_line_ends_where_csv_says(tmp_path):
+    (one,) = decisions_of(tmp_path, f'{LINE},"copied\u2028from\v a\f page\u0085"')
+    assert one.why == "copied\u2028from\v a\f page\u0085"
+    (one,) = decisions_of(tmp_path, f'{LINE},"two\nlines"')
+    assert one.why == "two\nlines"
+
+
+def test_what_a_spreadsheet_adds_counts_for_nothing(tmp_path):
+    text = f"\ufeffimage_id,decision,value,on,why,,\r\n{LINE},dark,,\r\n,,,,,,\r\n\r\n"
+    (tmp_path / "ann.csv").write_bytes(text.encode())
+    (one,) = read_decisions(tmp_path, FOLDERS)
+    assert (one.line, one.why) == (2, "dark")
+
+
+def test_an_image_id_may_be_in_upper_case(tmp_path):
+    (one,) = decisions_of(tmp_path, f"{A.upper()},distinct,{B.upper()},2026-01-01T00:00:00.000Z,")
+    assert one.subject == (A, B)
+
+
+def test_a_line_that_begins_with_a_number_sign_is_a_comment(tmp_path):
+    assert decisions_of(tmp_path, f"# {LINE},", "#", "# a, b, c") == []
+    (tmp_path / "ann.csv").write_text(decisions_example())
+    assert read_decisions(tmp_path, FOLDERS) == []
+
+
+def test_every_line_of_the_example_is_a_decision_once_its_comment_sign_is_taken_off(tmp_path):
+    (tmp_path / "ann.csv").write_text(decisions_example().replace("# 0", "0"))
+    assert [one.decision for one in read_decisions(tmp_path, ["boots"])] == [
+        "keep", "remove", "relabel", "distinct", "duplicate", "undo"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ANA.CSV", "ana.txt", "ana.csv.orig", "ana.xlsx", "old/ana.csv"])
+def test_a_file_that_nobody_would_read_is_named(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(InstructionError, match=rf"{name.split('/')[0]} is not read: .* called <person>\.csv"):
+        read_decisions(tmp_path, FOLDERS)
+
+
+@pytest.mark.parametrize("name", ["._ana.csv", ".gitkeep", "ana.csv~", "~$ana.xlsx", ".~lock.ana.csv#", "Thumbs.db"])
+def test_litter_is_no_file_of_decisions(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\0\5\x16\7\xff\xfe")
+    assert read_decisions(tmp_path, FOLDERS) == []
+
+
+@pytest.mark.parametrize("text", ["20261102T091500Z", "2026-11-02", "2026-W45-1T00:00:00Z", "2026-13-02T09:15:00Z"])
+def test_a_time_has_one_form(tmp_path, text):
+    with pytest.raises(InstructionError, match="line 2: expected a time in UTC such as 2026-11-02T09:15:00.000Z"):
+        decisions_of(tmp_path, f"{A},keep,,{text},")
 
 
 def said(day, person, image_id, decision, value=""):

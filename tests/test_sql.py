@@ -1,4 +1,5 @@
 import csv
+import io
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ from stages.tables.predictions import ROWS
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
 from stages.tables.table import Table
 
+A, B = "a" * 32, "b" * 32
 QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/guide/outputs.md").read_text(), re.DOTALL)
 
 
@@ -32,7 +34,7 @@ def answer(query):
     """The rows of an answer, as any DuckDB gives them that reads the views."""
     command = [sys.executable, "-m", "duckdb_cli", "-csv", "-nullvalue", "", "-cmd", f".read {VIEWS}", "-c", query]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    return list(csv.reader(done.stdout.splitlines()))[1:]
+    return list(csv.reader(io.StringIO(done.stdout)))[1:]
 
 
 def write(table, rows):
@@ -60,8 +62,8 @@ def tables(workspace):
     counts.to_csv(CLASS_COUNTS, index=False)
     Path("data/decisions/ann.csv").write_text(
         "image_id,decision,value,on,why\n"
-        'a,keep,,2026-11-02T09:15:00.250Z,"good, sharp"\n\nimage_id,decision,value,on,why\n'
-        "b,relabel,007,2026-11-03T00:00:00.000Z,\n"
+        f'{A.upper()},keep,,2026-11-02T09:15:00.250Z,"good, sharp",,\n\nimage_id,decision,value,on,why\n'
+        f"{B},relabel,007,2026-11-03T00:00:00.000Z,copied\u2028from a page\n"
     )
     Path("data/decisions/bob.csv").write_text("image_id,decision,value,on,why\n")
 
@@ -88,7 +90,10 @@ def test_the_questions_of_the_guide_are_answered(tables):
 def test_decisions_and_classes_are_tables_too(tables):
     ask("from counts")
     query = 'select person, image_id, value, month("on"), why from decisions order by "on"'
-    assert answer(query) == [["ann", "a", "", "11", "good, sharp"], ["ann", "b", "007", "11", ""]]
+    assert answer(query) == [
+        ["ann", A, "", "11", "good, sharp"],
+        ["ann", B, "007", "11", "copied\u2028from a page"],
+    ]
     assert answer("from merges order by sub_class") == [
         ["007", "", "unknown"], ["dress", "dress", "real"], ["dress_kids", "dress", "real"]
     ]  # fmt: skip

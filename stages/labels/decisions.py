@@ -10,23 +10,27 @@ Columns `image_id,decision,value,on,why`. A decision is one of
     undo       what was decided of the picture before is withdrawn
 
 `on` is the time in UTC with milliseconds. Exact repeats collapse, the latest counts, two people who differ are listed.
-A decision about a picture that is not there is counted, not refused.
+A decision about a picture that is not there is counted, not refused. A line that begins with # is a comment. Image_ids
+may be in upper case; empty lines, and empty columns at a line's end, count for nothing: spreadsheets write them.
 """
 
 import csv
+import io
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from runtime.errors import InstructionError
+from runtime.litter import is_litter
 
 FOLDER = "data/decisions"
 COLUMNS = ("image_id", "decision", "value", "on", "why")
 OF_ONE = ("keep", "remove", "relabel", "undo")
 OF_TWO = ("distinct", "duplicate")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 Pair = tuple[str, str]
 
 
@@ -82,29 +86,70 @@ class Verdicts:
         return {*self.removed, *self.kept, *self.relabelled, *pairs}
 
 
-def read_decisions(folder: str | Path, sub_classes: Collection[str]) -> list[Decision]:
+def read_decisions(folder: str | Path, sub_classes: Collection[str] | None) -> list[Decision]:
     """Read every person's file.
 
     Args:
-        folder: holds `<person>.csv`; other files are passed over, an absent folder holds none.
-        sub_classes: names of the library's folders, which a relabelling may name.
+        folder: holds `<person>.csv`; an absent folder holds none.
+        sub_classes: names of the library's folders, which a relabelling may name; None where they are not known.
 
     Returns:
         The decisions in the order of time; those of one instant by person and line.
 
     Raises:
-        InstructionError: a line cannot be read, or names a sub-class that does not exist.
+        InstructionError: a line cannot be read, or names a sub-class that does not exist; or something in the folder is
+            no `<person>.csv`.
     """
     decisions = []
-    for path in sorted(Path(folder).glob("*.csv")):
-        lines = _lines(path)
+    for path in list_files(folder):
+        lines = read_lines(_text(path), str(path))
         if lines and tuple(lines[0][1]) != COLUMNS:
-            raise InstructionError(f"{path}, line 1: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}.")
-        for number, fields in lines:
-            # A union merge may repeat the header or leave an empty line.
-            if fields and tuple(fields) != COLUMNS:
-                decisions.append(_decision(path, number, fields, sub_classes))
+            raise InstructionError(
+                f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
+                "Make this the first line, and save the file with commas between the columns."
+            )
+        # A union merge may repeat the header.
+        decisions += [
+            _decision(path, number, fields, sub_classes) for number, fields in lines if tuple(fields) != COLUMNS
+        ]
     return sorted(decisions)
+
+
+def list_files(folder: str | Path) -> list[Path]:
+    """List every person's file, sorted; what file managers and editors left there is passed over.
+
+    Raises:
+        InstructionError: something else is no `<person>.csv`, so that nobody would obey what it says.
+    """
+    paths = sorted(path for path in Path(folder).glob("*") if not is_litter(path.name))
+    for path in paths:
+        if path.suffix != ".csv" or not path.is_file():
+            raise InstructionError(
+                f"{path} is not read: a file of decisions is called <person>.csv. "
+                "Rename it, or move it out of the folder."
+            )
+    return paths
+
+
+def read_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
+    """Read the lines of a person's file that are neither empty nor comments, the header among them.
+
+    Args:
+        text: of the file, its line ends as they are.
+        name: of the file, for the message.
+
+    Returns:
+        The number of each line, and its fields; empty ones beyond the columns are left out.
+
+    Raises:
+        InstructionError: the text is no CSV.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, _without_empty_end(fields)) for fields in reader]
+    except csv.Error as error:
+        raise InstructionError(f"{name}, line {reader.line_num}: no CSV: {error}. Correct the line.") from None
+    return [(number, fields) for number, fields in lines if any(fields) and not fields[0].startswith("#")]
 
 
 def settle(decisions: Iterable[Decision]) -> Verdicts:
@@ -141,14 +186,17 @@ def settle(decisions: Iterable[Decision]) -> Verdicts:
     )
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def _text(path: Path) -> str:
     try:
-        reader = csv.reader(path.read_text(encoding="utf-8-sig").splitlines(keepends=True), strict=True)
-        return [(reader.line_num, fields) for fields in reader]
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InstructionError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from None
-    except csv.Error as error:
-        raise InstructionError(f"{path}, line {reader.line_num}: no CSV: {error}. Correct the line.") from None
+
+
+def _without_empty_end(fields: list[str]) -> list[str]:
+    while len(fields) > len(COLUMNS) and not fields[-1].strip():
+        fields = fields[:-1]
+    return fields
 
 
 def _questions(decision: Decision) -> tuple[str, ...]:
@@ -165,18 +213,19 @@ def _disputed(answers: Iterable[dict[str, Decision]]) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda decision: (decision.subject, decision)))
 
 
-def _decision(path: Path, number: int, fields: list[str], sub_classes: Collection[str]) -> Decision:
+def _decision(path: Path, number: int, fields: list[str], sub_classes: Collection[str] | None) -> Decision:
     where = f"{path}, line {number}"
     if len(fields) != len(COLUMNS):
         raise InstructionError(f"{where}: expected {len(COLUMNS)} fields ({','.join(COLUMNS)}), got {len(fields)}.")
     image_id, decision, value, on, why = fields
+    image_id, value = image_id.lower(), value.lower() if decision in OF_TWO else value
     if not _IMAGE_ID.fullmatch(image_id):
         raise InstructionError(f"{where}: expected an image_id of 32 hex digits, got {image_id!r}.")
     if decision not in OF_ONE + OF_TWO:
         raise InstructionError(f"{where}: expected one of {', '.join(OF_ONE + OF_TWO)}, got {decision!r}.")
     if decision in OF_TWO and (not _IMAGE_ID.fullmatch(value) or value == image_id):
         raise InstructionError(f"{where}: {decision} needs the other picture's image_id as its value, got {value!r}.")
-    if decision == "relabel" and value not in sub_classes:
+    if decision == "relabel" and sub_classes is not None and value not in sub_classes:
         raise InstructionError(
             f"{where}: {value!r} is not a sub-class: there is no folder data/library/{value} with a picture in it. "
             "Correct the name, or make the folder."
@@ -186,9 +235,9 @@ def _decision(path: Path, number: int, fields: list[str], sub_classes: Collectio
 
 def _time(where: str, text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
         time = None
-    if time is None or time.tzinfo is None or time.utcoffset() != UTC.utcoffset(None):
+    if time is None:
         raise InstructionError(f"{where}: expected a time in UTC such as 2026-11-02T09:15:00.000Z, got {text!r}.")
     return time
