@@ -30,6 +30,7 @@ from runtime.command import run
 from runtime.errors import GateError, InputError, RemoteError, RepositoryError
 from runtime.repository import git, require_committed, require_root
 from runtime.wording import counted
+from stages.models.base import require_base_after_release
 from stages.tables.scores import GATE, METRICS
 
 log = logging.getLogger(__name__)
@@ -180,6 +181,7 @@ def main() -> None:
     require_root()
     require_committed()
     _require_new(tag)
+    require_base_after_release(version)
     require_pass(gate, reason)
     require_up_to_date()
     require_pushed()

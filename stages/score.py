@@ -15,7 +15,7 @@ Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration
     data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
     data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
     base_confidence, faults, also, suggested, truth_example, predicted_example, suggested_example, nearest)
-Params: score, gate
+Params: score, gate, export (version)
 """
 
 import json
@@ -37,7 +37,7 @@ from stages.metrics.answers import Answers
 from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
 from stages.metrics.splits import set_slices
 from stages.metrics.temperature import applied_temperature, fit_temperature
-from stages.models.base import BASE_CALIBRATION
+from stages.models.base import BASE_CALIBRATION, require_base_after_release
 from stages.reports import gate
 from stages.reports.calibration import calibration_report
 from stages.reports.csv_reports import csv_reports
@@ -243,6 +243,7 @@ def write_csv(path: str, frame: pd.DataFrame) -> None:
 def main() -> None:
     """Run the stage."""
     params, limits = parameters.read(parameters.Score), parameters.read(parameters.Gate)
+    require_base_after_release(parameters.read(parameters.Export).version)
     inputs = load()
     announce(inputs)
 

@@ -7,7 +7,7 @@ judges. Everything else follows from the hash of the picture's content, so that 
 
 Reads: data/images.parquet, data/base/ (lineage and label map), data/confused.csv (only to refuse it before training)
 Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (a row a class, in or out)
-Params: split, dedup
+Params: split, dedup, export (version)
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.models.base import BASE, BASE_LINEAGE, base_class_names, has_base
+from stages.models.base import BASE, BASE_LINEAGE, base_class_names, has_base, require_base_after_release
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
@@ -189,6 +189,7 @@ def main() -> None:
     """Run the stage."""
     params, dedup = parameters.read(parameters.Split), parameters.read(parameters.Dedup)
     require_not_reverted([Path(BASE)])
+    require_base_after_release(parameters.read(parameters.Export).version)
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.

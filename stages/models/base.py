@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from runtime.errors import BaseError
+from runtime.errors import BaseError, RepositoryError
+from runtime.repository import git
 from stages.models.label_map import read_label_map
 from stages.tables import model
 
@@ -36,9 +37,40 @@ def has_base() -> bool:
     if missing:
         raise BaseError(
             f"{BASE} holds files, but lacks {', '.join(missing)}. `dvc checkout {BASE}` or `dvc pull {BASE}` "
-            "brings the release back; to train from scratch, empty the folder and `dvc add` it."
+            "brings the release back."
         )
     return True
+
+
+def require_base_after_release(version: int) -> None:
+    """Refuse an empty base once a model was promoted: the new one would be compared with nothing.
+
+    Args:
+        version: of the model that is made, `export.version`.
+
+    Raises:
+        BaseError: there is no base, though the version or Git's tags say that there must be one.
+    """
+    if has_base():
+        return
+    if version > 1:
+        why = f"export.version in params.yaml is {version}"
+    elif tags := _promoted():
+        why = f"{tags[-1]} was promoted in an earlier commit"
+    else:
+        return
+    raise BaseError(
+        f"{BASE} is empty, but {why}: the model would be trained from scratch and compared with nothing. `make pull` "
+        f"brings what {BASE}.dvc names. If that is empty too, `git log -- {BASE}.dvc` shows who emptied it, and "
+        "`make next` in the commit of the newest promoted model makes it again."
+    )
+
+
+def _promoted() -> list[str]:
+    try:
+        return git("tag", "--list", "model-*", "--merged", "HEAD").split()
+    except RepositoryError:  # outside of a repository, or before the first commit
+        return []
 
 
 def base_class_names() -> list[str]:
