@@ -113,7 +113,7 @@ def main() -> None:
     """Print the table."""
     asked = options(__doc__, "pictures", number=3000, size=299, shard=500, rounds=1)
     pictures, new = draw_pictures(asked.pictures, asked.number)
-    with repository({"picture.size": asked.size, "shard.images": asked.shard}):
+    with repository({"picture.side": asked.size, "shard.images": asked.shard}):
         add(pictures)
         introduce(asked.size)
         measure(new, asked.rounds)

@@ -94,7 +94,7 @@ def main() -> None:
     pictures, new = draw_pictures(asked.pictures, asked.number)
     with (
         TemporaryDirectory() as data,
-        repository({"picture.size": asked.size, "shard.images": asked.shard}),
+        repository({"picture.side": asked.size, "shard.images": asked.shard}),
         Azurite(Path(data)) as azurite,
     ):
         add(pictures)

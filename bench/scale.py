@@ -113,13 +113,13 @@ def measure_unchanged(rounds: int) -> str:
 
 def main() -> None:
     """Print the tables."""
-    # What can be set: picture.size, the side of the pictures that are made, a folder to work in, rounds of DVC.
+    # What can be set: picture.side, the side of the pictures that are made, a folder to work in, rounds of DVC.
     asked = options(__doc__, ("number", int), "photos", size=299, side=200, folder=None, rounds=3)
     sources, num = files_in(asked.photos.resolve()), asked.number
-    with repository({"picture.size": asked.size, "split.minimum": MINIMUM}, asked.folder):
+    with repository({"picture.side": asked.size, "split.minimum": MINIMUM}, asked.folder):
         add(range(num), sources, asked.side)
         num_bytes = sum(path.stat().st_size for path in files_in(Path("data/library")))
-        print(f"{num:,} pictures of {asked.side} px, {num_bytes / 1e6:.0f} MB; picture.size {asked.size}", flush=True)
+        print(f"{num:,} pictures of {asked.side} px, {num_bytes / 1e6:.0f} MB; picture.side {asked.size}", flush=True)
         cold = half()
         print(f"{len(pd.read_parquet('data/duplicates.parquet'))} pairs were found\n", flush=True)
         again, unchanged = half(), measure_unchanged(asked.rounds)

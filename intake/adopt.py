@@ -165,7 +165,7 @@ def main() -> None:
         numbers = len(listing.files), listing.num_left_out
         log.info("adopt: %s has %d files; %d were left out (hidden, or in no sub-folder)", folder, *numbers)
     log.info(
-        "Next: read %s, which lists the folders and has proposals; set params.yaml for your pictures (picture.size, "
+        "Next: read %s, which lists the folders and has proposals; set params.yaml for your pictures (picture.side, "
         "train.network, and the gate's rules, which name benchmarks); `git add --all && git commit`; `make repro`.",
         classes.PATH,
     )

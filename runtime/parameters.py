@@ -28,7 +28,7 @@ class _Section(BaseModel):
 class Picture(_Section):
     """What every picture is made into."""
 
-    size: Annotated[int, Field(ge=16, le=1024)]
+    side: Annotated[int, Field(ge=16, le=1024)]
 
 
 class Fingerprint(_Section):

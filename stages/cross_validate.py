@@ -52,7 +52,7 @@ def hold_out(num_folds: int, size: int, params: parameters.Train) -> tuple[pd.Da
 
 def main() -> None:
     """Run the stage."""
-    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
+    size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     num_folds = parameters.read(parameters.Score).folds
 
     rows, scores = pd.DataFrame(columns=HELD_OUT.schema.names), np.empty((0, 0), np.float32)

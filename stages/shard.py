@@ -143,8 +143,8 @@ def main() -> None:
         raise InputError("no picture can be read: the column `error` of data/fingerprints.parquet says why.")
 
     plan = plan_shards(paths.index, base_index, params.images, compact)
-    work = partial(prepare, size=picture.size, codec=params.codec, max_pixels=max_pixels)
-    identity = code_identity(PREPARING, [picture.size, params.codec])
+    work = partial(prepare, size=picture.side, codec=params.codec, max_pixels=max_pixels)
+    identity = code_identity(PREPARING, [picture.side, params.codec])
     with ShardMemo(identity, plan, dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
         prepared = over(work, paths[memo.missing].tolist(), "pictures")

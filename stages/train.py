@@ -153,7 +153,7 @@ def write(
 
 def main() -> None:
     """Run the stage."""
-    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
+    size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     with (
         exhaustion_explained(params.batch_size, params.precision),
         together(params.devices, params.batch_size, params.precision, params.seed) as devices,

@@ -1,12 +1,16 @@
 """dvc.yaml says what the modules read and write: DVC does not follow imports, so this does."""
 
 import ast
+import copy
 import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
+from dvc.stage.cache import _get_cache_hash
 
 # Tables are declared one by one: a comment on a column of a report must not retrain.
 ONE_BY_ONE = "stages/tables"
@@ -122,3 +126,31 @@ def test_no_stage_depends_on_a_folder_that_git_and_dvc_hold_in_parts():
     written = [path for stage in STAGES for path in outputs(stage)]
     for stage in STAGES.values():
         assert not [dep for dep in stage["deps"] for path in written if path.startswith(f"{dep}/")]
+
+
+def leaves(value, path=()):
+    """Paths of all values in a section of params.yaml."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [leaf for key, inner in items for leaf in leaves(inner, (*path, key))] or [path]
+
+
+def with_other_value(section, path):
+    changed = copy.deepcopy(section)
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = "another"
+    return changed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_parameter_of_a_stage_is_seen_by_the_run_cache(stage):
+    """DVC drops keys of some names when it hashes: a change of such a parameter would bring back old outputs."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    declared = [name for name in STAGES[stage].get("params", []) if isinstance(name, str)]
+    sections = {name: reduce(getitem, name.split("."), values) for name in declared}
+    entry = {"cmd": "a command", "deps": [], "outs": [], "params": {"params.yaml": sections}}
+    before = _get_cache_hash(copy.deepcopy(entry), key=True)
+    for path in leaves(sections):
+        changed = {**entry, "params": {"params.yaml": with_other_value(sections, path)}}
+        assert _get_cache_hash(changed, key=True) != before, path

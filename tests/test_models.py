@@ -52,7 +52,7 @@ def test_inception_v4_is_the_papers_layer_for_layer():
 
 def test_inception_v4_takes_other_sizes_down_to_75():
     assert inception_v4.build(75).output.shape == (None, 1536)
-    with pytest.raises(ParameterError, match=r"inception_v4 cannot take pictures of picture.size 74 \(.*Raise"):
+    with pytest.raises(ParameterError, match=r"inception_v4 cannot take pictures of picture.side 74 \(.*Raise"):
         networks.build("inception_v4", 74, 3)
 
 
@@ -79,7 +79,7 @@ def test_every_name_of_keras_applications_is_known():
 def test_an_unknown_name_and_a_size_too_small_are_refused_by_the_parameters_name():
     with pytest.raises(ParameterError, match=r"train.network: no network is called 'resnet50'; expected small, incep"):
         networks.build("resnet50", 32, 2)
-    with pytest.raises(ParameterError, match=r"picture.size 16 \(Input size must be at least 32x32"):
+    with pytest.raises(ParameterError, match=r"picture.side 16 \(Input size must be at least 32x32"):
         networks.build("EfficientNetV2B0", 16, 2)
 
 
@@ -351,7 +351,7 @@ def test_a_base_of_another_network_or_size_is_refused(folder):
     warm_start.check(base, "small", 16)
     with pytest.raises(BaseError, match=r"data/base is a small, params.yaml: train.network says Xception.*Set train"):
         warm_start.check(base, "Xception", 16)
-    with pytest.raises(BaseError, match=r"takes pictures of 16 pixels, params.yaml: picture.size says 32.*Set picture"):
+    with pytest.raises(BaseError, match=r"takes pictures of 16 pixels, params.yaml: picture.side says 32.*Set picture"):
         warm_start.check(base, "small", 32)
 
 

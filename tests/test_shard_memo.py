@@ -119,7 +119,7 @@ def test_a_damaged_memo_is_not_used(packed, caplog):
     assert digests() == pack_cold()
 
 
-@pytest.mark.parametrize(("old", "new"), [("size: 32", "size: 33"), ("codec: webp", "codec: png")])
+@pytest.mark.parametrize(("old", "new"), [("side: 32", "side: 33"), ("codec: webp", "codec: png")])
 def test_what_was_prepared_in_another_way_is_not_used(packed, library, old, new):
     params = library / "params.yaml"
     params.write_text(params.read_text().replace(old, new))

@@ -247,7 +247,7 @@ def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace, cap
     train.main()
     of_base = history()["val_loss"].min()
     make_base()
-    size, params = parameters.read(parameters.Picture).size, parameters.read(parameters.Train)
+    size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     splits, held = SPLITS.read(), {name: [name] for name in ("amber", "blue", "green")}
     with caplog.at_level(logging.INFO), ShardReader(FOLDER, INDEX.read()) as reader:
         pictures = batches.Pictures(reader, size)

@@ -44,7 +44,7 @@ def picture(class_name: str, number: int, size: int = SIZE) -> np.ndarray:
 def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=SIZE, pictures_in_shard=7, **of_train):
     """Write params.yaml, data/shards, data/splits.parquet and data/images.parquet; `of_train` changes parameters."""
     params = yaml.safe_load(Path("params.yaml").read_text())
-    params["picture"]["size"] = size
+    params["picture"]["side"] = size
     params["train"] |= {
         "batch_size": 8,
         "epochs": 1,

@@ -41,8 +41,8 @@ def build(name: str, size: int, num_classes: int) -> keras.Model:
         body = _OURS[name](size) if name in _OURS else _application(name, size)
     except ValueError as error:
         raise ParameterError(
-            f"params.yaml: train.network {name} cannot take pictures of picture.size {size} ({_sentence(error)}). "
-            "Raise picture.size or choose another network."
+            f"params.yaml: train.network {name} cannot take pictures of picture.side {size} ({_sentence(error)}). "
+            "Raise picture.side or choose another network."
         ) from None
     embedding = body(pictures)
     dropped = keras.layers.Dropout(DROPOUT, name="dropout")(embedding)

@@ -52,7 +52,7 @@ class Pictures:
         if decoded.shape != pixels.shape:
             raise InputError(
                 f"the pictures in the shards are {len(decoded)} pixels wide, the network takes {self.size}: they were "
-                "made with different values of picture.size. Set it to the base's, or empty data/base, and `dvc repro`."
+                "made with different values of picture.side. Set it to the base's, or empty data/base, and `dvc repro`."
             )
         pixels[:] = decoded
         if self._decoded is not None:
@@ -96,7 +96,7 @@ def require(pictures: Pictures, image_ids: Sequence[str]) -> None:
             f"{len(missing)} of {len(image_ids)} pictures are in no shard, the first is {missing[0]}: "
             "`dvc repro shard` packs them."
         )
-    # One stands for all, so early: a shard's index and picture.size make the shards as a whole.
+    # One stands for all, so early: a shard's index and picture.side make the shards as a whole.
     for image_id in image_ids[:1]:
         pictures.read(image_id, np.empty((pictures.size, pictures.size, 3), np.uint8))
 

@@ -70,8 +70,8 @@ def check(base: Description, network: str, size: int) -> None:
         )
     if base.size != size:
         raise BaseError(
-            f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.size says {size}: a warm start needs "
-            f"the same. Set picture.size to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
+            f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.side says {size}: a warm start needs "
+            f"the same. Set picture.side to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
         )
 
 
