@@ -141,7 +141,26 @@ def explained(error: BaseException) -> str:
             messages.append(words)
     meaning = diagnosis(error)
     own = ": ".join(messages)
-    return f"{meaning}.\n({own})" if meaning else own
+    end = "" if meaning and meaning.endswith("?") else "."
+    return f"{meaning}{end}\n({own})" if meaning else own
+
+
+@contextmanager
+def telling(how_far: str) -> Iterator[None]:
+    """Say how far a command came, where the block fails because a remote went away.
+
+    Args:
+        how_far: in sentences.
+
+    Raises:
+        RemoteError: the remote failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_storage_failure(error):
+            raise
+        raise RemoteError(f"{explained(error)}\n{how_far}") from error
 
 
 @contextmanager

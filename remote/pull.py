@@ -37,7 +37,8 @@ def fetch(clone: Clone, wanted: Needed) -> list[str]:
     damaged = _remove_damaged(clone.cache, coming)
 
     absent = [oid for oid in missing if oid not in there]
-    _require_all(wanted, remote.name, absent, [oid for oid in damaged if oid not in failed], failed)
+    damaged = [oid for oid in damaged if oid not in failed]
+    _require_all(wanted, remote.name, absent, damaged, failed, len(coming) - len(failed) - len(damaged))
     return coming
 
 
@@ -63,7 +64,12 @@ def _remove_damaged(cache: Store, fetched: Sequence[str]) -> list[str]:
 
 
 def _require_all(
-    wanted: Needed, name: str, absent: list[str], damaged: list[str], failed: dict[str, BaseException]
+    wanted: Needed,
+    name: str,
+    absent: list[str],
+    damaged: list[str],
+    failed: dict[str, BaseException],
+    num_fetched: int,
 ) -> None:
     parts = []
     if absent:
@@ -73,10 +79,12 @@ def _require_all(
     if failed:
         why, objects = explained(next(iter(failed.values()))), counted(len(failed), "object")
         parts.append(f"{objects} could not be fetched, the first because: {why}{wanted.named(list(failed))}")
-    if parts:
+        parts.append(f"{counted(num_fetched, 'object')} came before and stay. `make pull` fetches the rest.")
+    if absent or damaged:
         parts.append(
             "What a clone has whole, `make push` there brings; a damaged object is first deleted on the remote."
         )
+    if parts:
         raise RemoteError("\n".join(parts))
 
 

@@ -9,7 +9,7 @@ sent, lists last, and the remote is listed again. What is sent is digested first
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from remote.clone import commits_wanted, explained, opened
+from remote.clone import commits_wanted, explained, opened, telling
 from remote.needed import Needed
 from remote.stores import Store, Stored, is_directory, lacking, total_bytes
 from runtime.command import run
@@ -18,7 +18,7 @@ from runtime.wording import counted
 
 log = logging.getLogger(__name__)
 
-# How often in a row sending may bring nothing, such as with a server that is away for a while: its client waits, too.
+# How often in a row sending may bring nothing while the remote can be listed, such as with a server that is overloaded.
 _TRIES = 3
 
 
@@ -40,7 +40,8 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> tuple[list[str], 
         files = [oid for oid in lacks if not is_directory(oid)]
         failed = remote.add(cache, files or lacks)
         sent += [oid for oid in files or lacks if oid not in failed]
-        there = remote.listed()
+        with telling(_how_far(remote, len(sent), len(wanted.objects))):
+            there = remote.listed()
         still = _lacking(cache, remote, wanted, here, there)
         tries = 0 if len(still) < len(lacks) else tries + 1
         lacks = still
@@ -51,6 +52,13 @@ def make_whole(cache: Store, remote: Store, wanted: Needed) -> tuple[list[str], 
             f"Push again when that is mended.{wanted.named(lacks)}"
         )
     return sent, there
+
+
+def _how_far(remote: Store, num_sent: int, num_wanted: int) -> str:
+    return (
+        f"{remote.name} went away. {counted(num_sent, 'object')} of {num_wanted:,} needed ones were sent before. "
+        "When it is back, `make push` sends the rest."
+    )
 
 
 def _lacking(

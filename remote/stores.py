@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 from runtime.digest import md5_of_file
 from runtime.progress import progress
 
-# Objects that are handed to DVC at once, between two steps of the progress.
-_BATCH = 128
+# Objects that are handed to DVC at once, per connection: between two steps of the progress, and until it is known
+# whether any of them came through.
+_ROUNDS = 4
+# What a client of Azure does about a request that fails: by default it tries for more than a minute, per object.
+RETRIES = {"total_retries": 2, "initial_backoff": 1, "increment_base": 2}
 
 
 class Stored(NamedTuple):
@@ -35,8 +39,14 @@ class Store:
     """
 
     def __init__(self, odb: Any, name: str):
-        self._odb = odb
+        self._unused_odb = odb
         self.name = name
+
+    @cached_property
+    def _odb(self) -> Any:
+        if self._unused_odb.fs.protocol == "azure":
+            vars(self._unused_odb.fs.fs.service_client._config.retry_policy).update(RETRIES)
+        return self._unused_odb
 
     def listed(self) -> dict[str, Stored]:
         """List every object that is there now, from the storage itself and no index."""
@@ -63,27 +73,34 @@ class Store:
             return [oid for oid, digest in digested if digest != md5_of(oid)]
 
     def add(self, source: "Store", oids: Sequence[str]) -> dict[str, BaseException]:
-        """Copy objects here, over what may be there under their names.
+        """Copy objects here, over what may be there under their names, until a batch of which none came through.
 
         Returns:
-            A mapping of each object that could not be copied to what was raised.
+            A mapping of each object that was not copied to what was raised; for those that were not tried any more, to
+            what stopped it.
         """
         if self._is_local():  # a link is not laid over a file
             for oid in oids:
                 Path(self._odb.oid_to_path(oid)).unlink(missing_ok=True)
         failed: dict[str, BaseException] = {}
-        batches = [oids[start : start + _BATCH] for start in range(0, len(oids), _BATCH)]
-        for batch in progress(batches, len(batches), f"batches of {_BATCH} objects"):
-            self._odb.add(
-                [source._odb.oid_to_path(oid) for oid in batch],
-                source._odb.fs,
-                list(batch),
-                check_exists=False,
-                verify=False,  # both sides are checked by who calls
-                on_error=failed.__setitem__,
-                batch_size=self._odb.fs.jobs,
-            )
+        size = _ROUNDS * self._odb.fs.jobs
+        batches = [oids[start : start + size] for start in range(0, len(oids), size)]
+        for number, batch in enumerate(progress(batches, len(batches), f"batches of {size} objects"), start=1):
+            self._add_batch(source, batch, failed)
+            if failed.keys() >= set(batch):
+                return failed | dict.fromkeys(oids[number * size :], failed[batch[-1]])
         return failed
+
+    def _add_batch(self, source: "Store", batch: Sequence[str], failed: dict[str, BaseException]) -> None:
+        self._odb.add(
+            [source._odb.oid_to_path(oid) for oid in batch],
+            source._odb.fs,
+            list(batch),
+            check_exists=False,
+            verify=False,  # both sides are checked by who calls
+            on_error=failed.__setitem__,
+            batch_size=self._odb.fs.jobs,
+        )
 
     def remove(self, oids: Collection[str]) -> None:
         """Delete objects, those that name others first, so that none is left whose files are gone."""

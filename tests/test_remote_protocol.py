@@ -15,6 +15,8 @@ from clones import World, another_clone, in_cache, local_config, put_under_dvc, 
 from repositories import ROOT, commit, dvc, write
 
 from remote import pull, push, verify
+from remote.stores import Store
+from runtime.errors import RemoteError
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +136,63 @@ def test_a_push_outlives_its_server(clone: World, tmp_path: Path, command: Calla
         assert len(own.objects()) == 158
         assert damaged(own) == []
         assert "Sent: 0 objects" in command(push)
+
+
+@pytest.fixture
+def dying(clone: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite]:
+    """A server of the clone's own, whose client tries twice."""
+    monkeypatch.setattr("remote.stores.RETRIES", {"total_retries": 1, "initial_backoff": 0, "random_jitter_range": 0})
+    with Azurite(tmp_path / "server") as server:
+        server.service().create_container(clone.container.container_name)
+        server.wait_until_written(clone.container.container_name)
+        Path(".dvc/config.local").write_text(local_config(server))
+        yield server
+
+
+def goes_away(server: Azurite, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let a server go away when the second batch of objects begins; what is given counts the batches."""
+    batches: list[int] = []
+    add_batch = Store._add_batch
+
+    def counting(self: Store, source: Store, batch: list[str], failed: dict[str, BaseException]) -> None:
+        batches.append(len(batch))
+        if len(batches) == 2:
+            server.kill()
+        add_batch(self, source, batch, failed)
+
+    monkeypatch.setattr(Store, "_add_batch", counting)
+    monkeypatch.setattr("dvc_objects.fs.base.FileSystem._JOBS", 2)
+    return batches
+
+
+def test_push_stops_at_the_first_batch_of_which_nothing_came_through_and_says_how_far_it_came(
+    dying: Azurite, command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures("data/more", 150, seed=3)
+    put_under_dvc("data/more")
+    with monkeypatch.context() as patch:
+        batches = goes_away(dying, patch)
+        with pytest.raises(RemoteError, match=r"(?s)cannot be reached.*8 objects of 158 .*`make push` sends the rest"):
+            command(push)
+    assert batches == [8, 8]
+    dying.start()
+    assert "it has the 158 objects" in command(push)
+
+
+def test_pull_stops_at_the_first_batch_of_which_nothing_came_through_and_says_how_far_it_came(
+    dying: Azurite, clone: World, command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures("data/more", 150, seed=3)
+    put_under_dvc("data/more")
+    commit("More")
+    command(push)
+    dying.wait_until_written(sorted(in_cache())[-1][2:])
+    monkeypatch.chdir(another_clone(clone.clone, dying))
+    with monkeypatch.context() as patch:
+        batches = goes_away(dying, patch)
+        with pytest.raises(RemoteError, match=r"(?s)150 objects could not .*cannot be reached.*8 objects came before"):
+            command(pull)
+    assert batches == [8, 8]
+    assert len(in_cache()) == 8
+    dying.start()
+    assert "fetched 150 of 158 objects" in command(pull)
