@@ -2,7 +2,7 @@
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
-    highlights, contrast, pixels, thumbnail, error)
+    highlights, contrast, is_damaged, pixels, thumbnail, error)
 Params: fingerprint
 """
 
@@ -25,7 +25,7 @@ from runtime.tracked import require_not_reverted
 from runtime.wording import counted, listed
 from runtime.workers import over
 from stages.duplicates.thumbnail import thumbnail
-from stages.images.decode import UnreadableError
+from stages.images.errors import UnreadableError
 from stages.images.fingerprint import grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
 from stages.memos.file_memo import Memo, Reading, Stamp, Wanted, stamp_of
@@ -111,18 +111,19 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
         Columns of the table; `error` alone for what cannot be read.
     """
     try:
-        pixels, digest, format_name, width, height = decode_small(data, max_pixels)
+        small = decode_small(data, max_pixels)
     except UnreadableError as error:
         return {"error": str(error)}
-    grey = grey_of(pixels)
+    grey = grey_of(small.pixels)
     return {
-        "width": width,
-        "height": height,
-        "format": format_name,
+        "width": small.width,
+        "height": small.height,
+        "format": small.format,
         "phash": perceptual_hash(grey),
         **quality(grey),
-        "pixels": digest,
-        "thumbnail": thumbnail(pixels, grey),
+        "is_damaged": small.is_damaged,
+        "pixels": small.digest,
+        "thumbnail": thumbnail(small.pixels, grey),
     }
 
 

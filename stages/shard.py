@@ -22,7 +22,8 @@ from runtime.errors import InputError, ParameterError
 from runtime.identity import code_identity
 from runtime.outputs import whole
 from runtime.workers import over
-from stages.images.decode import UnreadableError, decode
+from stages.images.decode import decode
+from stages.images.errors import UnreadableError
 from stages.images.letterbox import letterbox
 from stages.memos.shard_memo import ShardMemo, dvc_objects
 from stages.models.base import BASE_INDEX, base_version, has_base

@@ -6,7 +6,7 @@ from stages.images.faults import FAULTS, find_faults
 LIMITS = parameters.Quality(
     min_sharpness=0.6, min_highlights=0.4, min_contrast=0.3, blank_contrast=0.1, min_side=32, max_aspect=3.0
 )
-GOOD = {"width": 96, "height": 32, "sharpness": 0.6, "highlights": 0.4, "contrast": 0.3}
+GOOD = {"width": 96, "height": 32, "sharpness": 0.6, "highlights": 0.4, "contrast": 0.3, "is_damaged": False}
 
 
 def faults_of(*changes):
@@ -17,7 +17,7 @@ def faults_of(*changes):
 
 def test_each_fault_has_a_measure_and_its_limit_is_no_fault():
     beyond = [{"contrast": 0.09}, {"sharpness": 0.59}, {"highlights": 0.39}, {"contrast": 0.29}]
-    assert faults_of({}, *beyond, {"width": 31}, {"width": 97}) == [None, *FAULTS]
+    assert faults_of({}, *beyond, {"width": 31}, {"width": 97}, {"is_damaged": True}) == [None, *FAULTS]
 
 
 def test_faults_stand_together_in_their_order():

@@ -10,7 +10,7 @@ from stages.fingerprint import fingerprint
 # Pictures of just as many pixels as are allowed are as quick as this is small.
 LIMIT = 10**6
 QUALITY = {"sharpness", "brightness", "highlights", "contrast"}
-COLUMNS = QUALITY | {"width", "height", "format", "phash", "pixels", "thumbnail"}
+COLUMNS = QUALITY | {"is_damaged", "width", "height", "format", "phash", "pixels", "thumbnail"}
 
 
 @pytest.fixture(scope="module")

@@ -6,25 +6,29 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from stages.images import gif, png, tiff
+from stages.images.errors import UnreadableError
+from stages.images.limits import MAX_PASSES, SCAN, allowed_pixels
+from stages.images.orientation import (
+    SIDEWAYS,
+    UPRIGHT,
+    exif_orientation,
+    jpeg_orientation,
+    jpeg_segments,
+    turn_upright,
+    webp_orientation,
+)
 
 # What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
 # A JPEG of several pictures, as phones make, is opened as JPEG and then named MPO; it is its first picture.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-# How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
-# several copies, would take more than 1 GB or 2 s.
-_COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 4, "AVIF": 4}
-_COSTLIER_OTHERS = 2
-# A progressive JPEG passes over all its pixels once a scan. Encoders write about ten scans; a file of some kilobytes
-# may have thousands.
-_SCAN = b"\xff\xda"
-_MAX_PASSES = 12
-# Values of the orientation tag that ask for a turn; those from the fourth on exchange width and height.
-_TURNED = (2, 3, 4, 5, 6, 7, 8)
-
-
-class UnreadableError(ValueError):
-    """The bytes are no picture that may be decoded; the message says why."""
+# The segment that begins a lossless JPEG: browsers and the served graph cannot decode those.
+_LOSSLESS = 0xC3
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 class Decoded(NamedTuple):
@@ -57,18 +61,37 @@ def decode(data: bytes, max_pixels: int, side: int | None = None) -> Decoded:
     Raises:
         UnreadableError: empty, cut short, of another format, too large, or broken.
     """
-    with open_picture(data, max_pixels) as image:
-        width, height = image.size
+    opened = open_picture(data, max_pixels)
+    with opened.image as image:
         _load(image, side)
-        orientation = _orientation(image)
-        if orientation in _TURNED:
-            _turn_upright(image)
-        if orientation in _TURNED[3:]:
-            width, height = height, width
-        return Decoded(_rgb(image), str(image.format), width, height)
+        upright = turn_upright(_pixels(opened), opened.orientation)
+        return Decoded(upright, str(image.format), *opened.upright_size)
 
 
-def open_picture(data: bytes, max_pixels: int) -> Image.Image:
+class Opened(NamedTuple):
+    """A picture whose head was read.
+
+    Attributes:
+        image: as Pillow opened it; of a GIF, the first frame.
+        orientation: the value of the orientation tag; 1 where the picture is to be left as it is.
+        size: width and height as saved; of a GIF, the canvas's.
+        corner: where a GIF's first frame stands on the canvas: left and top.
+        transparent_grey: of 16-bit grey, the value that is transparent.
+    """
+
+    image: Image.Image
+    orientation: int
+    size: tuple[int, int]
+    corner: tuple[int, int] = (0, 0)
+    transparent_grey: int | None = None
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture."""
+        return self.size[::-1] if self.orientation in SIDEWAYS else self.size
+
+
+def open_picture(data: bytes, max_pixels: int) -> Opened:
     """Open a picture in one of the FORMATS without decoding it yet.
 
     Args:
@@ -80,10 +103,39 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """
     if not data:
         raise UnreadableError("the file is empty")
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC and b"avif" not in data[:64]:
+        raise UnreadableError("a HEIC picture, which only Apple's programs read everywhere: save it as JPEG or PNG")
+    opened = _opened(data, max_pixels)
+    _refuse_bombs(opened, data, max_pixels)
+    return opened
+
+
+def _opened(data: bytes, max_pixels: int) -> Opened:
+    if data.startswith(png.SIGNATURE):
+        return _opened_png(data, max_pixels)
+    if data.startswith(b"GIF8"):
+        frame = gif.first_frame(data)
+        _require_few_pixels("GIF", frame.width, frame.height, max_pixels)
+        return Opened(_open(frame.data), UPRIGHT, (frame.width, frame.height), (frame.left, frame.top))
+    image = _open(data)
+    if isinstance(image, TiffImageFile):
+        tiff.require_right_pixels(image)
+    # Pillow, and its decoder of TIFF, would turn a picture by what XMP says of it; viewers do not.
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(name, None)
+    return Opened(image, _orientation(image, data), image.size)
+
+
+def _opened_png(data: bytes, max_pixels: int) -> Opened:
+    _require_few_pixels("PNG", int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), max_pixels)
+    needed = png.needed(data)
+    image = _open(needed.data)
+    return Opened(image, needed.orientation, image.size, transparent_grey=needed.transparent_grey)
+
+
+def _open(data: bytes) -> Image.Image:
     with _reading():
-        image = Image.open(BytesIO(data), formats=FORMATS)
-    _refuse_bombs(image, data, max_pixels)
-    return image
+        return Image.open(BytesIO(data), formats=FORMATS)
 
 
 @contextmanager
@@ -112,34 +164,49 @@ def _load(image: Image.Image, side: int | None) -> None:
         image.load()
 
 
-def is_turned(image: Image.Image) -> bool:
-    """Say whether a picture's EXIF tag asks to turn it."""
-    return _orientation(image) in _TURNED
+def _orientation(image: Image.Image, data: bytes) -> int:
+    if image.format in ("JPEG", "MPO"):
+        return jpeg_orientation(data)
+    if image.format == "WEBP":
+        return webp_orientation(data)
+    # A TIFF is turned by its decoder; a BMP and a GIF have no tag.
+    return exif_orientation(image.info.get("exif", b"")) if image.format == "AVIF" else UPRIGHT
 
 
-def _orientation(image: Image.Image) -> int:
-    with _reading():
-        orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return orientation
-
-
-def _turn_upright(image: Image.Image) -> None:
-    with _reading():
-        ImageOps.exif_transpose(image, in_place=True)
-
-
-def _refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
+def _refuse_bombs(opened: Opened, data: bytes, max_pixels: int) -> None:
     """Refuse what would take too long, or too much memory, to decode."""
-    allowed = max_pixels // _COSTLIER.get(str(image.format), _COSTLIER_OTHERS)
-    if image.width * image.height > allowed:
+    name, (width, height) = str(opened.image.format), opened.size
+    _require_few_pixels(name, width, height, max_pixels)
+    if name in ("JPEG", "MPO"):
+        num_scans = data.count(SCAN)
+        if num_scans * width * height > MAX_PASSES * max_pixels:
+            raise UnreadableError(f"{num_scans} scans of {width} x {height} pixels are too many to decode")
+        if any(marker == _LOSSLESS for marker, _ in jpeg_segments(data)):
+            raise UnreadableError("a lossless JPEG, which browsers cannot show: save it as PNG")
+
+
+def _require_few_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
+    allowed = allowed_pixels(name, max_pixels)
+    if width * height > allowed:
         raise UnreadableError(
-            f"{image.width} x {image.height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
-            + (f" in a {image.format}: {allowed}" if allowed < max_pixels else "")
+            f"{width} x {height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
+            + (f" in a {name}: {allowed}" if allowed < max_pixels else "")
         )
-    if image.info.get("progressive"):
-        num_scans = data.count(_SCAN)
-        if num_scans * image.width * image.height > _MAX_PASSES * max_pixels:
-            raise UnreadableError(f"{num_scans} scans of {image.width} x {image.height} pixels are too many to decode")
+
+
+def _pixels(opened: Opened) -> Image.Image:
+    """Give a loaded picture in RGB, as it lies in the file; what is transparent becomes black."""
+    image = opened.image
+    if isinstance(image, TiffImageFile) and tiff.white_is_zero(image):
+        return _rgb(Image.fromarray(65535 - np.asarray(image)))
+    if opened.transparent_grey is not None:
+        greys = np.asarray(image)
+        return _rgb(Image.fromarray(np.where(greys == opened.transparent_grey, 0, greys).astype(np.uint16)))
+    if opened.size == image.size or image.format != "GIF":
+        return _rgb(image)
+    canvas = Image.new("RGB", opened.size)  # of a GIF; what its first frame leaves is as black as what is transparent
+    canvas.paste(_rgb(image), opened.corner)
+    return canvas
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from runtime.parameters import Quality
 
-FAULTS = ("blank", "blurred", "dark", "low_contrast", "tiny", "odd_aspect")
+FAULTS = ("blank", "blurred", "dark", "low_contrast", "tiny", "odd_aspect", "damaged")
 
 
 def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
@@ -13,7 +13,8 @@ def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
     A plain picture is blank and neither blurred nor low in contrast; one that was not measured has no fault.
 
     Args:
-        measured: columns `width`, `height`, `sharpness`, `highlights`, `contrast` of data/fingerprints.parquet.
+        measured: columns `width`, `height`, `sharpness`, `highlights`, `contrast`, `is_damaged` of
+            data/fingerprints.parquet.
         limits: beyond which a measure is a fault.
 
     Returns:
@@ -29,6 +30,7 @@ def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
         "low_contrast": ~blank & (measured["contrast"] < limits.min_contrast),
         "tiny": shorter < limits.min_side,
         "odd_aspect": longer > limits.max_aspect * shorter,
+        "damaged": measured["is_damaged"].astype("boolean"),
     }
     names = pd.Series("", index=measured.index)
     for name in FAULTS:
