@@ -25,7 +25,7 @@ from runtime.command import run
 from runtime.outputs import whole
 from stages.labels import classes, confused, decisions
 from stages.labels.labelling import list_sub_classes
-from stages.tables import disputes, scores
+from stages.tables import conflicts, disputes, scores
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.held_out import HELD_OUT
@@ -57,6 +57,7 @@ TABLES: dict[str, Table] = {
 # Of each report, the columns that are text whatever stands in them: a class may be called 007.
 REPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "counts": (CLASS_COUNTS, ("class_name", "why_out")),
+    "conflicts": (conflicts.PATH, ("kind", "picture", "other", "image_id", "path", "class_name", "decide")),
     "disputes": (disputes.PATH, ("image_id", "other", "person", "decision", "value")),
     "confused": (confused.PATH, ("truth", "predicted")),
     "confused_pairs": (scores.CONFUSED_PAIRS, ("set", "truth", "predicted")),

@@ -126,12 +126,11 @@ def main() -> None:
 
     DUPLICATES.write(judged)
     log.info(
-        "dedup: %d identical and %d near pairs among %d pictures; %d pairs stand in two classes%s",
+        "dedup: %d identical and %d near pairs among %d pictures; %d pairs stand in two classes",
         (judged["kind"] == "identical").sum(),
         (judged["kind"] == "near").sum(),
         len(readable),
         judged["label_conflict"].sum(),
-        ": decide them in data/decisions" if judged["label_conflict"].any() else "",
     )
 
 

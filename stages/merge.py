@@ -3,7 +3,8 @@
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
 Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, group_size, dropped, phash,
     faults),
-    data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed)
+    data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
+    data/conflicts.csv (files that show the same and stand in two classes, and what ends each)
 Params: quality
 """
 
@@ -19,11 +20,14 @@ from scipy.sparse.csgraph import connected_components
 from runtime import parameters
 from runtime.command import run
 from runtime.outputs import whole
+from runtime.wording import counted, listed
 from stages.images.faults import find_faults
 from stages.labels import classes, decisions
+from stages.labels.conflicts import classes_of_pixels, list_conflicts
 from stages.labels.decisions import Pair, Verdicts
 from stages.labels.labelling import label, list_sub_classes
 from stages.tables import disputes
+from stages.tables.conflicts import PATH as CONFLICTS
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
@@ -92,14 +96,9 @@ def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
 
 def _conflicting(files: pd.DataFrame) -> pd.Series:
     """Whether the same pixels stand in another class, and nobody decided which of the two is right."""
-    known = files.dropna(subset="class_name")
-    # A person who keeps one of them has said which class is right.
-    voices = known[known["kept"] | ~known["pixels"].isin(known.loc[known["kept"], "pixels"])]
-    num_classes = voices.groupby("pixels")["class_name"].nunique()
-    right = voices.groupby("pixels")["class_name"].first()
-    several = files["pixels"].map(num_classes).fillna(0) > 1
-    other = (files["class_name"] != files["pixels"].map(right)) & files["class_name"].notna()
-    return several & files["class_name"].notna() | other
+    said = classes_of_pixels(files).reindex(files["pixels"]).set_axis(files.index)
+    several = said["nunique"].fillna(0) > 1
+    return files["class_name"].notna() & (several | (files["class_name"] != said["first"]))
 
 
 def _superseded(files: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
@@ -174,18 +173,29 @@ def main() -> None:
     images = labelled.assign(dropped=drop(labelled, pairs), faults=find_faults(labelled, limits))
 
     IMAGES.write(images)
-    with whole(disputes.PATH) as partial:
-        list_disputes(verdicts).to_csv(partial, index=False, lineterminator="\n")
-    _log(images, verdicts)
+    conflicts = list_conflicts(labelled, pairs)
+    for path, rows in ((disputes.PATH, list_disputes(verdicts)), (CONFLICTS, conflicts)):
+        with whole(path) as partial:
+            rows.to_csv(partial, index=False, lineterminator="\n")
+    _log(images, verdicts, conflicts)
 
 
-def _log(images: pd.DataFrame, verdicts: Verdicts) -> None:
+def _log(images: pd.DataFrame, verdicts: Verdicts, conflicts: pd.DataFrame) -> None:
     reasons = images["dropped"].dropna()
     for reason in (UNREADABLE, NO_FOLDER, REMOVED, BENCHMARK, CONFLICT, COPY, IDENTICAL, NEAR):
         if number := reasons.str.startswith(reason).sum():
             log.info("merge: %d dropped: %s", number, reason.removesuffix(" as ").removesuffix(" of "))
-    for path in images.loc[images["dropped"] == CONFLICT, "path"].head(20):
-        log.warning("merge: data/%s: %s; relabel or remove one in data/decisions", path, CONFLICT)
+    if num_conflicts := len(conflicts.drop_duplicates(["picture", "other"])):
+        log.warning(
+            "merge: %s in two classes; %s says which line of data/decisions ends each: %s",
+            counted(
+                conflicts[["picture", "other"]].drop_duplicates().shape[0],
+                "picture or pair stands",
+                "pictures or pairs stand",
+            ),
+            CONFLICTS,
+            listed([f"data/{path}" for path in conflicts["path"].unique()]),
+        )
     for said in verdicts.disputed[:20]:
         log.warning("merge: people differ about %s: %s says %s %s", said.image_id, said.person, *said.answer)
     for row in _largest_groups(images).itertuples():

@@ -155,6 +155,83 @@ def test_main_drops_what_must_not_be_used_twice(planted, caplog):
     assert "1 dropped: unreadable" in caplog.text
 
 
+def conflicts_of(workspace):
+    merge.main()
+    return pd.read_csv("data/conflicts.csv", keep_default_na=False)
+
+
+def decide(workspace, *said):
+    lines = "".join(f"{line},2026-01-01T00:00:00.000Z,\n" for line in said)
+    (workspace / "data/decisions/ann.csv").write_text("image_id,decision,value,on,why\n" + lines)
+    dedup.main()
+
+
+@pytest.fixture
+def at_two_paths(workspace):
+    """One file in two classes, the second in a sub-class, and two files of the same pixels in two classes."""
+    for seed in range(4):
+        save(workspace / f"data/library/{'ab'[seed % 2]}/{seed}.png", seed)
+    save(workspace / "data/library/b_old/again.png", 0)
+    draw(1).save(workspace / "data/library/a/saved again.png", compress_level=0)
+    (workspace / "data/classes.yaml").write_text("merge:\n  b: [b, b_old]\n")
+    fingerprint.main()
+    dedup.main()
+    return workspace
+
+
+def test_every_file_of_a_conflict_is_listed_by_its_path_and_the_log_says_where(at_two_paths, caplog):
+    rows = conflicts_of(at_two_paths).sort_values("path")
+    assert rows[["kind", "path", "class_name"]].values.tolist() == [
+        ["same file", "library/a/0.png", "a"],
+        ["same pixels", "library/a/saved again.png", "a"],
+        ["same pixels", "library/b/1.png", "b"],
+        ["same file", "library/b_old/again.png", "b"],
+    ]
+    assert "2 pictures or pairs stand in two classes; data/conflicts.csv" in caplog.text
+    assert "data/library/b_old/again.png" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["a/0.png", "b_old/again.png", "a/saved again.png", "b/1.png"])
+def test_the_words_of_a_row_end_its_conflict_with_the_file_in_its_class(at_two_paths, path):
+    row = conflicts_of(at_two_paths).set_index("path").loc[f"library/{path}"]
+    decide(at_two_paths, row["decide"])
+    left = conflicts_of(at_two_paths)
+    assert row["picture"] not in set(left["picture"])
+    assert len(left) == 2
+    images = IMAGES.read()
+    of_picture = images[(images["image_id"] == row["image_id"]) & images["dropped"].isna()]
+    assert of_picture["class_name"].tolist() == [row["class_name"]]
+
+
+def test_to_keep_a_file_that_stands_at_two_paths_ends_nothing_and_it_stays_listed(at_two_paths):
+    rows = conflicts_of(at_two_paths).set_index("path")
+    decide(at_two_paths, f"{rows.loc['library/a/0.png', 'image_id']},keep,")
+    assert set(rows.index) == set(conflicts_of(at_two_paths)["path"])
+
+
+def test_a_near_pair_in_two_classes_is_listed_until_it_is_decided(planted):
+    (planted / "data/library/b/one brighter.png").rename(planted / "data/library/a/one brighter.png")
+    fingerprint.main()
+    dedup.main()
+    rows = conflicts_of(planted)
+    assert rows["kind"].value_counts().to_dict() == {"same pixels": 2, "near": 2}
+    near = rows[rows["kind"] == "near"]
+    for words in (word for decide in near["decide"] for word in decide.split(" or ")):
+        decide(planted, words)
+        assert "near" not in set(conflicts_of(planted)["kind"])
+
+
+def test_what_a_benchmark_and_the_library_call_differently_is_listed_with_a_sub_class_to_write(workspace):
+    for number, name in enumerate(("cat", "kitten", "dog")):
+        save(workspace / f"data/library/{name}/{number}.png", number)
+    save(workspace / "data/benchmarks/hard/feline/again.png", 2)
+    (workspace / "data/classes.yaml").write_text("merge:\n  feline: [cat, kitten]\n")
+    fingerprint.main()
+    dedup.main()
+    decided = conflicts_of(workspace)["decide"]
+    assert [words.split(",")[1:] for words in decided] == [["relabel", "cat"], ["relabel", "dog"]]
+
+
 def test_nothing_is_dropped_for_its_faults(planted):
     draw(9).point(lambda value: value // 9).save(planted / "data/library/a/dark.png")
     fingerprint.main()

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 from review.sql import REPORTS, TABLES, VIEWS
+from stages.tables import conflicts
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
@@ -58,6 +59,8 @@ def tables(workspace):
     found = (("x", True, False), ("y", False, False), ("z", False, True))
     write(IDENTIFIED, [{"image_id": name, "path": name, "class_1": "007", "high": high, "low": low, "wanted": True}
                        for name, high, low in found])  # fmt: skip
+    conflict = ["same pixels", "a", "", "a", "library/dress/1.jpg", "dress", "a,keep,"]
+    pd.DataFrame([conflict], columns=conflicts.COLUMNS).to_csv(conflicts.PATH, index=False)
     counts = pd.DataFrame([{"class_name": "007", "included": True, "real": 12}]).reindex(columns=COUNT_COLUMNS)
     counts.to_csv(CLASS_COUNTS, index=False)
     Path("data/decisions/ann.csv").write_text(
@@ -82,7 +85,7 @@ def test_the_questions_of_the_guide_are_answered(tables):
     assert ask("from counts").returncode == 0
     assert [answer(question) for question in QUESTIONS] == [
         [["dress", "dress_kids", "1", "1.0"], ["dress", "dress", "1", "0.0"]],
-        [["near", "3", "library/dress/1.jpg", "library/007/3.jpg"]],
+        [["same pixels", "library/dress/1.jpg", "dress", "a,keep,"]],
         [["007", "12", "1", "2"]],
     ]
 
@@ -122,4 +125,4 @@ def test_without_a_query_questions_are_read_from_the_terminal(tables):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, input="select 6 * 7;", capture_output=True, encoding="utf-8", env=environment)
     assert "42" in done.stdout
-    assert "sql: confused, counts, decisions, duplicates, " in done.stderr
+    assert "sql: conflicts, confused, counts, decisions, duplicates, " in done.stderr
