@@ -32,6 +32,7 @@ def test_a_thousand_hostile_pictures_are_each_read_or_refused_with_a_reason(take
         assert row.get("error", "read"), name
 
 
+@pytest.mark.slow
 def test_none_takes_long(taken):
     assert {name: seconds for name, (_, seconds) in taken.items() if seconds >= 2} == {}
 

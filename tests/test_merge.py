@@ -82,6 +82,7 @@ def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those
             assert kept & {*chain[max(0, place - 1) : place + 2]} & set(here)
 
 
+@pytest.mark.slow
 @given(st.sets(st.sampled_from(IDS)), st.sets(st.sampled_from(IDS)), st.data())
 def test_what_a_person_keeps_stays_however_pictures_come_and_go(kept, here, data):
     rows = files(*((image_id, "library", "x", "real", image_id in kept, image_id) for image_id in sorted(here)))
