@@ -1,9 +1,9 @@
 """Score the training pictures by networks that did not see them, if score.folds asks for it.
 
 A model says of its training pictures what it was taught, wrong labels too. With score.folds at 2 or more, the training
-pictures are parted into that many folds, near-duplicates together; for each a network is trained from scratch without
-it, and scores it. `score` then looks for wrong labels in these scores. It takes about as many trainings from scratch as
-there are folds, on one device; with 0, the default, nothing is trained and nothing written but empty files.
+pictures are divided into that many folds, near-duplicates together. For each fold a network is trained from scratch
+without it, and scores it. `score` then looks for wrong labels in these scores. This takes as many trainings from
+scratch as there are folds. With 0, the default, nothing is trained, and empty files are written.
 
 Reads: data/shards/, data/splits.parquet, data/images.parquet
 Writes: data/held_out/ (rows.parquet: image_id, fold; scores.npy: rows x classes)
@@ -19,9 +19,9 @@ import pandas as pd
 from runtime import parameters
 from runtime.command import run
 from runtime.outputs import whole
+from runtime.wording import counted
 from stages.tables.held_out import FOLDER, HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
-from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
 
@@ -41,12 +41,17 @@ def hold_out(num_folds: int, size: int, params: parameters.Train) -> tuple[pd.Da
     """
     # Loading Keras takes longer than a run in which nothing is asked for.
     from stages.training.cross_validation import folds_of, held_out_scores
+    from stages.training.session import open_session
 
     splits, images = SPLITS.read(), IMAGES.read()
     groups = images.drop_duplicates("image_id").set_index("image_id")["group"]
     image_ids = sorted(splits.loc[splits["split"] == "train", "image_id"])
     folds = pd.Series(folds_of(groups[image_ids], num_folds), index=image_ids)
-    scores = held_out_scores(params, size, splits, folds, (Path(SHARDS), INDEX.read()))
+    with open_session(params, size, splits, INDEX.read()) as session:
+        classes = counted(len(session.class_names), "class", "classes")
+        pictures = counted(len(folds), "picture")
+        log.info("cross_validate: %s, %s of %s in %d folds", params.network, pictures, classes, num_folds)
+        scores = held_out_scores(session, folds)
     return pd.DataFrame({"image_id": image_ids, "fold": folds.to_numpy()}), scores
 
 
@@ -59,11 +64,12 @@ def main() -> None:
     if num_folds:
         rows, scores = hold_out(num_folds, size, params)
 
-    with whole(FOLDER) as partial:
-        partial.mkdir()
-        np.save(partial / Path(HELD_OUT_SCORES).name, scores)
-        HELD_OUT.write(rows, str(partial / Path(HELD_OUT.path).name))
-    log.info("cross_validate: %d training pictures held out in %d folds (score.folds)", len(rows), num_folds)
+    with whole(FOLDER) as folder:
+        folder.mkdir()
+        np.save(folder / Path(HELD_OUT_SCORES).name, scores)
+        HELD_OUT.write(rows, str(folder / Path(HELD_OUT.path).name))
+    scored = f"{counted(len(rows), 'training picture')} scored in {FOLDER}"
+    log.info("cross_validate: %s", scored if num_folds else "not asked for (score.folds is 0)")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from stages import cross_validate
 from stages.tables.held_out import FOLDER, HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.splits import SPLITS
-from stages.training import cross_validation
+from stages.training import session
 from stages.training.cross_validation import folds_of
 
 pytestmark = pytest.mark.slow
@@ -45,9 +45,9 @@ def test_each_training_picture_is_scored_by_a_network_that_was_trained_on_the_ot
     training = sorted(rows.loc[rows["split"] == "train", "image_id"])
     images.loc[images["image_id"].isin(training[:4]), "group"] = training[0]
     IMAGES.write(images)
-    trained, fit = [], cross_validation.fit
+    trained, fit = [], session.fit
     monkeypatch.setattr(
-        cross_validation, "fit", lambda network, *of: trained.append(of[0].image_ids) or fit(network, *of)
+        session, "fit", lambda network, *others: trained.append(others[0].image_ids) or fit(network, *others)
     )
     cross_validate.main()
     held_out, scores = HELD_OUT.read(), np.load(HELD_OUT_SCORES)

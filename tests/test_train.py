@@ -32,6 +32,7 @@ from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.exhaustion import exhaustion_explained
 from stages.training.fit import Trainer
+from stages.training.session import labelled, recipe
 
 pytestmark = pytest.mark.slow
 
@@ -242,21 +243,23 @@ def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on
     assert np.allclose(before[:, 1], after[:, 0], atol=1e-4)
 
 
-def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace, caplog):
+def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace):
     write_world(classes=("amber", "blue", "green"), train=12, epochs_from_scratch=4)
     train.main()
     of_base = history()["val_loss"].min()
     make_base()
     size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
-    splits, held = SPLITS.read(), {name: [name] for name in ("amber", "blue", "green")}
-    with caplog.at_level(logging.INFO), ShardReader(FOLDER, INDEX.read()) as reader:
+    splits, class_names = SPLITS.read(), ["amber", "blue", "green"]
+    base = warm_start.load_base("small", size)
+    rows = warm_start.carried_rows({name: [name] for name in class_names}, base.description.sub_classes, "carry")
+    with ShardReader(FOLDER, INDEX.read()) as reader:
         pictures = batches.Pictures(reader, size)
-        parts = [train.labelled(splits, name, list(held), pictures) for name in ("train", "validation")]
-        network, _ = train.start(params, size, held, warm_start.load_base("small", size))
-        trainer = Trainer(network, train.recipe(params, warm=True), 36, Checkpoints("run"), Devices())
+        parts = [labelled(splits, name, class_names, pictures) for name in ("train", "validation")]
+        network = warm_start.start(params, size, 3, base, rows)
+        trainer = Trainer(network, recipe(params, warm=True), 36, Checkpoints("run"), Devices())
         begins_at, _ = trainer.validate(parts[1])
     assert begins_at == pytest.approx(of_base, rel=1e-5)
-    assert "warm start from the base: 3 of 3 classes kept" in caplog.text
+    assert warm_start.describe(rows) == "3 of 3 classes kept"
 
 
 def test_what_was_carried_over_is_written_beside_the_model(workspace):
@@ -268,6 +271,21 @@ def test_what_was_carried_over_is_written_beside_the_model(workspace):
     train.main()
     rows = pd.read_csv("data/model/carried.csv", keep_default_na=False).to_numpy().tolist()
     assert rows == [["blue", "kept", "blue"], ["green", "new", ""]]
+
+
+def test_the_log_says_what_is_trained_from_where_and_what_came_out(workspace, caplog):
+    caplog.set_level(logging.INFO)
+    write_world(classes=("amber", "blue"), train=4, validation=1, epochs_from_scratch=1)
+    train.main()
+    first, _, last = [record.getMessage() for record in caplog.records if record.name == "stages.train"]
+    assert first.startswith("train: small at 16 pixels, 8 pictures to train with and 2 to validate with, 2 classes")
+    assert first.endswith(", from scratch")
+    assert last.startswith("train: data/model: epoch 1 of 1 is the best: validation loss ")
+    make_base()
+    caplog.clear()
+    write_world(classes=("blue", "green"), train=4, validation=1, epochs=1)
+    train.main()
+    assert "2 classes, from the base: 1 of 2 classes kept; new: green" in caplog.text
 
 
 def test_the_best_epoch_by_validation_loss_is_kept(workspace, monkeypatch):

@@ -72,12 +72,12 @@ class DecodedPictures:
         except OSError as error:
             return self._give_up(error)
         if zlib.crc32(pixels.data) != checksum:
-            log.warning("The decoded picture %s in %s changed on the disk: it is decoded anew.", image_id, self._folder)
+            log.warning("decoded picture %s in %s changed on the disk: it is decoded again.", image_id, self._folder)
             return False
         return True
 
     def store(self, image_id: str, pixels: NDArray[np.uint8]) -> None:
-        """Keep the pixels of a picture, if there is a place for it."""
+        """Keep the pixels of a picture, if there is room for it."""
         if (offset := self._offsets.get(image_id)) is None or self._file is None:
             return
         try:
@@ -91,23 +91,23 @@ class DecodedPictures:
         Path(self._folder).mkdir(parents=True, exist_ok=True)
         disk = shutil.disk_usage(self._folder)
         spare = max(0, disk.free - int(FREE_FRACTION * disk.total))
-        room = f"{needed / 1e6:,.0f} MB for {len(self._image_ids)} decoded pictures, of the {spare / 1e6:,.0f} MB"
         if needed > spare:
             log.warning(
-                "no room in %s: it would take %s that may be used (a tenth of the disk stays free). Every epoch "
-                "decodes anew. RETRAIN_DECODED names a folder on another disk.",
+                "%s has no room for %d decoded pictures: they take %d MB, %d MB may be used (a tenth of the disk stays "
+                "free). Every epoch decodes them again. RETRAIN_DECODED names a folder on another disk.",
                 self._folder,
-                room,
+                len(self._image_ids),
+                needed / 1e6,
+                spare / 1e6,
             )
             return
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by __exit__
         # Now, and not page by page: two runs that start together do not count on the same room.
         os.posix_fallocate(self._file.fileno(), 0, needed)
-        places = range(0, needed, self._num_bytes)
-        self._offsets = dict(zip(self._image_ids, places, strict=True))
-        log.info("%s takes %s that may be used", self._folder, room)
+        offsets = range(0, needed, self._num_bytes)
+        self._offsets = dict(zip(self._image_ids, offsets, strict=True))
 
     def _give_up(self, error: OSError) -> bool:
-        log.warning("%s keeps no decoded pictures (%s): every epoch decodes anew.", self._folder, error)
+        log.warning("%s keeps no decoded pictures (%s): every epoch decodes them again.", self._folder, error)
         self._offsets, self._checksums = {}, {}
         return False

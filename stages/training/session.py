@@ -1,25 +1,128 @@
-"""What a run of training is made of: its pictures, its recipe, and the digest that names its checkpoints."""
+"""A session of training: devices, shards and decoded pictures, opened once for one network or for several in turn."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.errors import InputError
 from runtime.identity import code_identity
+from stages.models.predict import predict
 from stages.shards.batches import Pictures, require
+from stages.shards.decoded import DecodedPictures
+from stages.shards.tars import ShardReader
+from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import SPLITS
-from stages.training.fit import LabelledPictures, Recipe
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices, together
+from stages.training.exhaustion import exhaustion_explained
+from stages.training.fit import LabelledPictures, Recipe, fit
 
-# What takes part in a model's bytes beside its pictures and the parameters: our code.
+# What takes part in a model's bytes in addition to its pictures and the parameters: our code.
 TRAINING = ("stages.train", "stages.cross_validate", "stages.training", "stages.models", "stages.shards")
 
 
+@dataclass(frozen=True)
+class Training:
+    """A network that is about to be trained.
+
+    Attributes:
+        network: has its final weights once `epochs` has ended.
+        image_ids: what it is trained on, sorted.
+        num_epochs: how many there will be.
+        epochs: trains, and yields a row of the history after each epoch.
+        checkpoints: to be removed when what came out of the training is written.
+    """
+
+    network: keras.Model
+    image_ids: Sequence[str]
+    num_epochs: int
+    epochs: Iterator[dict[str, float]]
+    checkpoints: Checkpoints
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every training of a stage shares; made by `open_session`.
+
+    Attributes:
+        params: of the section `train`.
+        splits: columns `image_id`, `class_name`, `split`.
+        index: of the shards.
+        devices: that train together.
+        pictures: in the shards.
+    """
+
+    params: parameters.Train
+    splits: pd.DataFrame
+    index: pd.DataFrame
+    devices: Devices
+    pictures: Pictures
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes to train, in the order of the scores."""
+        return sorted(set(self.splits.loc[self.splits["split"] == "train", "class_name"]))
+
+    def begin(self, start: Callable[[], keras.Model], warm: bool, splits: pd.DataFrame | None = None) -> Training:
+        """Gather the pictures, build the network, and look up the checkpoints of an interrupted run.
+
+        Args:
+            start: builds the network with the weights that training starts from.
+            warm: whether these are the base's.
+            splits: which pictures to train and to validate with; by default those of the session.
+
+        Raises:
+            InputError: see `labelled`.
+        """
+        splits = self.splits if splits is None else splits
+        training, validation = (
+            labelled(splits, split, self.class_names, self.pictures) for split in ("train", "validation")
+        )
+        with self.devices.scope():
+            network = start()
+        checkpoints = Checkpoints(run_digest(self.params, network, self.index, (training, validation)))
+        how = recipe(self.params, warm)
+        epochs = fit(network, training, validation, how, checkpoints, self.devices)
+        return Training(network, training.image_ids, how.epochs, epochs, checkpoints)
+
+    def scores(self, network: keras.Model, image_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Score pictures of the shards: shape (pictures, classes), float32."""
+        return predict(network, self.pictures.reader, image_ids, self.params.batch_size)[0]
+
+
+@contextmanager
+def open_session(params: parameters.Train, size: int, splits: pd.DataFrame, index: pd.DataFrame) -> Iterator[Session]:
+    """Take the devices, open the shards, and reserve room for decoded pictures, until the block ends.
+
+    Args:
+        params: of the section `train`.
+        size: side of the pictures in pixels.
+        splits: columns `image_id`, `class_name`, `split`.
+        index: of the shards.
+
+    Raises:
+        ParameterError: the devices are not there or cannot share a batch.
+        TrainingError: memory or a disk is full, at any time within the block.
+    """
+    read_each_epoch = splits.loc[splits["split"].isin(("train", "validation")), "image_id"].tolist()
+    with (
+        exhaustion_explained(params.batch_size, params.precision),
+        together(params.devices, params.batch_size, params.precision, params.seed) as devices,
+        ShardReader(SHARDS, index) as reader,
+        DecodedPictures(read_each_epoch, 3 * size**2) as decoded,
+    ):
+        yield Session(params, splits, index, devices, Pictures(reader, size, decoded))
+
+
 def labelled(splits: pd.DataFrame, split: str, class_names: Sequence[str], pictures: Pictures) -> LabelledPictures:
-    """Gather the pictures of one split, sorted, so that nothing depends on how shards hold them.
+    """Gather the pictures of one split, sorted, so that nothing depends on their order in the shards.
 
     Args:
         splits: columns `image_id`, `class_name`, `split`.
@@ -41,7 +144,7 @@ def labelled(splits: pd.DataFrame, split: str, class_names: Sequence[str], pictu
     if unknown:
         raise InputError(
             f"{SPLITS.path}: {split} has classes that train lacks: {', '.join(unknown)}. `dvc repro --force split` "
-            "writes it anew."
+            "writes it again."
         )
     image_ids = chosen["image_id"].tolist()
     require(pictures, image_ids)

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 import keras
 
+from runtime import parameters
 from runtime.errors import BaseError, InputError
-from stages.models import files
+from stages.models import determinism, files, networks
 from stages.models.base import BASE, BASE_MODEL, has_base
 from stages.models.files import Description, TrainedModel
 
@@ -30,6 +31,34 @@ class CarriedRow:
     class_name: str
     how: How
     base_classes: tuple[str, ...]
+
+
+def start(
+    params: parameters.Train,
+    size: int,
+    num_classes: int,
+    base: TrainedModel | None = None,
+    rows: Sequence[CarriedRow] = (),
+) -> keras.Model:
+    """Build the network with the weights that training starts from: the base's, a file's, or drawn at random.
+
+    Args:
+        params: of the section `train`.
+        size: side of the pictures in pixels.
+        num_classes: of the network.
+        base: None without a base.
+        rows: from `carried_rows`, in the order of the scores; not needed without a base.
+
+    Raises:
+        InputError: the file of weights is absent, or holds another network's.
+    """
+    determinism.enable(params.seed)
+    network = networks.build(params.network, size, num_classes)
+    if base is not None:
+        carry_over(network, base, rows, params.shrink, params.perturb)
+    elif params.weights is not None:
+        load_weights(network, Path(params.weights))
+    return network
 
 
 def load_base(network: str, size: int) -> TrainedModel | None:
