@@ -188,11 +188,7 @@ def _log(images: pd.DataFrame, verdicts: Verdicts, conflicts: pd.DataFrame) -> N
     if num_conflicts := len(conflicts.drop_duplicates(["picture", "other"])):
         log.warning(
             "merge: %s in two classes; %s says which line of data/decisions ends each: %s",
-            counted(
-                conflicts[["picture", "other"]].drop_duplicates().shape[0],
-                "picture or pair stands",
-                "pictures or pairs stand",
-            ),
+            counted(num_conflicts, "picture or pair stands", "pictures or pairs stand"),
             CONFLICTS,
             listed([f"data/{path}" for path in conflicts["path"].unique()]),
         )

@@ -69,10 +69,8 @@ def _near(usable: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple[Any, ...]
 
 
 def _near_pair(files: pd.DataFrame, image_a: Any, image_b: Any) -> Iterator[tuple[Any, ...]]:
-    if (
-        files.at[image_a, "class_name"] == files.at[image_b, "class_name"]
-        or files.loc[[image_a, image_b], "kept"].all()
-    ):
+    both = files.loc[[image_a, image_b]]
+    if len(set(both["class_name"])) == 1 or both["kept"].all():
         return
     for image_id, other in ((image_a, image_b), (image_b, image_a)):
         file = files.loc[image_id]
