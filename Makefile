@@ -75,8 +75,8 @@ remote-check: .venv/ready ## say what is wrong with the remote, before a run is 
 verify: .venv/ready ## name what is damaged or missing there and here [COMMITS="..."] [SAMPLE=0.1]
 	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
 
-gc: .venv/ready ## list what nothing needs, or delete it there and here [DELETE=1] [DAYS=30]
-	@python -m remote.gc --days="$${DAYS:-30}" $${DELETE:+--delete}
+gc: .venv/ready ## list or delete what nothing needs [DELETE=1] [DAYS=30] [SHARED="cache remote"]
+	@python -m remote.gc --days="$${DAYS:-30}" --shared="$$SHARED" $${DELETE:+--delete}
 
 #@ The code:
 test: .venv/ready tests/npm/node_modules/ready ## run all tests

@@ -45,10 +45,14 @@ class Clone:
     cache: Store
     remote: Store | None
 
-    def needed(self, commits: list[str], everything: bool = False) -> Needed:
+    def needed(self, commits: list[str], everything: bool = False, workspace: bool = True) -> Needed:
         """Collect what the workspace and commits need, as `remote.needed.needed` does."""
-        stores = [self.cache] if self.remote is None else [self.cache, self.remote]
-        return needed(self.repo, stores, commits, everything)
+        return needed(self.repo, self.stores, commits, everything, workspace)
+
+    @property
+    def stores(self) -> list[Store]:
+        """The cache, and the remote where there is one."""
+        return [self.cache] if self.remote is None else [self.cache, self.remote]
 
     def require_remote(self) -> Store:
         """Give the remote.

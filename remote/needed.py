@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,20 +39,25 @@ class Needed:
         return "".join(lines[:most]) + more
 
 
-def needed(repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everything: bool = False) -> Needed:
+def needed(
+    repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everything: bool = False, workspace: bool = True
+) -> Needed:
     """Collect what the workspace and commits need.
 
     Args:
         repo: DVC's.
         stores: where lists of folders are read from, the first that has one whole.
-        commits: anything that git knows for a commit; the workspace comes on top.
+        commits: anything that git knows for a commit.
         everything: also what is never pushed, such as what other repositories hold.
+        workspace: or the commits alone.
 
     Raises:
         RemoteError: something was made by a version of DVC that hashed otherwise.
     """
     collected = Needed()
-    for _ in repo.brancher(revs=list(commits)):
+    for revision in repo.brancher(revs=list(commits)):
+        if revision == "workspace" and not workspace:
+            continue
         for out in repo.index.outs:
             if not out.use_cache or not (everything or (out.can_push and not out.stage.is_repo_import)):
                 continue
@@ -64,15 +69,22 @@ def needed(repo: "Repo", stores: Sequence[Store], commits: Sequence[str], everyt
                     f"{out.def_path} has a digest of kind {out.hash_info.name}, which DVC 2 made; md5 is expected. "
                     "`dvc cache migrate --dvc-files` digests it again."
                 )
-            _add(collected, stores, out.hash_info.value, _path(repo, out))
+            add(collected, stores, out.hash_info.value, _path(repo, out))
     return collected
+
+
+def with_files(oids: Collection[str], store: Store) -> set[str]:
+    """Add to objects the files of those that list a folder and that a store has whole."""
+    lists = filter(None, (_files([store], oid) for oid in oids if is_directory(oid)))
+    return {*oids, *(file for files in lists for _, file in files)}
 
 
 def _path(repo: "Repo", out: Any) -> str:
     return str(repo.fs.relpath(out.fs_path, repo.root_dir))
 
 
-def _add(collected: Needed, stores: Sequence[Store], oid: str, path: str) -> None:
+def add(collected: Needed, stores: Sequence[Store], oid: str, path: str) -> None:
+    """Add an object, and the files of a folder that it lists."""
     if oid in collected.objects:
         return
     collected.objects[oid] = path

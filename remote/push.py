@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from remote.clone import commits_wanted, explained, opened, telling
 from remote.needed import Needed
+from remote.renew import renewed
 from remote.stores import Store, Stored, is_directory, lacking, total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
@@ -104,6 +105,7 @@ def main() -> None:
         remote = clone.require_remote()
         wanted = clone.needed(commits)
         sent, listing = make_whole(clone.cache, remote, wanted)
+        again = renewed(clone, remote, wanted, listing)
     if wanted.unmade:
         log.info("push: never made, so not pushed: %s.", ", ".join(sorted(wanted.unmade)))
     log.info(
@@ -115,6 +117,8 @@ def main() -> None:
         counted(len(sent), "object"),
         total_bytes(sent, listing) / 1e6,
     )
+    if again:
+        log.info("push: %s sent again, so that `make gc` in another clone keeps them.", counted(len(again), "object"))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ class Store:
             vars(self._unused_odb.fs.fs.service_client._config.retry_policy).update(RETRIES)
         return self._unused_odb
 
+    @property
+    def path(self) -> str:
+        """Where its objects lie."""
+        return str(self._odb.path)
+
     def listed(self) -> dict[str, Stored]:
         """List every object that is there now, from the storage itself and no index."""
         return dict(_local_listing(self._odb) if self._is_local() else _remote_listing(self._odb))

@@ -1,5 +1,6 @@
 """Garbage is what no branch, tag or experiment needs; every promoted model keeps its pictures."""
 
+import hashlib
 import os
 import shutil
 import time
@@ -69,7 +70,7 @@ def test_after_it_every_tag_pulls_and_verifies(
     assert not garbage & set(in_cache())
 
     command(verify, "--commits", tags)
-    with pytest.raises(RemoteError, match="unsaved files"):  # pictures that only the workspace has now
+    with pytest.raises(RepositoryError, match="Rename or move your own"):  # pictures that only the workspace has now
         command(pull)
     shutil.rmtree("data/library")
     command(pull)
@@ -104,9 +105,92 @@ def test_it_refuses_when_it_cannot_know_what_is_needed(
         if oid.endswith(".dir") and oid not in clone.objects():
             Path(".dvc/cache/files/md5", oid[:2], oid[2:]).unlink()
     before = clone.objects()
-    with pytest.raises(RemoteError, match=r"no side has 2 lists of folders whole that are needed"):
+    with pytest.raises(
+        RemoteError, match=r"(?s)no side has 2 needed lists of a folder whole.*, of tags/model-001.*git remote remove"
+    ):
         command(gc, "--days", "0", "--delete")
     assert clone.objects() == before
     monkeypatch.chdir(another_clone(clone.clone, azurite, "shallow", "--depth=1"))
     with pytest.raises(RepositoryError, match="this clone is shallow"):
         command(gc)
+
+
+def stashed(*arguments: str) -> str:
+    """Put a picture under DVC, stash that, and give the picture's object."""
+    write_pictures("data/library", 4, seed=len(in_cache()))
+    put_under_dvc("data/library")
+    oid = hashlib.md5(Path("data/library/0/0003.png").read_bytes()).hexdigest()
+    run("git", "stash", *arguments)
+    shutil.rmtree("data/library")
+    return oid
+
+
+def test_every_stash_keeps_its_pictures_and_every_queued_experiment(clone: World, command: Callable[..., str]) -> None:
+    command(push, "--commits", "model-001 model-002 model-003 model-001~")
+    oids = [stashed() for _ in range(2)]
+    for ref in ("refs/exps/stash", "refs/exps/celery/stash"):
+        for _ in range(2):
+            oids.append(stashed())
+            run("git", "update-ref", "--create-reflog", "-m", "queued", ref, run("git", "rev-parse", "stash").strip())
+            run("git", "stash", "drop", "--quiet")
+    put = write("data/extra.bin", "no commit names this file's .dvc yet")
+    put_under_dvc("data/extra.bin")
+    oids.append(hashlib.md5(put.read_bytes()).hexdigest())
+    run("git", "stash", "--include-untracked")
+    command(gc, "--days", "0", "--delete")
+    assert set(oids) <= set(in_cache())
+
+
+def test_a_cache_outside_of_the_clone_is_left_alone_unless_it_is_said_to_be_nobody_elses(
+    clone: World, command: Callable[..., str], tmp_path: Path
+) -> None:
+    command(push, "--commits", "model-001 model-002 model-003 model-001~")
+    shutil.move(".dvc/cache", tmp_path / "cache")
+    with Path(".dvc/config.local").open("a") as config:
+        config.write(f"[cache]\n    dir = {tmp_path}/cache\n")
+    other = tmp_path / "cache/files/md5/aa" / ("b" * 30)
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("another clone's")
+    assert "is outside of this clone" in command(gc, "--days", "0", "--delete")
+    assert other.exists()
+    command(gc, "--days", "0", "--delete", "--shared", "cache")
+    assert not other.exists()
+    with pytest.raises(InputError, match="SHARED is"):
+        command(gc, "--shared", "all")
+
+
+def test_a_remote_where_most_of_the_garbage_is_of_no_commit_here_is_left_alone_unless_it_is_said_to_be_ours(
+    clone: World, command: Callable[..., str]
+) -> None:
+    command(push, "--commits", "model-001 model-002 model-003")
+    names = [f"dvc/files/md5/aa/{number:030x}" for number in range(3)]
+    for name in names:
+        clone.container.upload_blob(name, b"another project's")
+    before = clone.objects()
+    assert "3 of the 3 objects that would go are named by no commit" in command(gc, "--days", "0")
+    with pytest.raises(RemoteError, match=r"3 of the 3 objects .*SHARED=remote"):
+        command(gc, "--days", "0", "--delete")
+    assert clone.objects() == before
+    command(gc, "--days", "0", "--delete", "--shared", "remote")
+    assert len(clone.objects()) == len(before) - 3
+
+
+def test_a_push_renews_what_no_commit_of_origin_names_and_nothing_else(
+    clone: World, command: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run("git", "clone", "--quiet", "--bare", ".", str(tmp_path / "origin"))
+    run("git", "remote", "add", "origin", str(tmp_path / "origin"))
+    run("git", "fetch", "--quiet", "origin")
+    command(push)
+    replace_pictures(30)
+    command(push)  # of a commit that origin never gets to see, at first
+    commit("New pictures")
+    before = {blob.name: blob.etag for blob in clone.container.list_blobs()}
+    assert "sent again" not in command(push)
+    monkeypatch.setattr("remote.renew._OLD_SECONDS", -1000)  # as if weeks had gone by
+    Path(next(Path(".dvc/cache/files/md5").glob("*/*"))).unlink()
+    assert "3 objects sent again" in command(push)
+    after = {blob.name: blob.etag for blob in clone.container.list_blobs()}
+    assert len(set(before.items()) ^ set(after.items())) == 6
+    run("git", "push", "--quiet", "origin", "HEAD:main")
+    assert "sent again" not in command(push)
