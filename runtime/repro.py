@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from runtime.command import INTERRUPTED
 from runtime.errors import RetrainError
 from runtime.terminal import LOG, VARIABLE
-from runtime.tracked import require_recorded
-from runtime.wording import counted
+from runtime.tracked import changed_meanwhile, require_recorded
+from runtime.wording import counted, listed
 
 # Of the log, shown when DVC ends without a message of ours: it could not start, or a stage was killed.
 NUM_LAST_LINES = 10
@@ -48,6 +48,12 @@ def reproduce(arguments: Sequence[str]) -> int:
     if status and interrupted:
         _say("repro: interrupted. `make repro` goes on where it was: stages that ended are kept.")
         return INTERRUPTED
+    if status == 0 and (changed := changed_meanwhile()):
+        _say(
+            f"error: {listed(changed)} changed while the run went on, so what it made is of no commit's pictures. `dvc "
+            "add` records the folder as it is now, and `make repro` again makes what belongs to it."
+        )
+        return 1
     _say(_failure(words) if status else f"repro: {_summary(words)}")
     return int(status != 0)
 

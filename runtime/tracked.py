@@ -152,6 +152,18 @@ def require_recorded(may_be_absent: bool = False) -> None:
                 raise RepositoryError(f"{tracked.folder} is not here: `make pull` fetches what {tracked.file} names.")
 
 
+def changed_meanwhile() -> list[str]:
+    """List the folders that a stage of the run found other than their `.dvc` files say.
+
+    DVC digests what a stage reads after the stage: `dvc.lock` then vouches for pictures that came too late to be read.
+    """
+    lock = Path("dvc.lock")
+    entries = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values() if lock.is_file() else []
+    read = {(dep["path"], dep.get("md5")) for entry in entries for dep in entry.get("deps", [])}
+    recorded = {str(tracked.folder): tracked.recorded for tracked in tracked_folders()}
+    return sorted({path for path, digest in read if recorded.get(path, digest) != digest})
+
+
 def require_not_reverted(folders: Sequence[Path]) -> None:
     """Refuse folders that were recorded over a pulled `.dvc` file: what a stage can see, which runs after DVC did so.
 

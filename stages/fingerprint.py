@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
 NO_FILE = "not a file but a pipe, a socket, a device or a link to a folder"
+# How often the folders are read until nothing changes meanwhile.
+NUM_ATTEMPTS = 3
 # Bytes of pictures that one process reads sooner than others are started.
 _ALONE = 2**25
 
@@ -127,23 +129,53 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Run the stage."""
-    params = parameters.read(parameters.Fingerprint)
-    require_not_reverted([DATA / folder for folder in FOLDERS])
-    files = sorted(file for folder in FOLDERS for file in list_files(folder))
-    litter = [path for path, _ in files if is_litter(path)]
-    files = [file for file in files if not is_litter(file[0])]
+def read_all(max_pixels: int) -> tuple[pa.Table, list[str]]:
+    """Read every file, and read again what changes or arrives meanwhile: DVC digests the folders after the stage.
+
+    Args:
+        max_pixels: a picture with more is not decoded.
+
+    Returns:
+        The rows in no particular order, and the paths of what file managers left.
+
+    Raises:
+        InputError: there are no files in data/library, or the folders do not come to rest.
+    """
+    work, identity = partial(read, max_pixels=max_pixels), code_identity(COMPUTING, max_pixels)
+    files, litter = _list_all()
+    for _ in range(NUM_ATTEMPTS):
+        few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))
+        memo = Memo("fingerprints", identity, FINGERPRINTS.schema)
+        rows = memo.rows(files, partial(over, work, what="files", few=few))
+        before, (files, litter) = files, _list_all()
+        if files == before:
+            return rows, litter
+        changed = sorted({path for path, _ in set(files) ^ set(before)})
+        log.info("fingerprint: reads again, since files changed meanwhile: %s", listed(changed))
+    raise InputError(
+        f"files below data/ change while they are read: {listed(changed)}. Wait until the copying has ended, then "
+        "`make repro` again: what was read is remembered."
+    )
+
+
+def _list_all() -> tuple[list[tuple[str, Stamp | None]], list[str]]:
+    everything = sorted(file for folder in FOLDERS for file in list_files(folder))
+    litter = [path for path, _ in everything if is_litter(path)]
+    files = [file for file in everything if not is_litter(file[0])]
     if not any(path.startswith("library/") for path, _ in files):
         raise InputError(
             "data/library holds no files. Put a folder of pictures per sub-class there (data/library/<sub_class>/...), "
             "or run `make adopt LIBRARY=folder`; `python -m sample` writes the sample."
         )
-    memo = Memo("fingerprints", code_identity(COMPUTING, params.model_dump()), FINGERPRINTS.schema)
+    return files, litter
 
-    work = partial(read, max_pixels=params.max_pixels)
-    few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))
-    rows = memo.rows(files, lambda wanted: over(work, wanted, "files", few))
+
+def main() -> None:
+    """Run the stage."""
+    params = parameters.read(parameters.Fingerprint)
+    require_not_reverted([DATA / folder for folder in FOLDERS])
+
+    rows, litter = read_all(params.max_pixels)
 
     FINGERPRINTS.write_arrow(rows)
     _log(rows, litter)

@@ -9,6 +9,7 @@ Writes: data/shards/NNNNN.tar, data/shards/index.parquet (image_id, shard, offse
 Params: picture, fingerprint, shard
 """
 
+import hashlib
 import logging
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -86,22 +87,26 @@ def wants_compaction(base_version: int, compacted: int) -> bool:
     return base_version < compacted
 
 
-def prepare(path: str, size: int, codec: str, max_pixels: int) -> bytes:
+def prepare(picture: tuple[str, str], size: int, codec: str, max_pixels: int) -> bytes:
     """Decode, turn upright, letterbox and encode one picture.
 
     Args:
-        path: relative to data/.
+        picture: its image_id, and its path relative to data/.
         size: side of the square in pixels.
         codec: "webp" or "png".
         max_pixels: a picture with more is not decoded.
 
     Raises:
-        InputError: the file is no longer what was fingerprinted.
+        InputError: the file is no longer what was fingerprinted. Nothing else may enter a shard or the memo.
     """
+    image_id, path = picture
     try:
-        image = decode((DATA / path).read_bytes(), max_pixels).image
+        data = (DATA / path).read_bytes()
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != image_id:
+            raise InputError(f"data/{path} changed after it was fingerprinted. Run `make repro` again.")
+        image = decode(data, max_pixels).image
     except (OSError, UnreadableError) as error:
-        raise InputError(f"data/{path} was readable and is not now: {error}. Run `dvc repro` again.") from None
+        raise InputError(f"data/{path} was readable and is not now: {error}. Run `make repro` again.") from None
     return encode(letterbox(image, size), codec)
 
 
@@ -148,7 +153,7 @@ def main() -> None:
     identity = code_identity(PREPARING, [picture.side, params.codec])
     with ShardMemo(identity, plan, dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
-        prepared = over(work, paths[memo.missing].tolist(), "pictures")
+        prepared = over(work, list(paths[memo.missing].items()), "pictures")
         index = write_shards(folder, plan, memo, prepared, params.codec)
         INDEX.write(index, str(folder / "index.parquet"))
         memo.keep(folder, index)

@@ -224,3 +224,30 @@ def test_whatever_happens_to_files_and_memo_the_table_is_that_of_a_first_run(lib
     remembered = table()
     shutil.rmtree(".dvc")
     assert table() == remembered
+
+
+def reading_that_adds(monkeypatch, names):
+    """Let a picture arrive after each reading, as long as there are names."""
+    pending = list(names)
+    over = fingerprint.over
+
+    def slow(function, items, **options):
+        yield from over(function, items, **options)
+        if pending:
+            save(Path("data/library/late", pending.pop()), len(pending))
+
+    monkeypatch.setattr(fingerprint, "over", slow)
+
+
+def test_a_picture_that_arrives_while_others_are_read_is_read_too(library, monkeypatch, caplog):
+    reading_that_adds(monkeypatch, ["late.png"])
+    with caplog.at_level("INFO"):
+        fingerprint.main()
+    assert "library/late/late.png" in set(FINGERPRINTS.read()["path"])
+    assert "reads again, since files changed meanwhile: library/late/late.png" in caplog.text
+
+
+def test_folders_that_do_not_come_to_rest_stop_the_run(library, monkeypatch):
+    reading_that_adds(monkeypatch, [f"{number}.png" for number in range(9)])
+    with pytest.raises(InputError, match=r"files below data/ change while they are read: library/late/\d\.png"):
+        fingerprint.main()

@@ -185,3 +185,12 @@ def test_a_shard_that_the_index_names_and_is_not_there_is_named(library):
         ShardReader("data/shards", INDEX.read()),
     ):
         pass
+
+
+def test_a_file_that_changed_since_its_fingerprint_enters_no_shard_and_no_memo(library):
+    changed = next(Path("data/library").rglob("*.png"))
+    changed.write_bytes(changed.read_bytes() + b"after the end")
+    with pytest.raises(InputError, match=rf"{changed} changed after it was fingerprinted\. Run `make repro` again"):
+        shard.main()
+    assert not Path("data/shards").exists()
+    assert not list(Path(".dvc/tmp/retrain/memo").glob("shards/*"))

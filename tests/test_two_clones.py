@@ -16,7 +16,7 @@ from repositories import commit, run, write
 from remote import pull
 from remote.merge import merge_listings
 from runtime.errors import RepositoryError
-from runtime.tracked import dvc_file, require_not_reverted, require_recorded
+from runtime.tracked import changed_meanwhile, dvc_file, require_not_reverted, require_recorded
 
 pytestmark = pytest.mark.slow
 
@@ -200,6 +200,14 @@ def test_what_a_person_adds_or_removes_is_not_refused_by_the_stage(ana):
     (LIBRARY / "cow/1.png").unlink()
     put_under_dvc(str(LIBRARY))
     assert refuses_the_stage() is None
+
+
+def test_what_arrives_during_a_run_is_named_at_its_end(ana):
+    digest = dvc_file(LIBRARY).read_text().split("md5: ")[1].split()[0]
+    write("dvc.lock", f"stages: {{shard: {{deps: [{{path: data/library, md5: {digest}}}]}}}}")
+    assert changed_meanwhile() == []
+    write("dvc.lock", "stages: {shard: {deps: [{path: data/library, md5: 0.dir}, {path: dvc.yaml, md5: 1}]}}")
+    assert changed_meanwhile() == ["data/library"]
 
 
 def test_checking_out_an_old_commit_is_the_same_case(ana):
