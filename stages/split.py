@@ -41,8 +41,8 @@ TRAINABLE = ("real", "staged", "synthetic")  # in the order of preference
 def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -> set[str]:
     """Find the groups that the base or an ancestor of it was trained on.
 
-    A picture of the lineage stands for its whole group of then and of now; one whose file is gone is recognised in the
-    pictures that resemble it, mirrored and turned ones too. Only its hash is left to judge by: rather one picture too
+    A picture of the lineage stands for its whole group of then and of now; one whose file is gone or cannot be read is
+    recognised in the pictures that resemble it, mirrored and turned ones too. Only its hash is left to judge by: rather one picture too
     many that does not judge than one that the model knows.
 
     Args:
@@ -55,8 +55,9 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     """
     trained = {*lineage["image_id"], *(member for members in lineage["members"] for member in members)}
     groups = set(images.loc[images["image_id"].isin(trained), "group"])
-    gone = lineage.loc[~lineage["image_id"].isin(images["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
     hashed = images.dropna(subset="phash").drop_duplicates("image_id")
+    # Gone is also what stands there and cannot be read now, so that no near-duplicate was found of it.
+    gone = lineage.loc[~lineage["image_id"].isin(hashed["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
     # Those that are gone come first, and are compared with all that come after them.
     hashes = np.concatenate([gone, hashed["phash"].to_numpy(dtype=np.uint64)])
     near = near_pairs(turned_back(gone), hashes, distance).second

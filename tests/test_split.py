@@ -126,6 +126,16 @@ def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_resembles_it
     assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 1) == set()
 
 
+def test_a_trained_picture_that_cannot_be_read_any_more_is_recognised_in_what_resembles_it():
+    """As after a lower fingerprint.max_pixels: its file is a row without a hash, so that `dedup` finds nothing near it."""
+    frame = images(5).astype({"phash": "UInt64"})
+    phash = int(frame["phash"][0])
+    frame.loc[3, "phash"] = phash ^ 0b1
+    frame.loc[0, "phash"] = pd.NA
+    trained = lineage((frame["image_id"][0], [frame["image_id"][0]], phash))
+    assert split.trained_groups(frame, trained, 1) == {frame["group"][0], frame["group"][3]}
+
+
 def test_a_trained_picture_whose_file_is_gone_is_recognised_mirrored_and_turned_too():
     frame = images(40)
     for turn in range(8):
