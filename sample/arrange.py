@@ -35,8 +35,8 @@ LEAN = 36
 LEAN_DIFFICULT = 56
 # Pictures whose first take happened to be within dedup.distance of another's: they are drawn from another seed.
 _SECOND_TAKES = frozenset(
-    f"library/{place}"
-    for place in (
+    f"library/{stem}"
+    for stem in (
         "seven_crossed/seven-079",
         "five/five-034",
         "five/five-081",
@@ -76,7 +76,7 @@ def on_desk(cells: Cells) -> Draw:
 
 
 def on_board(cells: Cells) -> Draw:
-    """Draw a digit on a plain board, as what is staged or rendered is drawn."""
+    """Draw a digit on a plain board, as staged and rendered digits are drawn."""
     return lambda rng: draw_digit(cells, board(rng), LEAN, rng)
 
 
@@ -105,7 +105,7 @@ def _digit(name: str, originals: list[Cells]) -> Pictures:
 
 
 def _cut(originals: list[Cells], *counts: int) -> list[list[Cells]]:
-    """Cut a list into parts of so many originals, and what is left."""
+    """Cut a list into parts of these lengths, and the rest."""
     ends = [0, *accumulate(counts)]
     return [*(originals[start:end] for start, end in pairwise(ends)), originals[ends[-1] :]]
 
@@ -114,10 +114,10 @@ def _series(folder: str, name: str, draws: Iterable[Draw]) -> Pictures:
     """Draw `<folder>/<name>-000.jpg` and so on; every fifth is a PNG."""
     pictures = {}
     for number, draw in enumerate(draws):
-        place = f"{folder}/{name}-{number:03}"
-        image = draw(Random(f"{place}, second take" if place in _SECOND_TAKES else place))
+        stem = f"{folder}/{name}-{number:03}"
+        image = draw(Random(f"{stem}, second take" if stem in _SECOND_TAKES else stem))
         if number % 5 == 4:
-            pictures[f"{place}.png"] = to_png(image)
+            pictures[f"{stem}.png"] = to_png(image)
         else:
-            pictures[f"{place}.jpg"] = to_jpeg(image)
+            pictures[f"{stem}.jpg"] = to_jpeg(image)
     return pictures

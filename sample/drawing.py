@@ -18,7 +18,7 @@ _INK = [min(255, max(0, (value - 64) * 2)) for value in range(256)]
 
 
 def draw_digit(cells: Cells, background: Image.Image, lean: int, rng: Random) -> Image.Image:
-    """Draw a digit in light ink at a random place, size and lean over a background.
+    """Draw a digit in light ink at a random position, size and lean over a background.
 
     Args:
         cells: 8 x 8, each 0 to 16.
@@ -33,7 +33,7 @@ def draw_digit(cells: Cells, background: Image.Image, lean: int, rng: Random) ->
     width = height * rng.randrange(90, 111) // 100
     slant, tilt = (rng.randrange(-most, most + 1) for most in (lean, lean * 2 // 3))
     mask = draw_mask(cells, (width, height), slant, tilt)
-    # The mask has a margin of a sixth on every side; some of it may hang over the edge.
+    # The mask has a margin of a sixth on every side; some of that may reach over the edge.
     left, upper = (
         rng.randrange(-drawn // 8, length - drawn + drawn // 8 + 1)
         for drawn, length in zip(mask.size, background.size, strict=True)
@@ -51,7 +51,7 @@ def draw_mask(cells: Cells, size: tuple[int, int], slant: int, tilt: int) -> Ima
         cells: 8 x 8, each 0 to 16.
         size: width and height of the result.
         slant: how far the upper edge leans to the left of the lower one, in 256ths of the height; negative: right.
-        tilt: how far the right edge stands below the left one, in 256ths of the width; negative: above.
+        tilt: how far the right edge is below the left one, in 256ths of the width; negative: above.
 
     Returns:
         In mode L: 0 without ink, 255 full of it.

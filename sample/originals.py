@@ -12,7 +12,7 @@ FULL = 16  # the ink of a cell that is covered whole
 # A bar through a seven reaches at least this many cells that are inked at least half.
 _BAR_CELLS = 4
 
-# A zero as a screen shows it; what is rendered differs from handwriting in being regular.
+# A zero as a screen shows it; rendered digits are regular, handwriting is not.
 RENDERED_ZERO: Cells = tuple(
     tuple(FULL if cell == "#" else 0 for cell in row)
     for row in (
@@ -51,7 +51,7 @@ def _by_typicality(group: list[Cells]) -> list[Cells]:
     flat = [[cell for row in cells for cell in row] for cells in group]
     sums = [sum(column) for column in zip(*flat, strict=True)]
 
-    def distance(place: int) -> tuple[int, int]:
-        return sum((len(group) * cell - total) ** 2 for cell, total in zip(flat[place], sums, strict=True)), place
+    def distance(number: int) -> tuple[int, int]:
+        return sum((len(group) * cell - total) ** 2 for cell, total in zip(flat[number], sums, strict=True)), number
 
-    return [group[place] for place in sorted(range(len(group)), key=distance)]
+    return [group[number] for number in sorted(range(len(group)), key=distance)]

@@ -15,7 +15,7 @@ class Planted(NamedTuple):
     Attributes:
         source: path of the file that it is made of.
         target: its path.
-        change: what is done to the bytes; None: nothing.
+        change: makes the file's bytes from the source's; None: they are the same.
     """
 
     source: str
@@ -44,7 +44,7 @@ NEAR = (
     Planted("benchmarks/difficult/eight/eight-000.jpg", "library/eight/benchmark-smaller.jpg", shrink),
 )
 UNREADABLE = (Planted("library/five/five-003.jpg", "library/five/five-003-cut.jpg", cut_in_half),)
-# These take their source's place.
+# These replace their source.
 ON_ITS_SIDE = (Planted("library/two/two-041.jpg", "library/two/two-041-on-its-side.jpg", lay_on_side),)
 MISLABELLED = (
     Planted("library/one/one-100.jpg", "library/seven/one-100.jpg"),

@@ -27,19 +27,19 @@ def write(folder: str | Path) -> int:
 
     Raises:
         InputError: there is a library already, or benchmarks or unlabelled pictures; or a .dvc file in `folder` says
-            that something else than the sample belongs there. Nothing was written.
+            that something other than the sample belongs there. Nothing was written.
     """
     folder = Path(folder)
     for name in FOLDERS:
         if (folder / name).exists():
             raise InputError(
                 f"{folder / name} is there already, and the sample overwrites nothing: expected none of "
-                f"{', '.join(FOLDERS)} in {folder}. Move them away first, or go on with what is there: `dvc repro`."
+                f"{', '.join(FOLDERS)} in {folder}. Move them away first, or use what is there: `dvc repro`."
             )
     pictures = plant(arrange())
     absent = [name for name in (*FOLDERS, BASE) if not (folder / name).exists()]
     with ExitStack() as stack:
-        # The last to be opened is moved into place first: where the library stands, everything stands.
+        # The last to be opened is moved into place first: once the library is there, everything is there.
         partials = {name: stack.enter_context(whole(folder / name)) for name in absent}
         for name, partial in partials.items():
             _write_folder(partial, name, pictures)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from runtime import parameters
 from runtime.command import run
 from runtime.identity import code_identity
+from runtime.wording import counted
 from runtime.workers import over_shared
 from stages.duplicates.comparison import Comparison
 from stages.duplicates.turns import TURNS
@@ -29,7 +30,7 @@ from stages.memos.pair_memo import PairMemo
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 
-# What takes part in a comparison, together with the fingerprints and the parameters: our code.
+# Our code that a comparison depends on, in addition to the fingerprints and the parameters.
 COMPARING = ("stages.dedup", "stages.duplicates", "stages.images.resample")
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ def find_pairs(
 
     Args:
         pictures: columns `image_id` (unique, ascending), `phash`, `pixels`, `thumbnail`.
-        params: how alike near-duplicates are.
-        duplicate: pairs to add, the smaller image_id first; pairs with a picture that is not there are passed over.
+        params: how similar near-duplicates are.
+        duplicate: pairs to add, the smaller image_id first; pairs with a picture that is not there are ignored.
         distinct: pairs to leave out.
         memo: of what was compared before with these parameters.
 
@@ -79,17 +80,17 @@ def find_pairs(
 
 
 def _rows(image_ids: pd.Index, pairs: Iterable[Pair]) -> NDArray[np.int64]:
-    """Rows of those pairs of which both pictures are there, shape (pairs, 2), sorted."""
+    """Look up the rows of the pairs whose pictures are both there: shape (pairs, 2), sorted."""
     names = np.array(sorted(pairs), dtype=object).reshape(-1, 2)
     rows = image_ids.get_indexer(pd.Index(names.ravel())).reshape(-1, 2).astype(np.int64)
     return rows[(rows >= 0).all(axis=1)]
 
 
 def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
-    """Say of each pair which picture to keep, and whether the two stand in different classes.
+    """Say of each pair which picture to keep, and whether the two are in different classes.
 
-    A benchmark's picture is kept before the library's, a labelled one before an unlabelled one; within those the rule
-    is a person's decision, else real before staged before synthetic, else the smaller image_id.
+    A benchmark's picture is preferred to the library's, a labelled one to an unlabelled one. Among these, what a person
+    keeps comes first, then real before staged before synthetic, then the smaller image_id.
 
     Args:
         pairs: columns `image_a`, `image_b`.
@@ -99,8 +100,8 @@ def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
         `pairs` with the columns `keep` and `label_conflict`.
     """
     ordered = labelled.assign(in_library=labelled["set"] == "library").sort_values(["in_library", "rank"])
-    place = pd.Index(ordered["image_id"].drop_duplicates())
-    rank_a, rank_b = (pd.Series(place.get_indexer(pairs[side])).replace(-1, len(place)) for side in _SIDES)
+    by_rank = pd.Index(ordered["image_id"].drop_duplicates())
+    rank_a, rank_b = (pd.Series(by_rank.get_indexer(pairs[side])).replace(-1, len(by_rank)) for side in _SIDES)
     known = labelled[labelled["image_id"].isin(np.unique(pairs[list(_SIDES)]))].dropna(subset="class_name")
     class_names = known.groupby("image_id")["class_name"].agg(lambda names: "\n".join(sorted(set(names))))
     class_a, class_b = (pairs[side].map(class_names) for side in _SIDES)
@@ -120,16 +121,17 @@ def main() -> None:
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
+    log.info("dedup: comparing %s", counted(len(readable), "picture"))
     memo = PairMemo(code_identity(COMPARING, params.model_dump()))
     pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct, memo)
     judged = judge_pairs(pairs, labelled)
 
     DUPLICATES.write(judged)
+    near = judged["kind"] == "near"
     log.info(
-        "dedup: %d identical and %d near pairs among %d pictures; %d pairs stand in two classes",
-        (judged["kind"] == "identical").sum(),
-        (judged["kind"] == "near").sum(),
-        len(readable),
+        "dedup: %s and %s; %d of them between two classes",
+        counted(int((~near).sum()), "identical pair"),
+        counted(int(near.sum()), "near pair"),
         judged["label_conflict"].sum(),
     )
 

@@ -31,7 +31,7 @@ from stages.images.small import decode_small
 from stages.memos.file_memo import Memo, Reading, Stamp, Wanted, stamp_of
 from stages.tables.fingerprints import FINGERPRINTS
 
-# What takes part in a row, together with the file and the parameters: our code.
+# Our code that a row depends on, in addition to the file and the parameters.
 COMPUTING = ("stages.fingerprint", "stages.images", "stages.duplicates.thumbnail")
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ log = logging.getLogger(__name__)
 DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
 NO_FILE = "not a file but a pipe, a socket, a device or a link to a folder"
-# How often the folders are read until nothing changes meanwhile.
+# How often the folders are read until nothing changes while they are read.
 NUM_ATTEMPTS = 3
-# Bytes of pictures that one process reads sooner than others are started.
+# Below this many bytes of pictures, starting processes costs more than the work.
 _ALONE = 2**25
 
 
@@ -49,10 +49,10 @@ def list_files(folder: str) -> Iterator[tuple[str, Stamp | None]]:
     """List every file below a folder of data/, what file managers left there too.
 
     Args:
-        folder: relative to data/; an absent one holds no files. A link to a folder is taken for a file.
+        folder: relative to data/; an absent one holds no files. A link to a folder counts as a file.
 
     Yields:
-        Paths relative to data/, with forward slashes, in no particular order; and what tells that the file is the same.
+        Paths relative to data/, with forward slashes, in no particular order, and the stamp that changes with the file.
     """
     pending = [folder] if (DATA / folder).is_dir() else []
     while pending:
@@ -143,6 +143,8 @@ def read_all(max_pixels: int) -> tuple[pa.Table, list[str]]:
     """
     work, identity = partial(read, max_pixels=max_pixels), code_identity(COMPUTING, max_pixels)
     files, litter = _list_all()
+    counts = Counter(path.split("/")[0] for path, _ in files)
+    log.info("fingerprint: %s", ", ".join(f"{counted(counts[name], 'file')} in data/{name}" for name in FOLDERS))
     for _ in range(NUM_ATTEMPTS):
         few = _ALONE * len(files) // max(1, sum(stamp.size for _, stamp in files if stamp))
         memo = Memo("fingerprints", identity, FINGERPRINTS.schema)
@@ -184,15 +186,15 @@ def main() -> None:
 def _log(rows: pa.Table, litter: list[str]) -> None:
     if litter:
         names = listed([f"data/{path}" for path in litter])
-        log.info("fingerprint: %s of file managers or editors passed over: %s", counted(len(litter), "file"), names)
+        log.info("fingerprint: %s of file managers or editors ignored: %s", counted(len(litter), "file"), names)
     unreadable = rows.filter(rows["error"].is_valid()).sort_by("path")
     for path, error in zip(unreadable["path"].to_pylist()[:20], unreadable["error"].to_pylist(), strict=False):
         log.warning("fingerprint: data/%s cannot be read: %s", path, error)
-    counts = Counter(path.split("/")[0] for path in rows["path"].to_pylist())
+    num_bad = len(unreadable)
     log.info(
-        "fingerprint: %s; %d cannot be read",
-        ", ".join(f"{counts[folder]:,} files in data/{folder}" for folder in FOLDERS),
-        len(unreadable),
+        "fingerprint: %s taken; %s cannot be read",
+        counted(len(rows) - num_bad, "fingerprint"),
+        counted(num_bad, "file"),
     )
 
 

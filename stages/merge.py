@@ -24,7 +24,7 @@ from runtime.wording import counted, listed
 from stages.images.faults import find_faults
 from stages.labels import classes, decisions
 from stages.labels.conflicts import classes_of_pixels, list_conflicts
-from stages.labels.decisions import Pair, Verdicts
+from stages.labels.decisions import Decision, Pair, Verdicts
 from stages.labels.labelling import label, list_sub_classes
 from stages.tables import disputes
 from stages.tables.conflicts import PATH as CONFLICTS
@@ -34,7 +34,7 @@ from stages.tables.images import IMAGES
 
 log = logging.getLogger(__name__)
 
-# Why a file is not used, in the order in which it is asked; the first that holds is given.
+# Why a file is not used, in the order of the questions; the first reason that holds is given.
 UNREADABLE = "unreadable"
 NO_FOLDER = "in no sub-class's folder"
 REMOVED = "removed by a decision"
@@ -43,21 +43,33 @@ CONFLICT = "label conflict: the same picture in two classes"
 COPY = "the same file as "
 IDENTICAL = "the same pixels as "
 NEAR = "near-duplicate of "
+# What the log calls them.
+_REASONS = {
+    UNREADABLE: "unreadable",
+    NO_FOLDER: "in no sub-class's folder",
+    REMOVED: "removed by a decision",
+    BENCHMARK: "the same as a benchmark's",
+    CONFLICT: "in two classes",
+    COPY: "copied files",
+    IDENTICAL: "with the same pixels",
+    NEAR: "near-duplicates",
+}
+_MOST_LINES = 10  # that name a problem each
 
 
 def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str, str]:
-    """Name the group of each picture: pictures that pairs connect, over others or directly, share one.
+    """Name the group of each picture: pictures that pairs connect, directly or through others, share one.
 
     Args:
         image_ids: the pictures.
-        pairs: pairs of them; those with another picture are passed over.
+        pairs: pairs of them; those with another picture are ignored.
 
     Returns:
         image_id to the smallest image_id of its group.
     """
     names = sorted(set(image_ids))
-    place = {image_id: row for row, image_id in enumerate(names)}
-    edges = [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+    row_of = {image_id: row for row, image_id in enumerate(names)}
+    edges = [(row_of[a], row_of[b]) for a, b in pairs if a in row_of and b in row_of]
     rows, columns = zip(*edges, strict=True) if edges else ((), ())
     matrix = coo_array(([1] * len(edges), (rows, columns)), shape=(len(names), len(names)))
     labels = connected_components(matrix, directed=False)[1]
@@ -68,8 +80,8 @@ def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str,
 def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     """Say of each file why it is not used.
 
-    Of pictures that show the same and stand in one class of one set, the one of lowest rank is kept. A picture is
-    dropped only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
+    Of pictures that show the same and are in one class of one set, the one of lowest rank is kept. A picture is dropped
+    only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
 
     Args:
         labelled: what `label` returned, with the column `group`.
@@ -95,7 +107,7 @@ def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
 
 
 def _conflicting(files: pd.DataFrame) -> pd.Series:
-    """Whether the same pixels stand in another class, and nobody decided which of the two is right."""
+    """Whether the same pixels are in another class too, and nobody decided which of the two is right."""
     said = classes_of_pixels(files).reindex(files["pixels"]).set_axis(files.index)
     several = said["nunique"].fillna(0) > 1
     return files["class_name"].notna() & (several | (files["class_name"] != said["first"]))
@@ -145,7 +157,7 @@ def _rows(frame: pd.DataFrame, *names: str) -> Iterable[tuple[Any, ...]]:
 
 
 def list_disputes(verdicts: Verdicts) -> pd.DataFrame:
-    """List what people differ about: a row a person's decision, those of one subject together, the latest last.
+    """List what people differ about: one row per decision, those about one subject together, the latest last.
 
     Returns:
         The columns of data/disputes.csv; `counts` marks the one that is obeyed.
@@ -167,6 +179,7 @@ def main() -> None:
     verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
 
     labelled = label(fingerprints, class_table, verdicts)
+    _log_input(labelled, verdicts)
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
     labelled["group_size"] = labelled["group"].map(labelled.groupby("group")["image_id"].nunique())
@@ -180,32 +193,51 @@ def main() -> None:
     _log(images, verdicts, conflicts)
 
 
+def _log_input(labelled: pd.DataFrame, verdicts: Verdicts) -> None:
+    log.info(
+        "merge: %s of library and benchmarks, %s; decisions about %s, %d of them not here now",
+        counted(len(labelled), "file"),
+        counted(labelled["sub_class"].nunique(), "sub-class", "sub-classes"),
+        counted(len(verdicts.image_ids), "picture"),
+        len(verdicts.image_ids - set(labelled["image_id"])),
+    )
+
+
 def _log(images: pd.DataFrame, verdicts: Verdicts, conflicts: pd.DataFrame) -> None:
-    reasons = images["dropped"].dropna()
-    for reason in (UNREADABLE, NO_FOLDER, REMOVED, BENCHMARK, CONFLICT, COPY, IDENTICAL, NEAR):
-        if number := reasons.str.startswith(reason).sum():
-            log.info("merge: %d dropped: %s", number, reason.removesuffix(" as ").removesuffix(" of "))
     if num_conflicts := len(conflicts.drop_duplicates(["picture", "other"])):
         log.warning(
             "merge: %s in two classes; %s says which line of data/decisions ends each: %s",
-            counted(num_conflicts, "picture or pair stands", "pictures or pairs stand"),
+            counted(num_conflicts, "picture or pair is", "pictures or pairs are"),
             CONFLICTS,
             listed([f"data/{path}" for path in conflicts["path"].unique()]),
         )
-    for said in verdicts.disputed[:20]:
-        log.warning("merge: people differ about %s: %s says %s %s", said.image_id, said.person, *said.answer)
+    paths = images.drop_duplicates("image_id").set_index("image_id")["path"]
+    for subject, said in _by_subject(verdicts.disputed)[:_MOST_LINES]:
+        pictures = " and ".join(f"data/{paths[image_id]}" if image_id in paths else image_id for image_id in subject)
+        log.warning("merge: people differ about %s: %s", pictures, ", ".join(said))
     for row in _largest_groups(images).itertuples():
-        log.info("merge: %d pictures hang together, directly or over others, among them data/%s", *row[1:])
+        log.info("merge: %d pictures form one group of near-duplicates, among them data/%s", *row[1:])
+    used = images[images["dropped"].isna()]
     log.info(
-        "merge: %d of %d files are used, in %d classes; decisions stand about %d pictures, %d of them not there now; "
-        "%d decisions are disputed",
-        images["dropped"].isna().sum(),
-        len(images),
-        images.loc[images["dropped"].isna() & (images["set"] == "library"), "class_name"].nunique(),
-        len(verdicts.image_ids),
-        len(verdicts.image_ids - set(images["image_id"])),
-        len(verdicts.disputed),
+        "merge: %s of %s used, in %s; dropped: %s",
+        f"{len(used):,}",
+        counted(len(images), "file"),
+        counted(used.loc[used["set"] == "library", "class_name"].nunique(), "class", "classes"),
+        _count_reasons(images["dropped"].dropna()) or "none",
     )
+
+
+def _by_subject(disputed: Iterable[Decision]) -> list[tuple[list[str], list[str]]]:
+    """The image_ids of each subject that people differ about, with what each person says."""
+    subjects: defaultdict[Pair, list[str]] = defaultdict(list)
+    for said in disputed:
+        subjects[said.subject].append(" ".join([said.person, "says", *filter(None, said.answer)]))
+    return [([image_id for image_id in subject if image_id], said) for subject, said in subjects.items()]
+
+
+def _count_reasons(reasons: pd.Series) -> str:
+    counts = {reason: reasons.str.startswith(reason).sum() for reason in _REASONS}
+    return ", ".join(f"{number} {_REASONS[reason]}" for reason, number in counts.items() if number)
 
 
 def _largest_groups(images: pd.DataFrame) -> pd.DataFrame:

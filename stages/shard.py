@@ -1,8 +1,8 @@
 """Prepare every readable picture for the network, and pack it into shards: pixels do not depend on labels.
 
 Kept pictures stay where the base's index has them, new ones go into new shards, and a shard whose picture's file was
-deleted is the only one to change; in the cycle that `shard.compacted` names, all but the full ones are packed anew.
-All this follows from the base, the pictures and the parameters. What was prepared by an earlier run is not again.
+deleted is the only one to change; in the cycle that `shard.compacted` names, all but the full ones are packed again.
+All this follows from the base, the pictures and the parameters. What an earlier run prepared is not prepared again.
 
 Reads: data/fingerprints.parquet, data/library/, data/benchmarks/, data/unlabelled/, data/base/ (index, version)
 Writes: data/shards/NNNNN.tar, data/shards/index.parquet (image_id, shard, offset, size)
@@ -22,6 +22,7 @@ from runtime.command import run
 from runtime.errors import InputError, ParameterError
 from runtime.identity import code_identity
 from runtime.outputs import whole
+from runtime.wording import counted
 from runtime.workers import over
 from stages.images.decode import decode
 from stages.images.errors import UnreadableError
@@ -36,7 +37,7 @@ from stages.tables.shards import FOLDER, INDEX
 log = logging.getLogger(__name__)
 
 DATA = Path("data")
-# What takes part in a shard's bytes beside its pictures and the parameters: our code.
+# Our code that a shard's bytes depend on, in addition to the pictures and the parameters.
 PREPARING = ("stages.shard", "stages.shards", "stages.images")
 Plan = list[tuple[str, list[str]]]
 
@@ -128,8 +129,8 @@ def write_shards(folder: Path, plan: Plan, memo: ShardMemo, prepared: Iterator[b
         part = memo.copy(folder / shard)
         if part is None:
             contents = (memo.read(image_id) if image_id in memo else next(prepared) for image_id in members)
-            places = write_shard(folder / shard, zip((f"{name}.{suffix}" for name in members), contents, strict=True))
-            offsets, sizes = zip(*places, strict=True)
+            extents = write_shard(folder / shard, zip((f"{name}.{suffix}" for name in members), contents, strict=True))
+            offsets, sizes = zip(*extents, strict=True)
             part = pd.DataFrame({"image_id": members, "offset": offsets, "size": sizes})
         parts.append(part.assign(shard=shard))
     if next(prepared, None) is not None:  # also lets the workers end
@@ -153,18 +154,20 @@ def main() -> None:
     identity = code_identity(PREPARING, [picture.side, params.codec])
     with ShardMemo(identity, plan, dvc_objects()) as memo, whole(FOLDER) as folder:
         folder.mkdir()
+        sides = f"{picture.side} x {picture.side}"
+        num_missing = f"{len(memo.missing):,}"
+        log.info("shard: %s of %s pixels, %s to prepare", counted(len(paths), "picture"), sides, num_missing)
         prepared = over(work, list(paths[memo.missing].items()), "pictures")
         index = write_shards(folder, plan, memo, prepared, params.codec)
         INDEX.write(index, str(folder / "index.parquet"))
         memo.keep(folder, index)
 
     log.info(
-        "shard: %d pictures in %d shards, %.1f MB; %d pictures stand where the base has them; %d were prepared now",
-        len(index),
-        len(plan),
+        "shard: %s in %s, %.1f MB; %s in the same shard as in the base",
+        counted(len(index), "picture"),
+        counted(len(plan), "shard"),
         index["size"].sum() / 1e6,
-        0 if base_index is None else len(index.merge(base_index, on=["image_id", "shard"])),
-        len(memo.missing),
+        "none" if base_index is None else f"{len(index.merge(base_index, on=['image_id', 'shard'])):,}",
     )
 
 

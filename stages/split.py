@@ -2,11 +2,11 @@
 
 Of a class's pictures up to `split.maximum` are used, one tenth of them to validate; the real ones left over test. Real
 before staged before synthetic, and those only until all together reach `split.staged_cap`. A picture whose group an
-ancestor of the model was trained on, or whose near-duplicates are used beside it, is taken first for training and never
+ancestor of the model was trained on, or whose near-duplicates are used too, is taken first for training and never
 judges. Everything else follows from the hash of the picture's content, so that adding pictures moves hardly any other.
 
 Reads: data/images.parquet, data/base/ (lineage and label map), data/confused.csv (only to refuse it before training)
-Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (a row a class, in or out)
+Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (one row per class, in or out)
 Params: split, dedup, export (version)
 """
 
@@ -24,6 +24,7 @@ from runtime.command import run
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.tracked import require_not_reverted
+from runtime.wording import counted
 from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
@@ -41,9 +42,9 @@ TRAINABLE = ("real", "staged", "synthetic")  # in the order of preference
 def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -> set[str]:
     """Find the groups that the base or an ancestor of it was trained on.
 
-    A picture of the lineage stands for its whole group of then and of now; one whose file is gone or cannot be read is
-    recognised in the pictures that resemble it, mirrored and turned ones too. Only its hash is left to judge by: rather one picture too
-    many that does not judge than one that the model knows.
+    A picture of the lineage stands for its whole group, as it was then and as it is now. If its file is gone or cannot
+    be read, the pictures that resemble it stand for it, mirrored and turned ones too. Only its hash is left to compare,
+    and it is better to test with one picture too few than with one that the model has seen.
 
     Args:
         images: columns `image_id`, `group`, `phash` of every file, dropped ones too.
@@ -56,9 +57,9 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     trained = {*lineage["image_id"], *(member for members in lineage["members"] for member in members)}
     groups = set(images.loc[images["image_id"].isin(trained), "group"])
     hashed = images.dropna(subset="phash").drop_duplicates("image_id")
-    # Gone is also what stands there and cannot be read now, so that no near-duplicate was found of it.
+    # A file that is there and cannot be read counts as gone too: no near-duplicate of it was found.
     gone = lineage.loc[~lineage["image_id"].isin(hashed["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
-    # Those that are gone come first, and are compared with all that come after them.
+    # Those that are gone come first, and are compared with all after them.
     hashes = np.concatenate([gone, hashed["phash"].to_numpy(dtype=np.uint64)])
     near = near_pairs(turned_back(gone), hashes, distance).second
     return groups | set(hashed["group"].iloc[near[near >= len(gone)] - len(gone)])
@@ -82,11 +83,11 @@ def split_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.Series
         judge_hash=_hashes("judge", pictures["image_id"]),
     )
     ordered = ordered.sort_values(["class_name", "origin", "fresh", "use_hash"])
-    place = ordered.groupby("class_name").cumcount()
+    position = ordered.groupby("class_name").cumcount()
     real = ordered["origin"] == 0
-    usable = real | (place < params.staged_cap)
+    usable = real | (position < params.staged_cap)
     included = _totals(usable, ordered["class_name"]) >= params.minimum
-    used = included & usable & (place < params.maximum)
+    used = included & usable & (position < params.maximum)
     judging = included & real & ordered["fresh"]
     num_validation = (params.validation_fraction * _totals(used, ordered["class_name"])).round().clip(lower=1)
     judges = ordered[judging & used].sort_values(["class_name", "judge_hash"]).groupby("class_name").cumcount()
@@ -131,7 +132,7 @@ def count_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.DataFr
         params: the cut-offs.
 
     Returns:
-        A row a class with the columns of data/class_counts.csv, sorted by class.
+        One row per class with the columns of data/class_counts.csv, sorted by class.
     """
     library = pictures[pictures["set"] == "library"]
     origins = pd.crosstab(library["class_name"], library["origin"]).reindex(columns=TRAINABLE, fill_value=0)
@@ -162,7 +163,7 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame, minimum: int) -> None:
 
     Raises:
         InputError: fewer than two classes are left.
-        ValueError: a group stands on two sides, which is a bug of this stage.
+        ValueError: a group is on two sides, which is a bug of this stage.
     """
     if counts["included"].sum() < 2:
         largest = counts.assign(total=counts["real"] + counts["staged"] + counts["synthetic"]).nlargest(3, "total")
@@ -178,7 +179,7 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame, minimum: int) -> None:
         set(library["group"]) & set(sides.loc[sides["set"] != "library", "group"])
     )
     if leaks:
-        raise ValueError(f"groups stand on two sides: {sorted(leaks)[:5]}")
+        raise ValueError(f"groups are on two sides: {sorted(leaks)[:5]}")
 
 
 def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
@@ -196,6 +197,8 @@ def main() -> None:
     # Only `score` obeys it; a misspelt class must not train for a night first.
     read_confused(CONFUSED, {*images["class_name"].dropna(), *base_class_names()})
 
+    num_used = counted(int(images["dropped"].isna().sum()), "picture")
+    log.info("split: %s; %s", num_used, "no base" if lineage is None else f"the base was trained on {len(lineage):,}")
     trained = set() if lineage is None else trained_groups(images, lineage, dedup.distance_alone)
     pictures = split(images, trained, params)
     counts = count_classes(pictures, params)
@@ -211,18 +214,18 @@ def _log(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
     out = counts[~counts["included"]].sort_values("real", ascending=False, kind="stable")
     if len(out):
         nearest = ", ".join(f"{row.class_name} ({row.real} real)" for row in out.head(10).itertuples())
-        log.info("split: %d classes are out (%s says why), nearest to the cut-off: %s", len(out), CLASS_COUNTS, nearest)
+        num_out = counted(len(out), "class is", "classes are")
+        log.info("split: %s out (%s says why), nearest to the cut-off: %s", num_out, CLASS_COUNTS, nearest)
     for row in counts[counts["included"] & (counts["validation"] == 0)].itertuples():
         log.warning("split: class %s has no picture to validate with: only staged or trained-on ones", row.class_name)
     barred = pictures[(pictures["set"] != "library") & pictures["seen"]]
     for path in barred["path"].head(20):
         log.warning("split: data/%s is left out of its benchmark: an ancestor was trained on it", path)
     log.info(
-        "split: %d of %d classes; %s; %d benchmark pictures left out",
+        "split: %d of %s; %s",
         counts["included"].sum(),
-        len(counts),
-        ", ".join(f"{number} {side}" for side, number in pictures["split"].value_counts(sort=False).items()),
-        len(barred),
+        counted(len(counts), "class", "classes"),
+        ", ".join(f"{number:,} {side}" for side, number in pictures["split"].value_counts(sort=False).items()),
     )
 
 

@@ -69,10 +69,10 @@ def kinds(rng: random.Random) -> dict[str, bytes]:
 def damaged(rng: random.Random, whole: dict[str, bytes], number: int) -> Iterator[File]:
     """Cut files short, flip their bits, in their headers or anywhere, and exchange their blocks."""
     names = sorted(whole)
-    for place in range(number):
-        name = names[place % len(names)]
+    for file_number in range(number):
+        name = names[file_number % len(names)]
         data = bytearray(whole[name])
-        way = ("cut", "flip", "flips", "header", "block", "zeros")[place // len(names) % 6]
+        way = ("cut", "flip", "flips", "header", "block", "zeros")[file_number // len(names) % 6]
         if way == "cut":
             del data[rng.randrange(len(data)) :]
         elif way in ("block", "zeros"):
@@ -82,7 +82,7 @@ def damaged(rng: random.Random, whole: dict[str, bytes], number: int) -> Iterato
             reach = min(len(data), 200) if way == "header" else len(data)
             for _ in range({"flip": 1, "flips": 40, "header": 4}[way]):
                 data[rng.randrange(reach)] ^= 1 << rng.randrange(8)
-        yield f"{way}_{place:03d}.{name}", bytes(data)
+        yield f"{way}_{file_number:03d}.{name}", bytes(data)
 
 
 def impostors(rng: random.Random) -> Iterator[File]:

@@ -18,9 +18,9 @@ SEVEN = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
 def test_batches_come_in_the_order_asked_for_however_many_threads_decode(monkeypatch, codec, num_threads):
     monkeypatch.setattr(module, "num_cores", lambda: num_threads)
-    found = list(batches(Pictures(Shards(SEVEN, codec), 4), ["5", "0", "6", "1", "1", "2", "3"], 2))
-    assert [len(pictures) for pictures in found] == [2, 2, 2, 1]
-    assert np.array_equal(np.concatenate(found), SEVEN[[5, 0, 6, 1, 1, 2, 3]])
+    results = list(batches(Pictures(Shards(SEVEN, codec), 4), ["5", "0", "6", "1", "1", "2", "3"], 2))
+    assert [len(pictures) for pictures in results] == [2, 2, 2, 1]
+    assert np.array_equal(np.concatenate(results), SEVEN[[5, 0, 6, 1, 1, 2, 3]])
 
 
 def test_of_no_picture_there_is_no_batch():
@@ -58,6 +58,6 @@ def test_pictures_that_are_in_no_shard_or_of_another_size_are_refused():
 @pytest.mark.parametrize("codec", ["webp", "png"])
 def test_a_damaged_picture_is_named(codec):
     shards = Shards(SEVEN, codec)
-    shards.held[3] = shards.held[3][:-20]
+    shards.encoded_pictures[3] = shards.encoded_pictures[3][:-20]
     with pytest.raises(InputError, match=r"the picture 3 cannot be decoded .*`dvc checkout data/shards` brings back"):
         list(batches(Pictures(shards, 4), ["0", "3"], 2))

@@ -37,9 +37,9 @@ def as_rows(frame):
     return list(frame[["image_a", "image_b", "kind", "distance"]].itertuples(index=False, name=None))
 
 
-def test_pairs_within_the_distance_are_found_and_told_apart():
-    found = dedup.find_pairs(SOME, params(2), NOTHING, NOTHING)
-    assert as_rows(found) == [(A, B, "identical", 2)]
+def test_pairs_within_the_distance_are_identical_or_near():
+    pairs = dedup.find_pairs(SOME, params(2), NOTHING, NOTHING)
+    assert as_rows(pairs) == [(A, B, "identical", 2)]
     assert as_rows(dedup.find_pairs(SOME, params(5), NOTHING, NOTHING))[1:] == [(B, C, "near", 5)]
 
 
@@ -158,9 +158,10 @@ def test_main_finds_a_planted_pair(workspace, caplog):
     fingerprint.main()
     dedup.main()
     ids = FINGERPRINTS.read().set_index("path")["image_id"]
-    found = {frozenset(row[:2]): row[2] for row in as_rows(DUPLICATES.read())}
-    assert found == {
+    kinds = {frozenset(row[:2]): row[2] for row in as_rows(DUPLICATES.read())}
+    assert kinds == {
         frozenset(ids[["library/a/3.png", "library/a/again.png"]]): "near",
         frozenset(ids[["library/a/4.png", "library/a/4 resaved.png"]]): "identical",
     }
-    assert "1 identical and 1 near pairs among 7 pictures" in caplog.text
+    assert "comparing 7 pictures" in caplog.text
+    assert "1 identical pair and 1 near pair; 0 of them between two classes" in caplog.text

@@ -10,9 +10,9 @@ GOOD = {"width": 96, "height": 32, "sharpness": 0.6, "highlights": 0.4, "contras
 
 
 def faults_of(*changes):
-    found = find_faults(pd.DataFrame([GOOD | change for change in changes], index=range(5, 5 + len(changes))), LIMITS)
-    assert found.index.tolist() == list(range(5, 5 + len(changes)))
-    return [None if pd.isna(fault) else fault for fault in found]
+    faults = find_faults(pd.DataFrame([GOOD | change for change in changes], index=range(5, 5 + len(changes))), LIMITS)
+    assert faults.index.tolist() == list(range(5, 5 + len(changes)))
+    return [None if pd.isna(fault) else fault for fault in faults]
 
 
 def test_each_fault_has_a_measure_and_its_limit_is_no_fault():

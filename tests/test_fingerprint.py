@@ -43,7 +43,8 @@ def test_a_broken_file_is_counted_and_named_in_the_log(workspace, caplog):
     (workspace / "data/library/cut.jpg").write_bytes((workspace / "data/library/whole.jpg").read_bytes()[:-99])
     fingerprint.main()
     assert "data/library/cut.jpg cannot be read" in caplog.text
-    assert "2 files in data/library, 0 files in data/benchmarks, 0 files in data/unlabelled; 1 cannot" in caplog.text
+    assert "2 files in data/library, 0 files in data/benchmarks, 0 files in data/unlabelled" in caplog.text
+    assert "1 fingerprint taken; 1 file cannot be read" in caplog.text
 
 
 def test_a_file_name_that_is_not_utf_8_is_a_row_with_an_error(workspace):
@@ -67,7 +68,7 @@ def test_what_file_managers_leave_is_no_row_and_is_named(workspace, caplog, fold
     draw(2).save(litter, "PNG")
     fingerprint.main()
     assert FINGERPRINTS.read()["path"].tolist() == ["library/boot/0.png"]
-    assert f"1 file of file managers or editors passed over: data/{folder}/{name}" in caplog.text
+    assert f"1 file of file managers or editors ignored: data/{folder}/{name}" in caplog.text
 
 
 def test_a_pipe_and_a_link_to_a_device_are_rows_with_an_error_and_never_opened(workspace):
@@ -101,7 +102,7 @@ def table():
 
 
 def age(folder, seconds=100):
-    """Let a folder's files be older than the memo's doubt: only their time of modification can be set."""
+    """Make a folder's files so old that the memo trusts their times; only the time of modification can be set."""
     for path in folder.rglob("*.*"):
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - seconds))
 
@@ -190,7 +191,7 @@ def test_a_memo_that_cannot_be_written_is_said_and_costs_nothing_else(library, m
     Path("file").touch()
     monkeypatch.setenv("RETRAIN_MEMO", "file")
     assert table() == first
-    assert "The memo cannot be kept in file/fingerprints" in caplog.text
+    assert "memo: cannot be kept in file/fingerprints" in caplog.text
 
 
 @pytest.mark.slow

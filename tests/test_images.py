@@ -52,7 +52,7 @@ def bits_between(image):
     return (hash_of(image) ^ int(str(imagehash.phash(image)), 16)).bit_count()
 
 
-def test_the_hash_is_imagehash_s_but_for_coefficients_about_the_median():
+def test_the_hash_is_imagehash_s_but_for_coefficients_near_the_median():
     sizes = [(40, 30), (320, 240), (97, 500), (31, 33), (1280, 960)]
     distances = [bits_between(draw(seed, size)) for seed in range(20) for size in sizes]
     assert max(distances) <= 4
@@ -86,8 +86,8 @@ def test_grey_is_pillow_s(seed, size):
 def test_the_brightness_of_a_thumbnail_is_pillow_s_but_for_its_rounding_in_between(seed, size):
     image = draw(seed, size)
     expected = image.convert("L").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-    found = np.frombuffer(thumbnail_of(image)[: THUMBNAIL_SIDE**2], np.uint8).astype(int)
-    assert np.abs(found - np.ravel(expected)).max() <= 2
+    brightness = np.frombuffer(thumbnail_of(image)[: THUMBNAIL_SIDE**2], np.uint8).astype(int)
+    assert np.abs(brightness - np.ravel(expected)).max() <= 2
 
 
 @given(st.integers(0, 50), st.tuples(st.integers(1, 50), st.integers(1, 50)))
@@ -98,8 +98,8 @@ def test_the_colours_of_a_thumbnail_are_means_of_what_each_cell_covers(seed, siz
     red, green, blue = np.moveaxis(cells.mean(axis=(1, 3)), -1, 0)
     brightness = 0.299 * red + 0.587 * green + 0.114 * blue
     expected = np.stack([(blue - brightness) / 1.772 + 128, (red - brightness) / 1.402 + 128])
-    found = np.frombuffer(thumbnail_of(image)[THUMBNAIL_SIDE**2 :], np.uint8)
-    assert np.abs(found - expected.ravel()).max() <= 0.51
+    chroma = np.frombuffer(thumbnail_of(image)[THUMBNAIL_SIDE**2 :], np.uint8)
+    assert np.abs(chroma - expected.ravel()).max() <= 0.51
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255), SIZES)
@@ -132,14 +132,14 @@ def test_quality_is_what_its_formula_says(seed, size):
     inner = grey[1:-1:2, 1:-1]
     upper, lower, left, right = grey[:-2:2, 1:-1], grey[2::2, 1:-1], grey[1:-1:2, :-2], grey[1:-1:2, 2:]
     gradient = ((lower - upper) ** 2 + (right - left) ** 2).sum() if min(size) > 2 else 0
-    found = measured(image)
-    assert found["brightness"] == pytest.approx(grey.mean() / 255)
-    assert (found["highlights"], found["contrast"]) == pytest.approx((shares[1], shares[2] - shares[0]))
+    measures = measured(image)
+    assert measures["brightness"] == pytest.approx(grey.mean() / 255)
+    assert (measures["highlights"], measures["contrast"]) == pytest.approx((shares[1], shares[2] - shares[0]))
     if gradient:
         laplacian = upper + lower + left + right - 4 * inner
-        assert found["sharpness"] == pytest.approx((laplacian**2).sum() / gradient)
+        assert measures["sharpness"] == pytest.approx((laplacian**2).sum() / gradient)
     else:
-        assert found["sharpness"] is None
+        assert measures["sharpness"] is None
 
 
 def test_quality_falls_where_the_picture_is_worse():

@@ -50,7 +50,7 @@ def test_sub_classes_merge_and_have_origins(tmp_path):
         ("merged:\n  feline: [cat]\n", "line 1: expected the heading merge or origin, got 'merged'"),
         ("origin:\n  fake: [cat]\n", "line 2: expected staged, synthetic or unknown, got 'fake'"),
         ("merge:\n  feline: cat\n", "line 2: expected a list of sub-classes"),
-        ("merge:\n  feline: [cat]\n  feline: [kitten]\n", "line 3: feline stands here a second time"),
+        ("merge:\n  feline: [cat]\n  feline: [kitten]\n", "line 3: feline appears here a second time"),
         ("- cat\n", "line 1: expected `name: ...` entries"),
         ("merge:\n  ? [feline]\n  : [cat]\n", "line 2: expected a name before the colon"),
         ("merge: {", "is not YAML"),
@@ -227,7 +227,7 @@ def test_a_label_is_the_folder_s_unless_a_person_said_another():
     ("path", "message"),
     [
         ("benchmarks/hard/zebra/1.png", "there is no class zebra"),
-        ("benchmarks/hard/1.png", "stands in no class: expected data/benchmarks/<benchmark>/<class>/1.png"),
+        ("benchmarks/hard/1.png", "belongs to no class: expected data/benchmarks/<benchmark>/<class>/1.png"),
         ("benchmarks/test/cat/1.png", "test is the name of a split"),
     ],
 )

@@ -48,7 +48,7 @@ def pairs_of(*pairs):
 A, B, C, D = IDS[:4]
 
 
-def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
+def test_of_a_chain_only_those_paired_with_a_kept_picture_are_dropped():
     rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in (A, B, C, D)))
     chain = pairs_of((A, B, "near"), (B, C, "near"), (C, D, "near"))
     assert reasons(rows, chain) == [None, f"near-duplicate of {A}", None, f"near-duplicate of {C}"]
@@ -56,14 +56,14 @@ def test_of_a_chain_only_those_beside_a_kept_picture_are_dropped():
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda pair: pair[0] < pair[1])))
-def test_a_picture_is_dropped_just_when_a_kept_one_is_paired_with_it(pairs):
+def test_a_picture_is_dropped_exactly_when_a_kept_one_is_paired_with_it(pairs):
     rows = files(*((image_id, "library", "x", "real", False, image_id) for image_id in IDS))
     dropped = merge.drop(rows, pairs_of(*((*pair, "near") for pair in set(pairs)))).isna()
     kept = set(rows["image_id"][dropped])
     for image_id in IDS:
-        beside = {b for pair in pairs for a, b in (pair, pair[::-1]) if a == image_id}
-        assert (image_id in kept) == (not any(other < image_id for other in beside & kept))
-        assert image_id not in kept or not beside & kept
+        paired = {b for pair in pairs for a, b in (pair, pair[::-1]) if a == image_id}
+        assert (image_id in kept) == (not any(other < image_id for other in paired & kept))
+        assert image_id not in kept or not paired & kept
 
 
 @pytest.mark.slow
@@ -77,9 +77,9 @@ def test_a_chain_of_look_alikes_keeps_a_third_of_its_pictures_at_least_and_those
     links = [(min(pair), max(pair)) for pair in pairwise(chain) if not gone & set(pair)]
     kept = set(rows["image_id"][merge.drop(rows, pairs_of(*((*pair, "near") for pair in links))).isna()])
     assert len(kept) >= len(here) / 3
-    for place, image_id in enumerate(chain):
+    for position, image_id in enumerate(chain):
         if image_id in here:  # itself or a neighbour is kept: nothing is dropped for one that it does not resemble
-            assert kept & {*chain[max(0, place - 1) : place + 2]} & set(here)
+            assert kept & {*chain[max(0, position - 1) : position + 2]} & set(here)
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_near_pictures_of_two_classes_are_both_used():
     assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]
 
 
-def test_a_picture_that_a_person_keeps_stays_beside_its_near_duplicate():
+def test_a_picture_that_a_person_keeps_stays_next_to_its_near_duplicate():
     rows = files((A, "library", "x", "real", False, "p"), (B, "library", "x", "real", True, "q"))
     assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]
 
@@ -121,7 +121,7 @@ def test_a_library_picture_that_shows_what_a_benchmark_shows_is_dropped():
     assert reasons(rows, pairs_of((A, B, "near"))) == [merge.BENCHMARK, None]
 
 
-def test_one_picture_may_stand_in_two_benchmarks_but_once_in_each():
+def test_one_picture_may_be_in_two_benchmarks_but_once_in_each():
     rows = files(*((A, name, "x", "real", False, "p") for name in ("easy", "hard", "hard")))
     assert reasons(rows, pairs_of()) == [None, None, "the same file as data/library/1"]
 
@@ -152,8 +152,8 @@ def test_main_drops_what_must_not_be_used_twice(planted, caplog):
     assert {"library/a/0.png", "library/b/zero again.png", "library/a/2.png", "library/a/broken.jpg"}.isdisjoint(paths)
     assert len({"library/b/1.png", "library/b/one brighter.png"} & paths) == 1
     assert {"library/b/3.png", "library/a/4.png", "library/b/5.png", "benchmarks/hard/a/2.png"} <= paths
-    assert "2 dropped: label conflict" in caplog.text
-    assert "1 dropped: unreadable" in caplog.text
+    assert "2 in two classes" in caplog.text
+    assert "1 unreadable" in caplog.text
 
 
 def conflicts_of(workspace):
@@ -188,7 +188,7 @@ def test_every_file_of_a_conflict_is_listed_by_its_path_and_the_log_says_where(a
         ["same pixels", "library/b/1.png", "b"],
         ["same file", "library/b_old/again.png", "b"],
     ]
-    assert "2 pictures or pairs stand in two classes; data/conflicts.csv" in caplog.text
+    assert "2 pictures or pairs are in two classes; data/conflicts.csv" in caplog.text
     assert "data/library/b_old/again.png" in caplog.text
 
 
@@ -204,7 +204,7 @@ def test_the_words_of_a_row_end_its_conflict_with_the_file_in_its_class(at_two_p
     assert of_picture["class_name"].tolist() == [row["class_name"]]
 
 
-def test_to_keep_a_file_that_stands_at_two_paths_ends_nothing_and_it_stays_listed(at_two_paths):
+def test_to_keep_a_file_that_is_at_two_paths_ends_nothing_and_it_stays_listed(at_two_paths):
     rows = conflicts_of(at_two_paths).set_index("path")
     decide(at_two_paths, f"{rows.loc['library/a/0.png', 'image_id']},keep,")
     assert set(rows.index) == set(conflicts_of(at_two_paths)["path"])
@@ -266,7 +266,8 @@ def test_decisions_are_obeyed_and_disputes_are_listed(planted, caplog):
         ["ann", "remove", False],
         ["bob", "keep", True],
     ]
-    assert "decisions stand about 3 pictures, 1 of them not there now; 2 decisions are disputed" in caplog.text
+    assert "decisions about 3 pictures, 1 of them not here now" in caplog.text
+    assert "people differ about data/library/b/3.png: ann says remove, bob says keep" in caplog.text
 
 
 def test_a_broken_instruction_stops_the_stage_before_it_writes(planted):

@@ -19,12 +19,12 @@ def as_array(values):
 def brute_force(forms, hashes, radius):
     """Compare all with all, in numpy."""
     distances = np.bitwise_count(forms[:, None, :] ^ hashes[None, :, None])
-    found = [
+    pairs = [
         (first, second, form, distances[first, second, form])
         for first, second, form in np.argwhere(distances <= radius).tolist()
         if first < second
     ]
-    return found
+    return pairs
 
 
 def as_rows(pairs):

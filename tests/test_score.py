@@ -418,7 +418,7 @@ def test_answers_that_are_no_class_are_refused(world):
         ("truth,predicted,weight\nape,bee,half\n", "got 'half'"),
         ("truth,predicted,weight\nape,bee\n", "line 2: expected truth,predicted,weight, got ape,bee"),
         ("truth,predicted,weight\nape,ape,0.5\n", "line 2: truth and predicted are both 'ape'; a pair is two classes"),
-        ("truth,predicted,weight\nape,bee,1\nape,bee,1\n", "line 3: ape,bee stands above already; keep one line"),
+        ("truth,predicted,weight\nape,bee,1\nape,bee,1\n", "line 3: ape,bee is on a line above already; keep one"),
         ('truth,predicted,weight\n"ape,bee,1\n', "is not CSV in UTF-8"),
     ],
 )

@@ -76,9 +76,9 @@ def test_a_compaction_of_a_cycle_to_come_is_refused():
 
 def test_a_shard_is_a_tar_that_is_read_by_offset(tmp_path):
     members = [("a.png", b"one"), ("b.png", b"two" * 500)]
-    places = write_shard(tmp_path / "0.tar", members)
+    extents = write_shard(tmp_path / "0.tar", members)
     data = (tmp_path / "0.tar").read_bytes()
-    assert [data[offset : offset + size] for offset, size in places] == [content for _, content in members]
+    assert [data[offset : offset + size] for offset, size in extents] == [content for _, content in members]
     with tarfile.open(tmp_path / "0.tar") as tar:
         assert [(member.name, member.mtime, member.uid) for member in tar] == [("a.png", 0, 0), ("b.png", 0, 0)]
 
@@ -147,7 +147,7 @@ def test_after_a_release_new_pictures_leave_its_shards_as_they_are(library):
     assert before.keys() <= after.keys()
 
 
-def test_a_compaction_packs_anew_what_is_not_full(library):
+def test_a_compaction_packs_again_what_is_not_full(library):
     shard.main()
     before = digests()
     release(library)

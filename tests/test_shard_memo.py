@@ -38,10 +38,10 @@ def commit():
     """Do with the shards as DVC does."""
     for path in Path("data/shards").glob("*.tar"):
         md5 = hashlib.md5(path.read_bytes()).hexdigest()
-        place = OBJECTS / md5[:2] / md5[2:]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-        place.chmod(0o444)
+        cached = OBJECTS / md5[:2] / md5[2:]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, cached)
+        cached.chmod(0o444)
     shutil.rmtree("data/shards", ignore_errors=True)
 
 
@@ -97,13 +97,13 @@ def test_a_run_that_dvc_did_not_commit_does_not_cost_what_was_committed_before(p
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
 def test_a_damaged_shard_of_the_cache_is_not_used(packed, damage):
-    place = sorted(path for path in OBJECTS.rglob("*") if path.is_file())[0]
-    place.chmod(0o644)
-    data = place.read_bytes()
+    cached = sorted(path for path in OBJECTS.rglob("*") if path.is_file())[0]
+    cached.chmod(0o644)
+    data = cached.read_bytes()
     if damage == "gone":
-        place.unlink()
+        cached.unlink()
     else:
-        place.write_bytes(data[:-1024] if damage == "cut" else data[:600] + b"!" + data[601:])
+        cached.write_bytes(data[:-1024] if damage == "cut" else data[:600] + b"!" + data[601:])
     shard.main()
     assert 2 <= len(packed) <= 3
     assert digests() == pack_cold()

@@ -18,7 +18,7 @@ def stack(*images):
     return np.stack([np.frombuffer(thumbnail_of(image), np.uint8) for image in images])
 
 
-def alike(first, second, turn=0, colour=0.0):
+def similarity_of(first, second, turn=0, colour=0.0):
     pair = [np.array([number]) for number in (0, 1, turn)]
     return float(similarity(prepare(stack(first, second)), *pair, colour)[0])
 
@@ -44,36 +44,36 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_picture_is_alike(edit):
-    assert min(alike(photo(seed), EDITS[edit](photo(seed))) for seed in range(10)) > 0.9
+def test_an_edited_picture_is_similar(edit):
+    assert min(similarity_of(photo(seed), EDITS[edit](photo(seed))) for seed in range(10)) > 0.9
 
 
 def test_other_pictures_are_not_in_any_turn():
-    most = max(alike(photo(seed), photo(seed + 1), turn) for seed in range(20) for turn in range(len(TURNS)))
+    most = max(similarity_of(photo(seed), photo(seed + 1), turn) for seed in range(20) for turn in range(len(TURNS)))
     assert most < 0.6
 
 
 @pytest.mark.parametrize("turn", range(1, 8))
-def test_a_turned_picture_is_alike_when_it_is_turned_back(turn):
+def test_a_turned_picture_is_similar_when_it_is_turned_back(turn):
     turned = photo(1).transpose(Image.Transpose[TURNS[turn].upper()])
-    assert alike(photo(1), turned, BACK[turn]) > 0.99
-    assert alike(photo(1), turned, 0) < 0.6
+    assert similarity_of(photo(1), turned, BACK[turn]) > 0.99
+    assert similarity_of(photo(1), turned, 0) < 0.6
 
 
 def test_colours_count_by_their_weight_and_only_where_there_are_any():
     image = photo(4)
     brightness, blue, red = image.convert("YCbCr").split()
     other = Image.merge("YCbCr", (brightness, ImageOps.invert(blue), ImageOps.invert(red))).convert("RGB")
-    assert alike(image, image, colour=0.5) > 1.4
-    assert alike(image, other, colour=0.5) < alike(image, other) - 0.3
+    assert similarity_of(image, image, colour=0.5) > 1.4
+    assert similarity_of(image, other, colour=0.5) < similarity_of(image, other) - 0.3
     grey = image.convert("L").convert("RGB")
-    assert alike(image, grey, colour=0.5) == alike(image, grey) > 0.99
+    assert similarity_of(image, grey, colour=0.5) == similarity_of(image, grey) > 0.99
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_a_plain_picture_resembles_nothing(grey):
     plain = Image.new("RGB", (40, 30), (grey,) * 3)
-    assert alike(plain, plain) == alike(plain, photo(1)) == alike(photo(1), plain) == 0
+    assert similarity_of(plain, plain) == similarity_of(plain, photo(1)) == similarity_of(photo(1), plain) == 0
 
 
 THUMBNAILS = st.lists(st.binary(min_size=NUM_BYTES, max_size=NUM_BYTES), min_size=1, max_size=4)
@@ -81,7 +81,7 @@ THUMBNAILS = st.lists(st.binary(min_size=NUM_BYTES, max_size=NUM_BYTES), min_siz
 
 @settings(max_examples=200)
 @given(THUMBNAILS, st.floats(0, 1))
-def test_any_bytes_have_a_similarity_in_its_range_whatever_is_judged_beside_them(thumbnails, colour):
+def test_any_bytes_have_a_similarity_in_its_range_whatever_is_judged_with_them(thumbnails, colour):
     planes = prepare(np.stack([np.frombuffer(data, np.uint8) for data in thumbnails]))
     number = len(thumbnails)
     first, second, turn = (part.ravel() for part in np.mgrid[:number, :number, :8])
@@ -93,7 +93,7 @@ def test_any_bytes_have_a_similarity_in_its_range_whatever_is_judged_beside_them
 
 def judged():
     """Similarities of pictures with edited ones, as hexadecimal floats."""
-    pairs = [alike(photo(seed), cropped(photo(seed + seed % 2), 0.1), colour=0.1) for seed in range(4)]
+    pairs = [similarity_of(photo(seed), cropped(photo(seed + seed % 2), 0.1), colour=0.1) for seed in range(4)]
     return [value.hex() for value in pairs]
 
 

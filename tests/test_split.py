@@ -83,7 +83,7 @@ def test_adding_pictures_moves_hardly_any_other(number, added, random):
     frame = images(number + added)
     few = frame.iloc[sorted(random.sample(range(len(frame)), number))]
     before, after = sides(few), sides(frame)
-    # A new picture takes at most one place in training, and at most one in validation.
+    # A new picture moves at most one other out of training, and one out of validation.
     assert (before != after.reindex(before.index)).sum() <= 3 * added
 
 
@@ -127,7 +127,7 @@ def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_resembles_it
 
 
 def test_a_trained_picture_that_cannot_be_read_any_more_is_recognised_in_what_resembles_it():
-    """As after a lower fingerprint.max_pixels: its file is a row without a hash, so that `dedup` finds nothing near it."""
+    """As after a lower fingerprint.max_pixels: the file is a row without a hash, and `dedup` finds nothing near it."""
     frame = images(5).astype({"phash": "UInt64"})
     phash = int(frame["phash"][0])
     frame.loc[3, "phash"] = phash ^ 0b1
@@ -168,7 +168,7 @@ def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):
     assert counts.loc["staged", ["staged", "train_staged", "train_synthetic", "unused"]].tolist() == [50, 40, 0, 13]
     assert counts.loc["few", "why_out"] == "39 usable pictures, split.minimum is 40"
     assert SPLITS.read()["split"].value_counts().to_dict() == {"train": 167, "validation": 18, "test": 5, "hard": 4}
-    assert "1 classes are out (data/class_counts.csv says why), nearest to the cut-off: few (39 real)" in caplog.text
+    assert "1 class is out (data/class_counts.csv says why), nearest to the cut-off: few (39 real)" in caplog.text
 
 
 def test_no_class_above_the_minimum_stops_the_stage(workspace):

@@ -24,15 +24,15 @@ class Shards:
     """Stands for a ShardReader: image_id "3" is the picture number 3. Counts what is read."""
 
     def __init__(self, pictures, codec="webp"):
-        self.held = [encode(pixels, codec) for pixels in pictures]
+        self.encoded_pictures = [encode(pixels, codec) for pixels in pictures]
         self.num_read = 0
 
     def __contains__(self, image_id):
-        return int(image_id) < len(self.held)
+        return int(image_id) < len(self.encoded_pictures)
 
     def encoded(self, image_id):
         self.num_read += 1
-        return self.held[int(image_id)]
+        return self.encoded_pictures[int(image_id)]
 
 
 def picture(class_name: str, number: int, size: int = SIZE) -> np.ndarray:

@@ -25,7 +25,7 @@ class Comparison:
 
     def __init__(self, pictures: pd.DataFrame, params: parameters.Dedup, compared: NDArray[np.bool_]) -> None:
         self.hashes = pictures["phash"].to_numpy(dtype=np.uint64)
-        # A pair is searched as its first picture stands, the second turned; turned back, the first is.
+        # In a pair it is the second picture that is turned. To compare hashes, the first is turned back instead.
         self.forms = turned_back(self.hashes)
         self.planes = prepare(np.frombuffer(b"".join(pictures["thumbnail"]), np.uint8).reshape(-1, NUM_BYTES))
         self.pixels = pd.factorize(pictures["pixels"])[0]

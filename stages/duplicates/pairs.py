@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 _TILE = 8  # hashes that are compared with each block of others at once
-_BLOCK = 128  # hashes; so many fit into the fastest memory
+_BLOCK = 128  # hashes, which fit into the fastest memory
 _ROOM = 4096  # pairs that a search has room for at first
 
 
@@ -38,10 +38,10 @@ def near_pairs(
 ) -> Pairs:
     """Find all pairs of which some form of the first is within a Hamming radius of the second.
 
-    Python's lock is let go meanwhile, so that threads search other rows.
+    Python's lock is released meanwhile, so that threads can search other rows.
 
     Args:
-        forms: shape (n, f), uint64: hashes of each picture, such as one a turn.
+        forms: shape (n, f), uint64: hashes of each picture, such as one for each turn.
         hashes: shape (n,), uint64.
         radius: bits in which two hashes may differ.
         start: the first picture of each pair is from here,
@@ -52,12 +52,12 @@ def near_pairs(
     queries = np.ascontiguousarray(forms[start:stop]).ravel()
     room = _ROOM
     while True:
-        found = np.empty((room, 3), np.int64)
-        number = _search(queries, num_forms, start, hashes, radius, found)
+        matches = np.empty((room, 3), np.int64)
+        number = _search(queries, num_forms, start, hashes, radius, matches)
         if number <= room:
             break
         room = number
-    query, second, distance = found[:number].T
+    query, second, distance = matches[:number].T
     first, form = query // num_forms + start, query % num_forms
     order = np.lexsort((form, second, first))
     return Pairs(first[order], second[order], form[order], distance[order])
@@ -71,8 +71,8 @@ def _num_bits(typing_context: Any, value: Any) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def _search(queries: _Array, num_forms: int, start: int, hashes: _Array, radius: int, found: _Array) -> int:
-    """Write query, second and distance of each pair to `found` while there is room; return how many there are."""
+def _search(queries: _Array, num_forms: int, start: int, hashes: _Array, radius: int, matches: _Array) -> int:
+    """Write query, second and distance of each pair to `matches` while there is room; return the number of pairs."""
     number = 0
     limit = np.uint64(radius)
     tile = np.empty(_TILE, np.uint64)
@@ -88,10 +88,10 @@ def _search(queries: _Array, num_forms: int, start: int, hashes: _Array, radius:
                     for second in range(max(begin, query // num_forms + start + 1), end):
                         distance = _num_bits(hash_ ^ hashes[second])
                         if distance <= limit:
-                            if number < len(found):
-                                found[number, 0] = query
-                                found[number, 1] = second
-                                found[number, 2] = distance
+                            if number < len(matches):
+                                matches[number, 0] = query
+                                matches[number, 1] = second
+                                matches[number, 2] = distance
                             number += 1
             begin = end
     return number
@@ -99,11 +99,11 @@ def _search(queries: _Array, num_forms: int, start: int, hashes: _Array, radius:
 
 @numba.njit(nogil=True, cache=True)
 def _least(tile: _Array, hashes: _Array, begin: int, end: int) -> Any:
-    """The least distance between eight hashes and a block of others, written so that a compiler can vectorise it."""
+    """The smallest distance between eight hashes and a block of others, written so that a compiler can vectorise it."""
     a, b, c, d, e, f, g, h = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5], tile[6], tile[7]
     least = np.uint64(64)
-    for place in range(begin, end):
-        other = hashes[place]
+    for position in range(begin, end):
+        other = hashes[position]
         ab = min(_num_bits(a ^ other), _num_bits(b ^ other))
         cd = min(_num_bits(c ^ other), _num_bits(d ^ other))
         ef = min(_num_bits(e ^ other), _num_bits(f ^ other))

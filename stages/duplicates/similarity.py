@@ -15,7 +15,7 @@ from stages.duplicates.thumbnail import CHROMA_SIDE, NUM_BYTES, SIDE
 from stages.duplicates.turns import ACROSS, DOWN, TRANSPOSED, TURNS, turn_planes
 
 _Array = NDArray[Any]
-# Strong edges are compressed to g / (|g| + 16 greys), so that a silhouette does not outweigh all that is inside it.
+# Strong edges are compressed to g / (|g| + 16 greys), so that a silhouette does not outweigh what is inside it.
 _EDGE_COMPRESSION = 16.0
 _EDGE_SCALE = 127
 # Brightness is laid over brightness in units of 1/64 standard deviation, cut off at 4 of them.
@@ -161,7 +161,7 @@ class _Template(NamedTuple):
     inverse: _Array
 
 
-# What is compiled stands in one file: Numba's cache does not see that a module changed from which a function comes.
+# Everything compiled is in one file: Numba's cache does not notice a change in another module.
 # A placement has four whole numbers: shift across, shift down (1/256 cells), growth and rotation (per half cell, 1/4096
 # cells).
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.images.resample import SCALE, lanczos, whole
 
 SIDE = 16  # of the brightness, in pixels
-CHROMA_SIDE = 8  # of each of the two colour planes: eyes and cameras see colour half as fine
+CHROMA_SIDE = 8  # of each of the two colour planes: eyes and cameras see half as much detail in colour
 NUM_BYTES = SIDE * SIDE + 2 * CHROMA_SIDE * CHROMA_SIDE
 
 
@@ -18,7 +18,7 @@ def thumbnail(pixels: NDArray[np.uint8], grey: NDArray[np.uint8]) -> bytes:
     """Shrink a picture to a square, whatever its shape: brightness by Lanczos' filter, colours by their mean.
 
     Args:
-        pixels: shape (height, width, 4), uint8: red, green, blue and anything.
+        pixels: shape (height, width, 4), uint8: red, green, blue and an unused byte.
         grey: shape (height, width), uint8: its brightness.
 
     Returns:
@@ -41,7 +41,7 @@ def _weights(length: int) -> NDArray[np.float64]:
 def _chroma(rows: Any) -> Any:
     """Take the mean colour of each cell; a pixel across the border of two belongs to each in part.
 
-    In units of an eighth of a pixel, the picture is `8 * height` high, and a cell is `height` high; across likewise.
+    In units of an eighth of a pixel, the picture is `8 * height` high, and a cell is `height` high; the same across.
     """
     side = CHROMA_SIDE
     height, width = rows.shape[0], rows.shape[1] // 4

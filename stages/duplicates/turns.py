@@ -27,7 +27,7 @@ def turn_planes(planes: NDArray[np.generic], turn: int) -> NDArray[np.generic]:
 
     Args:
         planes: shape (..., side, side).
-        turn: place in TURNS.
+        turn: index into TURNS.
 
     Returns:
         A view of the same shape.
@@ -45,34 +45,34 @@ def turn_hashes(hashes: NDArray[np.uint64], turn: int) -> NDArray[np.uint64]:
 
     Args:
         hashes: shape (n,), uint64, as `perceptual_hash` gives them.
-        turn: place in TURNS.
+        turn: index into TURNS.
 
     Returns:
         Shape (n,), uint64. As far apart as the hashes were: exactly those bits are moved and inverted.
     """
-    places = np.arange(63, -1, -1, dtype=np.uint64).reshape(_SIDE, _SIDE)  # of the bit of each coefficient
+    bits = np.arange(63, -1, -1, dtype=np.uint64).reshape(_SIDE, _SIDE)  # the bit of each coefficient
     odd = np.arange(_SIDE) % 2 == 1
     inverted = np.zeros((_SIDE, _SIDE), bool)
     if ACROSS[turn]:
         inverted ^= odd[None, :]
     if DOWN[turn]:
         inverted ^= odd[:, None]
-    sources = places.T if TRANSPOSED[turn] else places
+    sources = bits.T if TRANSPOSED[turn] else bits
     turned = np.zeros_like(hashes)
-    for place, source in zip(places.ravel(), sources.ravel(), strict=True):
-        turned |= ((hashes >> source) & np.uint64(1)) << place
-    for place in places[inverted]:
-        turned ^= np.uint64(1) << place
+    for bit, source in zip(bits.ravel(), sources.ravel(), strict=True):
+        turned |= ((hashes >> source) & np.uint64(1)) << bit
+    for bit in bits[inverted]:
+        turned ^= np.uint64(1) << bit
     return turned
 
 
 def turned_back(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Say what the hashes are when each turn is undone, so that one that resembles them is found turned.
+    """Say what the hashes are when each turn is undone: what resembles one of these is the same picture, turned.
 
     Args:
         hashes: shape (n,), uint64.
 
     Returns:
-        Shape (n, turns), uint64, a column a place in TURNS.
+        Shape (n, turns), uint64, one column per turn, in the order of TURNS.
     """
     return np.stack([turn_hashes(hashes, BACK[turn]) for turn in range(len(TURNS))], axis=1)

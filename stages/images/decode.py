@@ -23,7 +23,7 @@ from stages.images.orientation import (
     webp_orientation,
 )
 
-# What Pillow may try: each decodes pictures and nothing else. EPS, PDF and the like run programs or hide formats.
+# What Pillow may try: each decodes pictures and nothing else. Formats such as EPS and PDF run programs or hide others.
 # A JPEG of several pictures, as phones make, is opened as JPEG and then named MPO; it is its first picture.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 # The segment that begins a lossless JPEG: browsers and the served graph cannot decode those.
@@ -75,7 +75,7 @@ class Opened(NamedTuple):
         image: as Pillow opened it; of a GIF, the first frame.
         orientation: the value of the orientation tag; 1 where the picture is to be left as it is.
         size: width and height as saved; of a GIF, the canvas's.
-        corner: where a GIF's first frame stands on the canvas: left and top.
+        corner: where a GIF's first frame is on the canvas: left and top.
         transparent_grey: of 16-bit grey, the value that is transparent.
     """
 

@@ -1,4 +1,4 @@
-"""Which pictures are suspected to be bad, by measures of their quality against limits."""
+"""Which pictures are suspected to be bad: measures of their quality, compared with limits."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ FAULTS = ("blank", "blurred", "dark", "low_contrast", "tiny", "odd_aspect", "dam
 
 
 def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
-    """Say what is suspected of each picture. Nothing is decided by it: a person looks.
+    """Say what is suspected of each picture. It decides nothing: a person looks.
 
     A plain picture is blank and neither blurred nor low in contrast; one that was not measured has no fault.
 

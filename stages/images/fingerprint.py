@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stages.images.resample import lanczos, whole
 
-# The hash is taken of so many cosines each way, of the picture at this size.
+# The hash is taken from this many cosines each way, of the picture at this size.
 _NUM_COSINES, _HASHED_SIDE = 8, 32
 _GREYS = np.arange(256)
 
@@ -21,7 +21,7 @@ def grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Make a picture grey, as Pillow does (ITU-R BT.601's luma).
 
     Args:
-        pixels: shape (height, width, 4), uint8: red, green, blue and anything.
+        pixels: shape (height, width, 4), uint8: red, green, blue and an unused byte.
 
     Returns:
         Shape (height, width), uint8.
@@ -50,7 +50,7 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> int:
 
     The same as `imagehash.phash`, which shrinks the picture to 32 x 32 by Lanczos' filter, takes the 8 x 8 lowest
     cosines and asks which are above their median; here shrinking and cosines are one product of integer matrices.
-    It differs where a coefficient is about the median, as imagehash rounds to whole greys between the two.
+    It differs where a coefficient is close to the median, as imagehash rounds to whole greys between the two steps.
 
     Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"; `imagehash.phash`.
 
@@ -90,7 +90,7 @@ def quality(grey: NDArray[np.uint8]) -> dict[str, float | None]:
     Returns:
         `sharpness`: 0 upwards, low for a blurred picture, null for a plain one; of the greys, all from 0 to 1,
         `brightness`: the mean, `highlights`: what the lightest twentieth reach, `contrast`: the range of the middle
-        96 of a hundred.
+        96 %.
     """
     counts = _histogram(grey)
     # The grey that a share of the pixels, in thousandths, does not exceed.
@@ -106,7 +106,7 @@ def quality(grey: NDArray[np.uint8]) -> dict[str, float | None]:
 
 @numba.njit(nogil=True, cache=True)
 def _histogram(grey: Any) -> Any:
-    # Neighbours are often equal, and a count waits for itself: one of two takes turns.
+    # Neighbours are often equal, and adding to one count twice must wait: two counters take turns.
     counts = np.zeros((2, 256), np.int64)
     for row in grey:
         for x, value in enumerate(row):
@@ -116,7 +116,7 @@ def _histogram(grey: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _squares(grey: Any) -> Any:
-    """Sum the squares of the Laplacian and of the gradient; every second row tells as much as all."""
+    """Sum the squares of the Laplacian and of the gradient, over every second row: all rows would say no more."""
     height, width = grey.shape
     laplacians, gradients = np.int64(0), np.int64(0)
     for y in range(1, height - 1, 2):

@@ -1,7 +1,7 @@
 """What a picture may cost to decode: the same limits for training, and for the graph that serves."""
 
-# How many times fewer pixels are allowed than in a JPEG: what is decoded whole, and by WebP's and AVIF's decoders into
-# several copies, would take more than 1 GB or 2 s.
+# How many times fewer pixels are allowed than in a JPEG: other formats are decoded whole, WebP and AVIF into several
+# copies; more pixels would take more than 1 GB or 2 s.
 _COSTLIER = {"JPEG": 1, "MPO": 1, "WEBP": 4, "AVIF": 4}
 _COSTLIER_OTHERS = 2
 # A JPEG in several scans passes over all its pixels once per scan. Encoders write about ten; a file of some kilobytes

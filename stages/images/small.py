@@ -1,4 +1,4 @@
-"""Bytes to what a fingerprint is taken of: a picture as small as the hash allows, and the digest of all its pixels."""
+"""Bytes to what a fingerprint is taken from: a picture as small as the hash allows, and a digest of all its pixels."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from simplejpeg import decode_jpeg
 from stages.images.decode import decode, open_picture
 from stages.images.orientation import turn_pixels
 
-# Pictures are looked at with a shorter side from this to twice this. Half of it would decode faster still, but then the
-# hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 %
+# Fingerprints are taken from pictures whose shorter side is from this to twice this. Half of it would decode faster
+# still, but then the hash is within 2 bits of the whole picture's in 98.9 % of the photographs only, now in 99.8 %
 # (docs/measurements/fingerprints.md).
 SIDE = 96
-# The longer side of a strip, in the same way: what is longer is shrunk along it.
+# The same for the longer side of a strip, which is shrunk along it alone.
 _LONGEST = 1024
 # Pixels that are digested at a time, so that no second copy of a large picture is made.
 _BAND = 2**22
@@ -31,7 +31,7 @@ class Small(NamedTuple):
         digest: 32 hex digits, equal for pictures that differ only as files; of a large JPEG, at the scale decoded.
         format: its name, such as "JPEG".
         width: of the upright picture as it was saved, in pixels.
-        height: of the same.
+        height: of the upright picture as it was saved, in pixels.
         is_damaged: libjpeg warned of data that is missing or corrupt, and filled in what it could.
     """
 
@@ -70,7 +70,7 @@ def decode_plain_jpeg(data: bytes, max_pixels: int) -> Small | None:
         max_pixels: a picture with more is not decoded.
 
     Returns:
-        None for what Pillow shall judge: a picture in colours of its own, or with a fault that libjpeg warns of.
+        None for what is left to Pillow: a picture that is neither RGB nor grey, or has a fault that libjpeg warns of.
 
     Raises:
         UnreadableError: Pillow refuses the file's head.

@@ -35,7 +35,7 @@ class Classes:
     origins: dict[str, str]
 
     def of_benchmark(self, folder: str) -> str | None:
-        """Name the class that a benchmark's folder stands for: a class, or a sub-class of one; None if neither."""
+        """Name the class of a benchmark's folder, which has the name of a class or a sub-class; None if of neither."""
         if folder in self.class_names.values():
             return folder
         return self.class_names.get(folder)
@@ -82,7 +82,7 @@ def _add(path: str | Path, name: yaml.Node, value: str, known: dict[str, str], s
             path, name, f"there is no folder data/library/{name.value}. Correct the name, or take it out of the file"
         )
     if name.value in known:
-        raise _fault(path, name, f"{name.value} is named under {known[name.value]} already. It can stand in one only")
+        raise _fault(path, name, f"{name.value} is named under {known[name.value]} already. It can be in one only")
     known[name.value] = value
 
 
@@ -105,7 +105,7 @@ def _entries(path: str | Path, node: yaml.Node | None) -> Iterator[tuple[yaml.Sc
         if not isinstance(key, yaml.ScalarNode):
             raise _fault(path, key, "expected a name before the colon")
         if key.value in seen:
-            raise _fault(path, key, f"{key.value} stands here a second time")
+            raise _fault(path, key, f"{key.value} appears here a second time")
         seen.add(key.value)
         yield key, value
 

@@ -1,4 +1,4 @@
-"""Files that show the same and stand in two classes: what a person must decide, and the words for it."""
+"""Files that show the same and are in two classes: what a person must decide, and the words for it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def list_conflicts(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def classes_of_pixels(files: pd.DataFrame) -> pd.DataFrame:
-    """Say in which classes the same pixels stand, as far as nobody decided which is right.
+    """Say in which classes the same pixels are, as far as nobody decided which is right.
 
     A person who keeps one of two files has said which class is right; of two paths of one file, that says nothing.
 

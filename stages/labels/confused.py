@@ -3,7 +3,7 @@
     truth,predicted,weight
     four,nine,0.5
 
-Beside it, every other pair weighs 1. A pair has a direction; the other one is a line of its own.
+Every other pair weighs 1. A pair has a direction; the opposite one is a line of its own.
 """
 
 import csv
@@ -27,11 +27,11 @@ def read_confused(path: str | Path, class_names: Collection[str]) -> pd.DataFram
         class_names: every class that a picture or a model has, in this model or not.
 
     Returns:
-        Columns `truth`, `predicted`, `weight` (0 to 1), a row a pair, in the order of the file.
+        Columns `truth`, `predicted`, `weight` (0 to 1), one row per pair, in the order of the file.
 
     Raises:
         InstructionError: the file is absent or has other columns, a line names a class that nobody knows, one class
-            twice, or a pair that stands above, or its weight is no number from 0 to 1.
+            twice, or repeats a pair, or its weight is no number from 0 to 1.
     """
     lines = _lines(path)
     number, header = lines[0] if lines else (1, [])
@@ -43,7 +43,7 @@ def read_confused(path: str | Path, class_names: Collection[str]) -> pd.DataFram
     for number, line in lines[1:]:
         pair, weight = _pair(f"{path}, line {number}", line, class_names)
         if pair in weights:
-            raise InstructionError(f"{path}, line {number}: {pair[0]},{pair[1]} stands above already; keep one line.")
+            raise InstructionError(f"{path}, line {number}: {pair[0]},{pair[1]} is on a line above already; keep one.")
         weights[pair] = weight
     return pd.DataFrame(
         {
@@ -65,21 +65,21 @@ def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
         raise InstructionError(f"{path} is not CSV in UTF-8: {error}.") from None
 
 
-def _pair(place: str, line: list[str], class_names: Collection[str]) -> tuple[tuple[str, str], float]:
+def _pair(where: str, line: list[str], class_names: Collection[str]) -> tuple[tuple[str, str], float]:
     if len(line) != len(COLUMNS):
-        raise InstructionError(f"{place}: expected {','.join(COLUMNS)}, got {','.join(line)}.")
+        raise InstructionError(f"{where}: expected {','.join(COLUMNS)}, got {','.join(line)}.")
     for name in line[:2]:
         if name not in class_names:
             near = difflib.get_close_matches(name, class_names, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else "Write a class, not a sub-class that is merged into one."
-            raise InstructionError(f"{place}: no picture and no model has the class {name!r}. {hint}")
+            raise InstructionError(f"{where}: no picture and no model has the class {name!r}. {hint}")
     truth, predicted, text = line
     if truth == predicted:
-        raise InstructionError(f"{place}: truth and predicted are both {truth!r}; a pair is two classes.")
+        raise InstructionError(f"{where}: truth and predicted are both {truth!r}; a pair is two classes.")
     try:
         weight = float(text)
     except ValueError:
         weight = -1
     if not 0 <= weight <= 1:
-        raise InstructionError(f"{place}: the weight should be a number from 0 to 1, got {text!r}.")
+        raise InstructionError(f"{where}: the weight should be a number from 0 to 1, got {text!r}.")
     return (truth, predicted), weight

@@ -1,4 +1,4 @@
-"""What people decided about single pictures: data/decisions/<person>.csv, a file a person.
+"""What people decided about single pictures: data/decisions/<person>.csv, one file per person.
 
 Columns `image_id,decision,value,on,why`. A decision is one of
 
@@ -68,7 +68,7 @@ class Verdicts:
         kept: pictures that stay whatever they resemble.
         relabelled: image_id to sub-class.
         distinct: pairs that are no duplicates, the smaller image_id first.
-        duplicate: pairs that are, likewise.
+        duplicate: pairs that are, the smaller image_id first.
         disputed: decisions of people who differ, the one that counts last of each subject.
     """
 
@@ -116,7 +116,7 @@ def read_decisions(folder: str | Path, sub_classes: Collection[str] | None) -> l
 
 
 def list_files(folder: str | Path) -> list[Path]:
-    """List every person's file, sorted; what file managers and editors left there is passed over.
+    """List every person's file, sorted; what file managers and editors left there is ignored.
 
     Raises:
         InstructionError: something else is no `<person>.csv`, so that nobody would obey what it says.
@@ -167,7 +167,7 @@ def settle(decisions: Iterable[Decision]) -> Verdicts:
             continue
         for question in _questions(decision):
             said = standing.setdefault((decision.subject, question), {})
-            said.pop(decision.person, None)  # the latest stands last
+            said.pop(decision.person, None)  # the latest is last
             said[decision.person] = decision
     latest = {key: list(said.values())[-1] for key, said in standing.items()}
 
@@ -206,11 +206,11 @@ def _questions(decision: Decision) -> tuple[str, ...]:
 
 
 def _disputed(answers: Iterable[dict[str, Decision]]) -> tuple[Decision, ...]:
-    found: dict[Decision, None] = {}
+    disputed: dict[Decision, None] = {}
     for said in answers:
         if len({decision.answer for decision in said.values()}) > 1:
-            found |= dict.fromkeys(said.values())
-    return tuple(sorted(found, key=lambda decision: (decision.subject, decision)))
+            disputed |= dict.fromkeys(said.values())
+    return tuple(sorted(disputed, key=lambda decision: (decision.subject, decision)))
 
 
 def _decision(path: Path, number: int, fields: list[str], sub_classes: Collection[str] | None) -> Decision:

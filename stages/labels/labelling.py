@@ -1,4 +1,4 @@
-"""Every labelled file with its label: the folder it stands in, classes.yaml and people's decisions taken together."""
+"""Every labelled file with its label: its folder, classes.yaml and people's decisions taken together."""
 
 from collections.abc import Iterable
 
@@ -78,7 +78,7 @@ def _check_benchmarks(rows: pd.DataFrame, folders: pd.Series, classes: Classes) 
     for path, folder in zip(scoped["path"], folders[scoped.index], strict=True):
         if pd.isna(folder):
             raise InputError(
-                f"data/{path} stands in no class: expected data/benchmarks/<benchmark>/<class>/{path.split('/')[-1]}. "
+                f"data/{path} belongs to no class: expected data/benchmarks/<benchmark>/<class>/{path.split('/')[-1]}. "
                 "Move it into its class's folder; only out_of_scope needs none."
             )
         if classes.of_benchmark(folder) is None:

@@ -1,12 +1,12 @@
 """A memo of what was computed from files, outside the pipeline, addressed as Git's index is: losing it costs time only.
 
-A file whose path, size, times and inode are those of the memo is not opened. Any other is read once, and what is known
-of its content, by the MD5 of its bytes, is not computed again. What other code, or another version of the libraries
-that decode, has computed is not known.
+A file whose path, size, times and inode are those of the memo is not opened. Any other is read once, and what the memo
+has of its content, by the MD5 of its bytes, is not computed again. What was computed by other code, or by another
+version of the libraries that decode, does not count.
 
-Source: Git's `Documentation/technical/racy-git.txt`. A file that was changed about when it was read may have been
-changed again since without another time to show for it, so its times are never trusted. Git compares with the index's
-own time; we leave such a file's times out of the memo.
+Source: Git's `Documentation/technical/racy-git.txt`. A file that was changed at about the time when it was read
+may have been changed again since without showing another time, so its times are never trusted. Git compares with the
+index's own time; we leave such a file's times out of the memo.
 """
 
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 NUM_KEPT = 3
 # The coarsest clock of a file system in use (FAT); NFS and ext4 are finer.
 _RACY_NS = 2_000_000_000
-_MOST = 2**63 - 1  # that a table's whole numbers hold; some file systems number inodes beyond, and times may be any
+_MOST = 2**63 - 1  # that a table's whole numbers can hold; inodes and times may be larger on some file systems
 
 
 class Stamp(NamedTuple):
@@ -65,7 +65,7 @@ class Reading(NamedTuple):
 
     Attributes:
         image_id: MD5 of its bytes; None where it cannot be read.
-        stamp: of the file while it was open; None where it changed meanwhile, or cannot be read.
+        stamp: of the file while it was open; None where it changed while it was read, or cannot be read.
         row: of the table; None where the MD5 is known.
     """
 
@@ -162,7 +162,7 @@ class Memo:
             self._file.write(rows)
         except OSError as error:
             log.warning(
-                "The memo cannot be kept in %s (%s): the next run takes longer.", self._file.folder, error.strerror
+                "memo: cannot be kept in %s (%s): the next run takes longer.", self._file.folder, error.strerror
             )
 
 

@@ -1,4 +1,4 @@
-"""One table outside of the pipeline, which saves time: its file's name says of what it is, and whether it is whole."""
+"""One table outside the pipeline, which saves time: its file's name says what made it, and whether it is whole."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from runtime.outputs import whole
 
 log = logging.getLogger(__name__)
 
-# Beside DVC's own temporary files: ignored by git, on the local disk.
+# Next to DVC's own temporary files: ignored by git, on the local disk.
 DEFAULT_FOLDER = ".dvc/tmp/retrain/memo"
 
 
@@ -21,8 +21,8 @@ class MemoFile:
 
     Args:
         name: of the memo.
-        identity: of the code and the settings that compute the rows (`code_identity`); rows of another are not read.
-        num_kept: of how many identities the rows stay, so that going back and forth between branches costs nothing.
+        identity: of the code and the settings that compute the rows (`code_identity`); no other rows are read.
+        num_kept: how many identities' rows are kept, so that going back and forth between branches costs nothing.
         folder: of all memos; by default what RETRAIN_MEMO names, else `.dvc/tmp/retrain/memo`.
 
     Attributes:
@@ -40,11 +40,11 @@ class MemoFile:
             try:
                 data = path.read_bytes()
             except OSError as error:
-                log.warning("The memo %s cannot be read (%s): all is made anew.", path, error.strerror)
+                log.warning("memo: %s cannot be read (%s): everything is computed again.", path, error.strerror)
                 continue
             if path.name == self._name(data):
                 return pq.read_table(pa.BufferReader(data))
-            log.warning("The memo %s is damaged: all is made anew.", path)
+            log.warning("memo: %s is damaged: everything is computed again.", path)
         return None
 
     def write(self, table: pa.Table) -> None:

@@ -1,6 +1,6 @@
 """A memo of pairs, outside the pipeline: what was compared is not compared again; losing it costs time only.
 
-A picture that was compared is known by its image_id and by a digest of all that the comparison looks at.
+A picture that was compared is known by its image_id and by a digest of everything that the comparison looks at.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 # Of other parameters and branches; some megabytes each.
 NUM_KEPT = 3
-_FOUND = {"turn": pa.int64(), "distance": pa.int64(), "similarity": pa.float64(), "identical": pa.bool_()}
-# A row a picture that was compared with all others, `second` null; then a row a pair.
-_SCHEMA = pa.schema({"first": pa.string(), "second": pa.string(), "looks": pa.binary(), **_FOUND})
+_COMPARED = {"turn": pa.int64(), "distance": pa.int64(), "similarity": pa.float64(), "identical": pa.bool_()}
+# One row per picture that was compared with all others, `second` null; then one row per pair.
+_SCHEMA = pa.schema({"first": pa.string(), "second": pa.string(), "looks": pa.binary(), **_COMPARED})
 
 
 class PairMemo:
-    """Which pictures were compared with each other, and the pairs found among them.
+    """Which pictures were compared with each other, and the similar pairs among them.
 
     Args:
         identity: of the code and the settings that compare (`code_identity`).
@@ -35,7 +35,7 @@ class PairMemo:
         self._file = MemoFile("pairs", identity, NUM_KEPT, folder)
 
     def recall(self, pictures: pd.DataFrame) -> tuple[NDArray[np.bool_], pd.DataFrame]:
-        """Say which pictures were compared with each other before, and what was found.
+        """Say which pictures were compared with each other before, and which pairs are similar.
 
         Args:
             pictures: columns `image_id` (unique, ascending), `phash`, `pixels`, `thumbnail`.
@@ -48,10 +48,10 @@ class PairMemo:
         of_picture = rows["second"].isna()
         looks = rows[of_picture].set_index("first")["looks"].reindex(pictures["image_id"])
         compared = (looks.to_numpy() == _looks(pictures)).astype(bool)
-        place = pd.Series(np.flatnonzero(compared), index=pictures["image_id"][compared])
-        pairs = rows.loc[~of_picture, ["first", "second", *_FOUND]]
-        pairs = pairs[pairs["first"].isin(place.index) & pairs["second"].isin(place.index)]
-        sides = {side: pairs[side].map(place).astype(np.int64) for side in ("first", "second")}
+        row_of = pd.Series(np.flatnonzero(compared), index=pictures["image_id"][compared])
+        pairs = rows.loc[~of_picture, ["first", "second", *_COMPARED]]
+        pairs = pairs[pairs["first"].isin(row_of.index) & pairs["second"].isin(row_of.index)]
+        sides = {side: pairs[side].map(row_of).astype(np.int64) for side in ("first", "second")}
         return compared, pairs.assign(**sides).astype({"turn": np.int64, "distance": np.int64, "identical": bool})
 
     def keep(self, pictures: pd.DataFrame, pairs: pd.DataFrame) -> None:
@@ -59,16 +59,20 @@ class PairMemo:
 
         Args:
             pictures: as in `recall`.
-            pairs: as `recall` returns them, all that were found.
+            pairs: all similar pairs, as `recall` returns them.
         """
         names = pictures["image_id"].to_numpy()
         alone = pd.DataFrame({"first": names, "looks": _looks(pictures)})
-        found = pairs.assign(first=names[pairs["first"]], second=names[pairs["second"]])
-        rows = pd.concat([alone, found]).reindex(columns=_SCHEMA.names)
+        named = pairs.assign(first=names[pairs["first"]], second=names[pairs["second"]])
+        rows = pd.concat([alone, named]).reindex(columns=_SCHEMA.names)
         try:
             self._file.write(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False))
         except OSError as error:
-            log.warning("The next run will compare all pictures again: the memo in %s: %s", self._file.folder, error)
+            log.warning(
+                "dedup: the next run will compare all pictures again, as the memo cannot be kept in %s: %s",
+                self._file.folder,
+                error,
+            )
 
 
 def _looks(pictures: pd.DataFrame) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""Memo of prepared pictures, outside of the pipeline: which shard in DVC's cache holds which of them, and where.
+"""A memo of prepared pictures, outside the pipeline: which shard in DVC's cache holds which of them, and where.
 
 DVC keeps every shard that it committed in its cache, under the MD5 of the shard's bytes. So the memo of a run is a
 small table, and costs no copy of the pictures. (Hard links to the last run's shards would: DVC puts a copy of its own
@@ -89,7 +89,7 @@ class ShardMemo:
             path: of the copy; its name is the shard's.
 
         Returns:
-            Columns `image_id`, `offset`, `size` in the order of the members; None where no such shard is at hand.
+            Columns `image_id`, `offset`, `size` in the order of the members; None where there is no such shard.
         """
         md5 = self._copies.get(path.name)
         if md5 is None:
@@ -114,7 +114,11 @@ class ShardMemo:
         try:
             self._file.write(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False))
         except OSError as error:
-            log.warning("The next run will prepare every picture again: the memo in %s: %s", self._file.folder, error)
+            log.warning(
+                "shard: the next run will prepare every picture again, as the memo cannot be kept in %s: %s",
+                self._file.folder,
+                error,
+            )
 
     def _remembered(self) -> pd.DataFrame:
         """Read the rows of shards that are in the cache, damaged or not."""
@@ -123,14 +127,14 @@ class ShardMemo:
         return frame[frame["shard"].isin([md5 for md5 in frame["shard"].unique() if self._object(md5).is_file()])]
 
     def _find_shards(self, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
-        """Map the shards of the plan of which there is the same already to its MD5."""
+        """Map each shard of the plan to the MD5 of the same shard in the cache, where there is one."""
         members_of = self._rows.groupby("shard")["image_id"]
         known = {tuple(members): str(md5) for md5, members in members_of}
-        found = ((shard, known.get(tuple(members))) for shard, members in plan)
-        return {shard: md5 for shard, md5 in found if md5 is not None and self._is_whole(md5)}
+        same = ((shard, known.get(tuple(members))) for shard, members in plan)
+        return {shard: md5 for shard, md5 in same if md5 is not None and self._is_whole(md5)}
 
     def _find_pictures(self, image_ids: Sequence[str]) -> ShardReader:
-        """Open pictures that stand in a shard of the cache."""
+        """Open pictures that are in a shard of the cache."""
         rows = self._rows[self._rows["image_id"].isin(image_ids)].drop_duplicates("image_id")
         rows = rows[rows["shard"].isin([md5 for md5 in rows["shard"].unique() if self._is_whole(md5)])]
         return ShardReader(self._objects or "", rows.assign(shard=rows["shard"].map(_object_name)))

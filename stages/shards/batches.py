@@ -1,4 +1,4 @@
-"""Pictures out of shards in batches, the next ones being decoded while one is worked on."""
+"""Pictures out of shards in batches, the next ones being decoded while one is used."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from stages.shards.decoded import DecodedPictures
 from stages.shards.prepared import decode, leave_gpus_to_keras
 from stages.shards.tars import ShardReader
 
-# While the first of them is waited for, the second keeps the other threads busy.
+# While the first of these batches is waited for, the second keeps the other threads busy.
 NUM_AHEAD = 2
 Begun = tuple[NDArray[np.uint8], list[Future[None]]]
 
@@ -65,7 +65,7 @@ def batches(pictures: Pictures, image_ids: Sequence[str], batch_size: int) -> It
     Args:
         pictures: where they are read.
         image_ids: which ones.
-        batch_size: pictures in a batch; the last has what is left.
+        batch_size: pictures in a batch; the last batch may have fewer.
 
     Yields:
         Arrays of shape (pictures, size, size, 3), uint8.
@@ -96,7 +96,7 @@ def require(pictures: Pictures, image_ids: Sequence[str]) -> None:
             f"{len(missing)} of {len(image_ids)} pictures are in no shard, the first is {missing[0]}: "
             "`dvc repro shard` packs them."
         )
-    # One stands for all, so early: a shard's index and picture.side make the shards as a whole.
+    # Checking one is enough: all shards are made with one picture.side.
     for image_id in image_ids[:1]:
         pictures.read(image_id, np.empty((pictures.size, pictures.size, 3), np.uint8))
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-# Beside the checkpoints: ignored by git, on the local disk.
+# Next to the checkpoints: ignored by git, on the local disk.
 DEFAULT_FOLDER = ".dvc/tmp/retrain/decoded"
-# Of the disk, for what else is written while a run goes on.
+# Of the disk, left for whatever else is written during a run.
 FREE_FRACTION = 0.1
 
 
@@ -63,7 +63,7 @@ class DecodedPictures:
 
         Args:
             image_id: of the picture.
-            pixels: what to fill, contiguous; where the answer is no, with anything.
+            pixels: what to fill, contiguous; where the answer is no, its content does not matter.
         """
         if (checksum := self._checksums.get(image_id)) is None or self._file is None:
             return False
@@ -102,7 +102,7 @@ class DecodedPictures:
             )
             return
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by __exit__
-        # Now, and not page by page: two runs that start together do not count on the same room.
+        # All at once, not page by page: two runs that start together cannot both count on the same room.
         os.posix_fallocate(self._file.fileno(), 0, needed)
         offsets = range(0, needed, self._num_bytes)
         self._offsets = dict(zip(self._image_ids, offsets, strict=True))

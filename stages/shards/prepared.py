@@ -1,4 +1,4 @@
-"""Decode prepared pictures, as shards hold them, without holding Python's lock: threads decode side by side.
+"""Decode prepared pictures, as shards hold them, without holding Python's lock: threads decode in parallel.
 
 TensorFlow's decoders, whatever Keras' backend: Pillow's take a fifth more time on the way to an array, and much of it
 goes into copies under the lock (bench/loader.py). Both decode without loss, so the pixels are the same.
@@ -28,7 +28,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         pixels = (tf.io.decode_png if data.startswith(_PNG) else tf.io.decode_webp)(data, channels=3)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(error.message) from None
-    # WebP's decoder gives a row a frame. The buffer protocol shares the memory where `.numpy()` copies it.
+    # WebP's decoder returns one row per frame. The buffer protocol shares the memory where `.numpy()` copies it.
     return np.asarray(memoryview(pixels)).reshape(pixels.shape[-3:])
 
 

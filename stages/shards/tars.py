@@ -23,14 +23,14 @@ def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> list[tuple[
     Returns:
         Offset and size in bytes of each member's content, in the order of the members.
     """
-    places = []
+    extents = []
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members:
             member = tarfile.TarInfo(name)
             member.size = len(data)
-            places.append((tar.offset + tarfile.BLOCKSIZE, len(data)))
+            extents.append((tar.offset + tarfile.BLOCKSIZE, len(data)))
             tar.addfile(member, BytesIO(data))
-    return places
+    return extents
 
 
 class ShardReader:
@@ -43,7 +43,7 @@ class ShardReader:
 
     def __init__(self, folder: str | Path, index: pd.DataFrame) -> None:
         self._folder = Path(folder)
-        self._places = {
+        self._extents = {
             image_id: (shard, offset, size)
             for image_id, shard, offset, size in zip(
                 index["image_id"], index["shard"], index["offset"].astype(int), index["size"].astype(int), strict=True
@@ -52,7 +52,7 @@ class ShardReader:
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        for shard in sorted({shard for shard, _, _ in self._places.values()}):
+        for shard in sorted({shard for shard, _, _ in self._extents.values()}):
             try:
                 self._files[shard] = os.open(self._folder / shard, os.O_RDONLY)
             except FileNotFoundError:
@@ -69,9 +69,9 @@ class ShardReader:
             os.close(self._files.popitem()[1])
 
     def __contains__(self, image_id: str) -> bool:
-        return image_id in self._places
+        return image_id in self._extents
 
     def encoded(self, image_id: str) -> bytes:
-        """Read one picture's bytes as they stand in the shard."""
-        shard, offset, size = self._places[image_id]
+        """Read one picture's bytes as they are in the shard."""
+        shard, offset, size = self._extents[image_id]
         return os.pread(self._files[shard], size, offset)

@@ -1,4 +1,4 @@
-"""`data/disputes.csv`: decisions of two people who differ, a row a person's decision; the one that counts is obeyed."""
+"""`data/disputes.csv`: decisions of people who differ, one row per decision; the one that `counts` is obeyed."""
 
 PATH = "data/disputes.csv"
 COLUMNS = ("image_id", "other", "person", "decision", "value", "on", "counts")

@@ -1,4 +1,4 @@
-"""`data/duplicates.parquet`: a row a pair of pictures that show the same."""
+"""`data/duplicates.parquet`: one row per pair of pictures that show the same."""
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ DUPLICATES = Table(
             "similarity": pa.float64(),  # of the two, the second turned; compared with dedup.similarity
             "turn": pa.string(),  # none, or how image_b is turned to look like image_a, as Pillow names it
             "keep": pa.string(),  # the image_id to keep
-            "label_conflict": pa.bool_(),  # the two stand in different classes
+            "label_conflict": pa.bool_(),  # the two are in different classes
         }
     ),
     key=("image_a", "image_b"),

@@ -1,4 +1,4 @@
-"""`data/fingerprints.parquet`: a row a file of the library, the benchmarks and the unlabelled pictures."""
+"""`data/fingerprints.parquet`: one row per file of the library, the benchmarks and the unlabelled pictures."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""`data/images.parquet`: a row a file of the library and the benchmarks, with its label and whether it is used."""
+"""`data/images.parquet`: one row per file of the library and the benchmarks, with its label and whether it is used."""
 
 import pyarrow as pa
 

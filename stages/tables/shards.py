@@ -1,4 +1,4 @@
-"""`data/shards/index.parquet`: where in which tar a picture's bytes stand."""
+"""`data/shards/index.parquet`: in which tar, and where in it, each picture's bytes are."""
 
 import pyarrow as pa
 

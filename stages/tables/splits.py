@@ -1,4 +1,4 @@
-"""`data/splits.parquet`: which pictures train, validate, test, or stand in a benchmark; and the counts per class."""
+"""`data/splits.parquet`: which pictures train, validate, test, or are in a benchmark; and the counts per class."""
 
 import pyarrow as pa
 

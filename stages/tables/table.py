@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a third of a second, which `fingerprint` saves where nearly
 
 @dataclass(frozen=True)
 class Table:
-    """Where a table stands, what it holds, and how its rows are ordered.
+    """Where a table is, what it holds, and how its rows are ordered.
 
     Attributes:
         path: relative to the root of the repository.
@@ -37,7 +37,7 @@ class Table:
         """Read the table.
 
         Args:
-            path: another place to read from, such as the base's copy; by default the table's own.
+            path: another path to read from, such as the base's copy; by default the table's own.
 
         Returns:
             A frame with the columns of the schema; integers are of pandas' nullable types.
@@ -58,7 +58,7 @@ class Table:
         if missing:
             raise InputError(
                 f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}. "
-                f"`dvc repro {self.stage}` writes it anew."
+                f"`dvc repro {self.stage}` writes it again."
             )
         frame: pd.DataFrame = table.select(self.schema.names).to_pandas(types_mapper=dtypes.get)
         return frame
@@ -68,7 +68,7 @@ class Table:
 
         Args:
             frame: has at least the columns of the schema; others are left out.
-            path: another place to write to; by default the table's own.
+            path: another path to write to; by default the table's own.
 
         Raises:
             ValueError: two rows share a key, which is a bug of the stage.
