@@ -15,6 +15,8 @@ from remote.renew import renewed
 from remote.stores import Store, Stored, is_directory, lacking, total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
+from runtime.left_out import require_nothing_left_out
+from runtime.tracked import tracked_folders
 from runtime.wording import counted
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ def main() -> None:
     commits = commits_wanted("Push until the remote has all that is needed.")
     with opened() as clone:
         remote = clone.require_remote()
+        require_nothing_left_out(clone.repo, [tracked.folder for tracked in tracked_folders()])
         wanted = clone.needed(commits)
         sent, listing = make_whole(clone.cache, remote, wanted)
         again = renewed(clone, remote, wanted, listing)

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from runtime.errors import RepositoryError
+from runtime.left_out import require_nothing_left_out
 from runtime.repository import git
 from runtime.wording import counted, listed
 
@@ -105,6 +106,10 @@ class Contents:
         tree = build(*arguments, dry_run=True, ignore=self._repo.dvcignore)[2]
         return str(tree.hash_info.value), {"/".join(key): entry[1].value for key, entry in tree.as_dict().items()}
 
+    def require_nothing_left_out(self, folder: Path) -> None:
+        """Refuse what DVC leaves out of a folder, as `runtime.left_out` has it."""
+        require_nothing_left_out(self._repo, [folder])
+
     def of_digest(self, digest: str) -> Listing | None:
         """Read the listing that a `.dvc` file names out of the cache; None where it is not there."""
         path = self._path(digest)
@@ -144,6 +149,7 @@ def require_recorded(may_be_absent: bool = False) -> None:
     with contents() as held:
         for tracked in tracked_folders():
             if tracked.folder.is_dir():
+                held.require_nothing_left_out(tracked.folder)
                 digest, listing = held.of_folder(tracked.folder)
                 if digest != tracked.recorded:
                     raise RepositoryError(_difference(tracked, listing, held))
@@ -178,6 +184,19 @@ def require_not_reverted(folders: Sequence[Path]) -> None:
         with contents() as held:
             for tracked in changed:
                 require_not_older(tracked, held.of_folder(tracked.folder)[1], held)
+
+
+def require_all_under_dvc(folders: Sequence[Path]) -> None:
+    """Refuse what DVC leaves out of folders; those without a `.dvc` file, as outside of a repository, are passed over.
+
+    Raises:
+        RepositoryError: there is something; the message names it.
+    """
+    tracked = [folder for folder in folders if dvc_file(folder).is_file()]
+    if tracked:
+        with contents() as held:
+            for folder in tracked:
+                held.require_nothing_left_out(folder)
 
 
 def require_not_older(tracked: Tracked, listing: Listing, held: Contents) -> None:

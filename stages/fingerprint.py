@@ -21,7 +21,7 @@ from runtime.command import run
 from runtime.errors import InputError
 from runtime.identity import code_identity
 from runtime.litter import is_litter
-from runtime.tracked import require_not_reverted
+from runtime.tracked import require_all_under_dvc, require_not_reverted
 from runtime.wording import counted, listed
 from runtime.workers import over
 from stages.duplicates.thumbnail import thumbnail
@@ -176,6 +176,7 @@ def main() -> None:
     """Run the stage."""
     params = parameters.read(parameters.Fingerprint)
     require_not_reverted([DATA / folder for folder in FOLDERS])
+    require_all_under_dvc([DATA / folder for folder in FOLDERS])
 
     rows, litter = read_all(params.max_pixels)
 
