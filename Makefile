@@ -34,6 +34,7 @@ tests/npm/node_modules/ready: tests/npm/package-lock.json
 
 #@ Every day:
 repro: .venv/ready | data/library ## run what changed; then metrics, verdict and what to do next
+	@python -m intake.dates
 	@python -m runtime.repro
 	@python -m review.summary
 

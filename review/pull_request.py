@@ -16,11 +16,13 @@ import csv
 import io
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from intake.dates import require_past
 from review.changes import counts_section, decisions_section, flatten, metrics_section, params_section
 from review.contact_sheet import contact_sheet
 from review.markdown import comment, table
@@ -139,6 +141,7 @@ def main() -> None:
     """Run the command."""
     arguments = _arguments()
     require_root()
+    require_past(decisions.read_decisions(decisions.FOLDER, None), datetime.now(UTC))
     worst = read_worst(NUM_WORST)
     changed = _changed_sections(_left(arguments.base))
 

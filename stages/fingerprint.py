@@ -1,6 +1,6 @@
 """Digest, hash and judge every file of the library, the benchmarks and the unlabelled pictures.
 
-Reads: data/library/, data/benchmarks/, data/unlabelled/
+Reads: data/library/, data/benchmarks/, data/unlabelled/; data/instructions.txt, which says that a run may begin
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
     highlights, contrast, is_damaged, pixels, thumbnail, error)
 Params: fingerprint

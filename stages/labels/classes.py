@@ -10,6 +10,7 @@
 A folder that it does not name is a real class of its own, so an empty file will do.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from runtime.errors import InstructionError
+from stages.labels.folders import composed
 
 PATH = "data/classes.yaml"
 ORIGINS = ("real", "staged", "synthetic", "unknown")
@@ -41,16 +43,17 @@ class Classes:
         return self.class_names.get(folder)
 
 
-def read_classes(path: str | Path, sub_classes: Collection[str]) -> Classes:
+def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collection[str] = ()) -> Classes:
     """Read classes.yaml against the folders that there are.
 
     Args:
         path: of the file.
-        sub_classes: names of the library's folders.
+        sub_classes: names of the library's folders that hold pictures.
+        empty: names of those that hold none, for the message.
 
     Raises:
-        InstructionError: the file is absent or no YAML, names a folder that does not exist or one twice, or merges into
-            a class that has the name of a folder outside it.
+        InstructionError: the file is absent or no YAML, names a folder that does not exist or one twice, merges into a
+            class that has the name of a folder outside it, or a class has no name that a folder could have.
     """
     try:
         root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -68,15 +71,33 @@ def read_classes(path: str | Path, sub_classes: Collection[str]) -> Classes:
             if known is origins and key.value not in ORIGINS[1:]:
                 raise _fault(path, key, f"expected staged, synthetic or unknown, got {key.value!r}")
             for name in _names(path, names):
-                _add(path, name, key.value, known, sub_classes)
+                _add(path, name, key.value, known, sub_classes, empty)
     _refuse_namesakes(path, merged, sub_classes)
+    for class_name in sorted({*sub_classes, *merged.values()}):
+        if not _is_name(class_name):
+            raise InstructionError(f"{path}: {class_name!r} is no name for a class. Rename the class, or its folder.")
     return Classes(
         {name: None if origins.get(name) == "unknown" else merged.get(name, name) for name in sorted(sub_classes)},
         {name: origins.get(name, "real") for name in sorted(sub_classes)},
     )
 
 
-def _add(path: str | Path, name: yaml.Node, value: str, known: dict[str, str], sub_classes: Collection[str]) -> None:
+def _is_name(name: str) -> bool:
+    return bool(name.strip()) and name not in (".", "..") and "/" not in name and not re.search(r"[\x00-\x1f]", name)
+
+
+def _add(
+    path: str | Path,
+    name: yaml.Node,
+    value: str,
+    known: dict[str, str],
+    sub_classes: Collection[str],
+    empty: Collection[str],
+) -> None:
+    if name.value in empty:
+        raise _fault(
+            path, name, f"data/library/{name.value} is empty. Put pictures there, or take the name out of the file"
+        )
     if name.value not in sub_classes:
         raise _fault(
             path, name, f"there is no folder data/library/{name.value}. Correct the name, or take it out of the file"
@@ -104,6 +125,7 @@ def _entries(path: str | Path, node: yaml.Node | None) -> Iterator[tuple[yaml.Sc
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise _fault(path, key, "expected a name before the colon")
+        key.value = composed(key.value)
         if key.value in seen:
             raise _fault(path, key, f"{key.value} appears here a second time")
         seen.add(key.value)
@@ -112,6 +134,8 @@ def _entries(path: str | Path, node: yaml.Node | None) -> Iterator[tuple[yaml.Sc
 
 def _names(path: str | Path, node: yaml.Node) -> list[yaml.ScalarNode]:
     if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in node.value):
+        for name in node.value:
+            name.value = composed(name.value)
         return list(node.value)
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
         return []

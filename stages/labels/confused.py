@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from runtime.errors import InstructionError
+from stages.labels.folders import composed
 
 PATH = "data/confused.csv"
 COLUMNS = ["truth", "predicted", "weight"]
@@ -68,6 +69,7 @@ def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
 def _pair(where: str, line: list[str], class_names: Collection[str]) -> tuple[tuple[str, str], float]:
     if len(line) != len(COLUMNS):
         raise InstructionError(f"{where}: expected {','.join(COLUMNS)}, got {','.join(line)}.")
+    line = [*map(composed, line[:2]), line[2]]
     for name in line[:2]:
         if name not in class_names:
             near = difflib.get_close_matches(name, class_names, n=1)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from runtime.errors import InstructionError
 from runtime.litter import is_litter
+from stages.labels.folders import composed
 
 FOLDER = "data/decisions"
 COLUMNS = ("image_id", "decision", "value", "on", "why")
@@ -218,7 +219,7 @@ def _decision(path: Path, number: int, fields: list[str], sub_classes: Collectio
     if len(fields) != len(COLUMNS):
         raise InstructionError(f"{where}: expected {len(COLUMNS)} fields ({','.join(COLUMNS)}), got {len(fields)}.")
     image_id, decision, value, on, why = fields
-    image_id, value = image_id.lower(), value.lower() if decision in OF_TWO else value
+    image_id, value = image_id.lower(), value.lower() if decision in OF_TWO else composed(value)
     if not _IMAGE_ID.fullmatch(image_id):
         raise InstructionError(f"{where}: expected an image_id of 32 hex digits, got {image_id!r}.")
     if decision not in OF_ONE + OF_TWO:

@@ -7,6 +7,7 @@ import pandas as pd
 from runtime.errors import InputError
 from stages.labels.classes import PATH, Classes
 from stages.labels.decisions import Verdicts
+from stages.labels.folders import composed
 
 OUT_OF_SCOPE = "out_of_scope"  # the benchmark whose pictures have no class
 RESERVED = frozenset({"library", "train", "validation", "test"})
@@ -19,10 +20,10 @@ def list_sub_classes(paths: Iterable[str]) -> list[str]:
         paths: relative to data/, such as `library/seven/1.png`.
 
     Returns:
-        Names, sorted.
+        Names, sorted, in the form in which names are compared.
     """
     parts = (path.split("/") for path in paths)
-    return sorted({part[1] for part in parts if part[0] == "library" and len(part) > 2})
+    return sorted({composed(part[1]) for part in parts if part[0] == "library" and len(part) > 2})
 
 
 def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> p
     depth = parts.map(len)
     frame["set"] = parts.str[1].where(~library, "library")
     folder = parts.str[1].where(library & (depth > 2), parts.str[2].where(~library & (depth > 3)))
-    folder = folder.mask(frame["set"] == OUT_OF_SCOPE)
+    folder = folder.mask(frame["set"] == OUT_OF_SCOPE).map(composed, na_action="ignore")
     _check_benchmarks(frame[~library], folder[~library], classes)
     relabelled = frame["image_id"].isin(list(verdicts.relabelled)) & folder.notna()
     frame["sub_class"] = folder.mask(relabelled, frame["image_id"].map(verdicts.relabelled))

@@ -1,0 +1,97 @@
+"""Refuse what no later stage could obey, before any of them works: people's instructions, compared with the folders.
+
+Every stage that reads an instruction checks it as well. This one comes first, so that a misspelt class does not stop a
+run that has worked for a night.
+
+Reads: data/library/, data/benchmarks/, data/base/, data/classes.yaml, data/decisions/, data/confused.csv
+Writes: data/instructions.txt (always the same, so that `fingerprint`, which waits for it, does not run again)
+Params: gate
+"""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from runtime import parameters
+from runtime.command import run
+from runtime.errors import InstructionError
+from runtime.outputs import whole
+from runtime.wording import listed
+from stages.labels import classes, decisions
+from stages.labels.confused import PATH as CONFUSED
+from stages.labels.confused import read_confused
+from stages.labels.folders import composed, list_empty, list_paths, look_alikes
+from stages.labels.labelling import RESERVED, label, list_sub_classes
+from stages.models.base import base_class_names
+
+log = logging.getLogger(__name__)
+
+PATH = Path("data/instructions.txt")
+
+
+def require_sets(gate: parameters.Gate, benchmarks: Collection[str]) -> None:
+    """Refuse a rule of the gate that names a set that is not there.
+
+    Args:
+        gate: the rules.
+        benchmarks: names of the folders of data/benchmarks that hold pictures.
+
+    Raises:
+        InstructionError: a rule names another set.
+    """
+    sets = {*RESERVED - {"library"}, *benchmarks}
+    named = [(f"rules.{number}", rule.set) for number, rule in enumerate(gate.rules)]
+    named += [(f"not_worse_than_base.{number}", rule.set) for number, rule in enumerate(gate.not_worse_than_base)]
+    for key, name in named:
+        if name not in sets:
+            raise InstructionError(
+                f"params.yaml: gate.{key} names the set {name}, and data/benchmarks/{name} holds no pictures. "
+                f"Sets are {listed(sorted(sets), 20)}. Put pictures there, correct the name, or take the rule out."
+            )
+
+
+def warn_of_look_alikes(paths: Collection[str]) -> None:
+    """Say which folders of the library have names that are easily taken for one another.
+
+    Args:
+        paths: of files, relative to data/, such as `library/seven/1.png`.
+    """
+    written = {path.split("/")[1] for path in paths if path.startswith("library/") and path.count("/") > 1}
+    for group in look_alikes(written):
+        same = len({composed(name) for name in group}) == 1
+        log.warning(
+            "instructions: folders of data/library differ only in case, spaces or how letters are encoded: %s. %s",
+            ", ".join(ascii(name) if same else repr(name) for name in group),
+            "They are taken for one sub-class."
+            if same
+            else "They are classes of their own: rename one, or merge them in data/classes.yaml.",
+        )
+
+
+def main() -> None:
+    """Run the stage."""
+    gate = parameters.read(parameters.Gate)
+    paths = [*list_paths("library"), *list_paths("benchmarks")]
+    sub_classes = list_sub_classes(paths)
+    if sub_classes:  # else `fingerprint` says that there is no library
+        _check(paths, sub_classes, gate)
+        warn_of_look_alikes(paths)
+
+    with whole(PATH) as partial:
+        partial.write_text("classes.yaml, decisions, confused.csv and the gate's rules can be obeyed\n")
+    log.info("instructions: classes.yaml, decisions, confused.csv and the gate's rules can be obeyed")
+
+
+def _check(paths: list[str], sub_classes: list[str], gate: parameters.Gate) -> None:
+    class_table = classes.read_classes(classes.PATH, sub_classes, list_empty("library", sub_classes))
+    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
+    labelled = label(pd.DataFrame({"path": paths}).assign(image_id=None), class_table, verdicts)
+    class_names = {name for name in class_table.class_names.values() if name is not None}
+    read_confused(CONFUSED, {*class_names, *base_class_names()})
+    require_sets(gate, set(labelled["set"]) - {"library"})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""The folders under data/ as people named them: what they hold, and names that are easily taken for one another."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+
+from runtime.litter import is_litter
+
+DATA = Path("data")
+
+
+def list_paths(folder: str) -> list[str]:
+    """List the files below a folder of data/, without litter.
+
+    Args:
+        folder: relative to data/; an absent one holds no files.
+
+    Returns:
+        Paths relative to data/, sorted; what is not UTF-8 in a name is escaped.
+    """
+    found = (
+        f"{Path(parent).relative_to(DATA).as_posix()}/{name}"
+        for parent, folders, names in os.walk(DATA / folder)
+        for name in (*names, *(name for name in folders if Path(parent, name).is_symlink()))
+    )
+    return sorted(os.fsencode(path).decode(errors="backslashreplace") for path in found if not is_litter(path))
+
+
+def list_empty(folder: str, sub_classes: Collection[str]) -> list[str]:
+    """List the folders in a folder of data/ that hold no file, sorted.
+
+    Args:
+        folder: relative to data/.
+        sub_classes: the folders that hold some.
+    """
+    names = (composed(path.name) for path in (DATA / folder).glob("*") if path.is_dir() and not is_litter(path.name))
+    return sorted(set(names) - set(sub_classes))
+
+
+def composed(name: str) -> str:
+    """Write a name in Unicode's form C, in which names are compared: macOS writes folders in another form."""
+    return unicodedata.normalize("NFC", name)
+
+
+def look_alikes(names: Collection[str]) -> list[list[str]]:
+    """Group names that differ in nothing but case, Unicode's form or spaces.
+
+    Returns:
+        Groups of two and more names, each sorted, in order.
+    """
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        groups["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
+    return sorted(group for group in groups.values() if len(group) > 1)
