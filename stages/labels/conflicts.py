@@ -44,7 +44,7 @@ def classes_of_pixels(files: pd.DataFrame) -> pd.DataFrame:
 def _same(usable: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     num_classes = classes_of_pixels(usable)["nunique"]
     for _, files in usable[usable["pixels"].isin(num_classes.index[num_classes > 1])].groupby("pixels"):
-        classes_of_file = files.groupby("image_id")["class_name"].nunique()
+        classes_of_file = files.groupby("image_id")["class_name"].nunique().to_dict()
         kind = "same file" if len(classes_of_file) == 1 else "same pixels"
         for file in files.itertuples():
             twice = classes_of_file.loc[str(file.image_id)] > 1  # to keep it would keep both
