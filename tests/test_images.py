@@ -83,11 +83,13 @@ def test_grey_is_pillow_s(seed, size):
 
 
 @given(st.integers(0, 50), SIZES)
-def test_the_brightness_of_a_thumbnail_is_pillow_s_but_for_its_rounding_in_between(seed, size):
+def test_the_brightness_of_a_thumbnail_is_what_pillow_computes_in_floating_point(seed, size):
+    """Of whole greys, Pillow rounds and cuts off what one direction gives before it takes the other."""
     image = draw(seed, size)
-    expected = image.convert("L").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    greys = image.convert("L").convert("F")
+    expected = np.ravel(greys.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS))
     brightness = np.frombuffer(thumbnail_of(image)[: THUMBNAIL_SIDE**2], np.uint8).astype(int)
-    assert np.abs(brightness - np.ravel(expected)).max() <= 2
+    assert np.abs(brightness - np.clip(expected, 0, 255)).max() <= 0.51
 
 
 @given(st.integers(0, 50), st.tuples(st.integers(1, 50), st.integers(1, 50)))
