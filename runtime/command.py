@@ -38,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
         if terminal() is sys.stderr:
             raise
         traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error} This is a bug of ours. The traceback is in {LOG}")
+        _fail(f"{type(error).__name__}: {error}. This is a bug of ours: its traceback is in {LOG}")
 
 
 class _Handler(logging.StreamHandler[TextIO]):

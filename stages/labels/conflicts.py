@@ -47,7 +47,7 @@ def _same(usable: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
         classes_of_file = files.groupby("image_id")["class_name"].nunique().to_dict()
         kind = "same file" if len(classes_of_file) == 1 else "same pixels"
         for file in files.itertuples():
-            twice = classes_of_file.loc[str(file.image_id)] > 1  # to keep it would keep both
+            twice = classes_of_file[str(file.image_id)] > 1  # to keep it would keep both
             decide = f"{file.image_id},relabel,{file.right}" if twice else f"{file.image_id},keep,"
             yield kind, files["image_id"].min(), "", file.image_id, file.path, file.class_name, decide
 
