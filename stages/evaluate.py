@@ -20,6 +20,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import BaseError
 from runtime.outputs import whole, write_json
+from runtime.wording import counted
 from stages.models import files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.predict import predict_batches
@@ -39,6 +40,14 @@ Matrix = NDArray[Any]
 Batch = tuple[slice, NDArray[np.float32], NDArray[np.float16]]
 
 
+def what_is_read(rows: pd.DataFrame, model: files.TrainedModel, base: files.TrainedModel | None) -> str:
+    """Say in one line what is scored, and by what; `rows` has the column `image_id`."""
+    pictures = counted(rows["image_id"].nunique(), "picture")
+    classes = counted(len(model.class_names), "class", "classes")
+    also = "no base" if base is None else f"and by the base of {counted(len(base.class_names), 'class', 'classes')}"
+    return f"{pictures}, by the network {model.description.network} of {classes}, {also}"
+
+
 def in_order(splits: pd.DataFrame) -> pd.DataFrame:
     """Sort the pictures of all sets as the rows of ROWS are.
 
@@ -53,13 +62,13 @@ def in_order(splits: pd.DataFrame) -> pd.DataFrame:
 
 
 def outputs(network: "keras.Model", num_rows: int, scores: Path, embeddings: Path | None = None) -> list[Matrix]:
-    """Open the matrices that a network's answers are written to, on disk and not in memory.
+    """Open the matrices that a network's results are written to, on disk and not in memory.
 
     Args:
         network: from `networks.build`.
         num_rows: of each matrix.
-        scores: where its scores belong, float32.
-        embeddings: where its embeddings belong, float16; None where nobody asks for them.
+        scores: path of its scores, float32.
+        embeddings: path of its embeddings, float16; None if they are not wanted.
     """
     num_features, num_classes = (network.output[name].shape[1] for name in ("embedding", "scores"))
     matrices: list[Matrix] = [open_memmap(scores, "w+", np.float32, (num_rows, num_classes))]
@@ -69,12 +78,12 @@ def outputs(network: "keras.Model", num_rows: int, scores: Path, embeddings: Pat
 
 
 def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[Matrix]) -> Matrix:
-    """Write what is reckoned once a picture to every row of that picture.
+    """Write the results of each picture to every row of that picture.
 
     Args:
-        codes: shape (rows,): which of the pictures each row shows.
-        batches: a slice of the pictures, then scores and embeddings of these.
-        matrices: as many of the two as are wanted, shape (rows, columns); written to.
+        codes: shape (rows,): the number of each row's picture.
+        batches: a slice of the pictures, then their scores and embeddings.
+        matrices: for scores and, if wanted, embeddings, shape (rows, columns); written to.
 
     Returns:
         The first of the matrices.
@@ -82,9 +91,9 @@ def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[M
     rows = np.argsort(codes, kind="stable")
     for pictures, scores, embeddings in batches:
         first, last = np.searchsorted(codes[rows], [pictures.start, pictures.stop])
-        here = rows[first:last]
+        batch_rows = rows[first:last]
         for matrix, values in zip(matrices, (scores, embeddings), strict=False):
-            matrix[here] = np.asarray(values)[codes[here] - pictures.start]
+            matrix[batch_rows] = np.asarray(values)[codes[batch_rows] - pictures.start]
     return matrices[0]
 
 
@@ -103,34 +112,50 @@ def best(scores: NDArray[np.float32], class_names: Sequence[str]) -> tuple[list[
     return [class_names[column] for column in columns], np.minimum(confidences, 100.0)
 
 
+def answer(
+    model: files.TrainedModel, reader: ShardReader, image_ids: pd.Series, batch_size: int, paths: Sequence[Path]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Score the picture of each row, each picture once, and write the scores to disk.
+
+    Args:
+        model: that scores.
+        reader: of the shards.
+        image_ids: of the rows.
+        batch_size: pictures at a time.
+        paths: where the matrix of scores is written, and where that of embeddings if it is wanted.
+
+    Returns:
+        The best class of each row, and its confidence; see `best`.
+    """
+    codes, uniques = pd.factorize(image_ids)
+    batches = predict_batches(model.network, reader, [str(image_id) for image_id in uniques], batch_size)
+    scores = fill(codes, batches, outputs(model.network, len(image_ids), *paths))
+    return best(scores, model.class_names)
+
+
 def main() -> None:
     """Run the stage."""
     batch_size = parameters.read(parameters.Evaluate).batch_size
     rows, index = in_order(SPLITS.read()), INDEX.read()
     model = files.load(Path(MODEL))
-    base_model = files.load(Path(BASE_MODEL), BaseError) if has_base() else None
+    base = files.load(Path(BASE_MODEL), BaseError) if has_base() else None
+    log.info("evaluate: %s", what_is_read(rows, model, base))
 
-    codes, uniques = pd.factorize(rows["image_id"])
-    image_ids = [str(image_id) for image_id in uniques]
-    with whole(FOLDER) as partial, ShardReader(SHARDS, index) as reader:
-        partial.mkdir()
-        scores, embeddings, base_scores = (partial / Path(path).name for path in (SCORES, EMBEDDINGS, BASE_SCORES))
-        batches = predict_batches(model.network, reader, image_ids, batch_size)
-        answers = fill(codes, batches, outputs(model.network, len(rows), scores, embeddings))
-        rows["predicted"], rows["confidence"] = best(answers, model.class_names)
-        rows["base_predicted"], rows["base_confidence"] = None, np.nan
-        if base_model is None:
+    rows["base_predicted"], rows["base_confidence"] = None, np.nan
+    with whole(FOLDER) as folder, ShardReader(SHARDS, index) as reader:
+        folder.mkdir()
+        scores, embeddings, base_scores = (folder / Path(path).name for path in (SCORES, EMBEDDINGS, BASE_SCORES))
+        answers = answer(model, reader, rows["image_id"], batch_size, [scores, embeddings])
+        rows["predicted"], rows["confidence"] = answers
+        if base is None:
             np.save(base_scores, np.zeros((0, 0), np.float32))
         else:
-            batches = predict_batches(base_model.network, reader, image_ids, batch_size)
-            answers = fill(codes, batches, outputs(base_model.network, len(rows), base_scores))
-            rows["base_predicted"], rows["base_confidence"] = best(answers, base_model.class_names)
-        write_json(partial / Path(CLASSES).name, model.class_names)
-        write_json(partial / Path(BASE_CLASSES).name, base_model.class_names if base_model else [])
-        ROWS.write(rows, str(partial / Path(ROWS.path).name))
-    log.info(
-        "%s: %d rows, %d pictures, %s", FOLDER, len(rows), len(image_ids), "with base" if base_model else "no base"
-    )
+            answers = answer(base, reader, rows["image_id"], batch_size, [base_scores])
+            rows["base_predicted"], rows["base_confidence"] = answers
+        write_json(folder / Path(CLASSES).name, model.class_names)
+        write_json(folder / Path(BASE_CLASSES).name, base.class_names if base else [])
+        ROWS.write(rows, str(folder / Path(ROWS.path).name))
+    log.info("evaluate: %s: %s in %s", FOLDER, counted(len(rows), "row"), counted(rows["split"].nunique(), "set"))
 
 
 if __name__ == "__main__":

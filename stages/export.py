@@ -1,4 +1,4 @@
-"""Write the model as the SavedModel that TensorFlow Serving loads, and beside it all that tells what it is.
+"""Write the model as the SavedModel that TensorFlow Serving loads, with the files that say what it is.
 
 Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.json, data/scores/metrics.json and the
     reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
@@ -9,8 +9,8 @@ Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version; in its asse
     the reports, params.yaml). Nothing of another version stays in data/export
 Params: fingerprint, score, export; those of the other stages travel in the copy of params.yaml
 
-The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give a row a
-picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
+The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give one row
+per picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
 classes.json; scaled by the temperature of calibration.json where it is applied, and the confidences with them),
 `version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
 """
@@ -30,6 +30,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
 from runtime.outputs import whole, write_json
+from runtime.wording import counted
 from stages.metrics.temperature import TINY, applied_temperature
 from stages.models import files
 from stages.models.files import Description, TrainedModel
@@ -60,7 +61,7 @@ _OF_SCORES = (CALIBRATION, GATE, METRICS, *_OF_REPORTS)
 
 
 class ServedModel(tf.Module):  # type: ignore[misc]
-    """A trained model with what stands before it and after it when it is served.
+    """A trained model with what is computed before it and after it when it is served.
 
     Args:
         trained: the model.
@@ -78,15 +79,7 @@ class ServedModel(tf.Module):  # type: ignore[misc]
 
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
             scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], temperature)
-            best = tf.math.top_k(scores, min(NUM_BEST, len(trained.class_names)))
-            rows = tf.shape(scores)[:1]
-            return {
-                "classes": tf.gather(class_names, best.indices),
-                "confidences": best.values * 100,
-                "scores": scores,
-                "version": tf.fill(rows, tf.constant(version, tf.int64)),
-                "weights_sha256": tf.fill(rows, digest),
-            }
+            return answers(scores, class_names, version, digest)
 
         def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             return pixels(prepare_batch(image_bytes, size, max_pixels))
@@ -95,6 +88,29 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         prepared = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pixels")
         self.image_bytes = tf.function(image_bytes, input_signature=[encoded], autograph=False)
         self.pixels = tf.function(pixels, input_signature=[prepared], autograph=False)
+
+
+def answers(scores: tf.Tensor, class_names: tf.Tensor, version: int, weights_sha256: str) -> dict[str, tf.Tensor]:
+    """Give what an application is answered.
+
+    Args:
+        scores: of shape (pictures, classes), float32.
+        class_names: in the order of the scores.
+        version: of the model.
+        weights_sha256: of the model.
+
+    Returns:
+        Tensors by name, each with one row per picture; the names are in this module's docstring.
+    """
+    best = tf.math.top_k(scores, min(NUM_BEST, len(class_names)))
+    rows = tf.shape(scores)[:1]
+    return {
+        "classes": tf.gather(class_names, best.indices),
+        "confidences": best.values * 100,
+        "scores": scores,
+        "version": tf.fill(rows, tf.constant(version, tf.int64)),
+        "weights_sha256": tf.fill(rows, weights_sha256),
+    }
 
 
 def scaled(scores: tf.Tensor, temperature: float) -> tf.Tensor:
@@ -127,7 +143,7 @@ def save(served: ServedModel, folder: Path) -> None:
 
 
 def companions(model: Path) -> list[Path]:
-    """List the files that travel beside the SavedModel.
+    """List the files that travel with the SavedModel.
 
     Args:
         model: folder of the model.
@@ -147,7 +163,7 @@ def companions(model: Path) -> list[Path]:
 
 
 def describe(description: Description, version: int, threshold: float, temperature: float) -> dict[str, object]:
-    """Say what an application must know of a release beside the label map; see `RELEASE`.
+    """Say what an application must know of a release in addition to the label map; see `RELEASE`.
 
     Args:
         description: of the model.
@@ -159,13 +175,13 @@ def describe(description: Description, version: int, threshold: float, temperatu
     return {"version": version, "threshold": threshold, "temperature": temperature, "weights_sha256": digest}
 
 
-def write_release(served: ServedModel, description: Mapping[str, object], beside: Sequence[Path], folder: Path) -> Path:
+def write_release(served: ServedModel, description: Mapping[str, object], copied: Sequence[Path], folder: Path) -> Path:
     """Write everything of one version.
 
     Args:
         served: the model.
         description: from `describe`.
-        beside: files to copy.
+        copied: files to copy next to the SavedModel.
         folder: of the exports; is made.
 
     Returns:
@@ -177,7 +193,7 @@ def write_release(served: ServedModel, description: Mapping[str, object], beside
     save(served, release / name)
     warmup_requests.write(release / name, served.size)
     write_json(release / RELEASE, description)
-    for path in beside:
+    for path in copied:
         shutil.copyfile(path, release / path.name)
     return release
 
@@ -186,24 +202,21 @@ def main() -> None:
     """Run the stage."""
     max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
     threshold = parameters.read(parameters.Score).threshold
-    beside = companions(Path(MODEL))
+    copied = companions(Path(MODEL))
     temperature = applied_temperature(json.loads(Path(CALIBRATION).read_text(encoding="utf-8")))
     trained = files.load(Path(MODEL))
+
+    classes = counted(len(trained.class_names), "class", "classes")
+    log.info("export: %s of %s, temperature %.3g", trained.description.network, classes, temperature)
 
     served = ServedModel(trained, version, max_pixels, temperature)
     description = describe(trained.description, version, threshold, temperature)
 
     with whole(EXPORT) as folder:
-        release = write_release(served, description, beside, folder)
+        release = write_release(served, description, copied, folder)
         num_bytes = sum(path.stat().st_size for path in release.rglob("*") if path.is_file())
-    log.info(
-        "export: version %03d: %s of %d classes, %.1f MB with the %d files beside it",
-        version,
-        trained.description.network,
-        len(trained.class_names),
-        num_bytes / 1e6,
-        len(beside) + 1,
-    )
+    where = f"{EXPORT}/{version:03d}"
+    log.info("export: %s: %.1f MB, with %d files next to the SavedModel", where, num_bytes / 1e6, len(copied) + 1)
 
 
 if __name__ == "__main__":

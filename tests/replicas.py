@@ -28,8 +28,8 @@ def figures(devices: Devices) -> dict[str, list[float]]:
     results = [train(each, wanted) for each, wanted in zip(values, targets.reshape(12, 8, 3), strict=True)]
     # 8, 5 and 1: shared evenly, unevenly, and with nothing left for the second device.
     results += [test(values[0][:count], targets[:count]) for count in (8, 5, 1)]
-    found = {name: [result[name] for result in results] for name in ("loss", "accuracy")}
-    return found | {"weights": np.concatenate([weight.ravel() for weight in model.get_weights()]).tolist()}
+    by_name = {name: [result[name] for result in results] for name in ("loss", "accuracy")}
+    return by_name | {"weights": np.concatenate([weight.ravel() for weight in model.get_weights()]).tolist()}
 
 
 if __name__ == "__main__":

@@ -48,25 +48,25 @@ def machines(checkpoints: dict[str, Path]) -> list[subprocess.Popen]:
         process(
             folder,
             TF_CONFIG=json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}),
-            RETRAIN_CHECKPOINTS=str(of_machine),
+            RETRAIN_CHECKPOINTS=str(its_checkpoints),
         )
-        for number, (folder, of_machine) in enumerate(checkpoints.items())
+        for number, (folder, its_checkpoints) in enumerate(checkpoints.items())
     ]
 
 
 def test_two_devices_calculate_what_one_does():
     done = subprocess.run([sys.executable, ROOT / "tests/replicas.py"], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    for name, figures in found["one"].items():
-        assert found["two"][name] == pytest.approx(figures, abs=1e-6), name
+    figures_by_devices = json.loads(done.stdout)
+    for name, figures in figures_by_devices["one"].items():
+        assert figures_by_devices["two"][name] == pytest.approx(figures, abs=1e-6), name
 
 
-def test_two_machines_train_the_model_of_two_devices_killed_or_not(workspace):
+def test_two_machines_train_the_model_model_of_two_devices_killed_or_not(workspace):
     write_world(epochs_from_scratch=3, devices=2, augmentation={"mirror": True, "rotation": 0.0, "zoom": 0.0})
     second, shared, own = (workspace.with_name(f"{workspace.name}_{name}") for name in ("second", "shared", "own"))
     shutil.copytree(".", second)
     log_of(process())
-    of_two_devices = digests("data/model")
+    model_of_two_devices = digests("data/model")
     shutil.rmtree("data/model")
 
     killed = machines({".": shared, str(second): shared})
@@ -84,7 +84,7 @@ def test_two_machines_train_the_model_of_two_devices_killed_or_not(workspace):
 
     logs = [log_of(each) for each in machines({".": shared, str(second): shared})]
     assert all("goes on after epoch" in log for log in logs)
-    assert digests("data/model") == of_two_devices
+    assert digests("data/model") == model_of_two_devices
     assert not Path(second, "data/model").exists()
     assert not list(shared.iterdir())
 

@@ -43,9 +43,9 @@ def test_every_picture_of_every_set_is_a_row_with_its_scores(world):
 def test_a_picture_in_two_sets_has_the_same_scores_in_both(world):
     evaluate.main()
     rows, scores, embeddings = ROWS.read(), np.load(SCORES), np.load(EMBEDDINGS)
-    for _, places in rows.groupby("image_id").indices.items():
-        assert np.all(scores[places] == scores[places[0]])
-        assert np.all(embeddings[places] == embeddings[places[0]])
+    for _, positions in rows.groupby("image_id").indices.items():
+        assert np.all(scores[positions] == scores[positions[0]])
+        assert np.all(embeddings[positions] == embeddings[positions[0]])
     assert rows["image_id"].duplicated().sum() == 2
 
 

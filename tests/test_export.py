@@ -108,12 +108,12 @@ def test_two_processes_write_the_same_bytes(exported):
 def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_version(exported):
     _, root, _ = exported
     folder = root / EXPORT
-    beside = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
-    beside |= {"calibration.json", "release.json"}
+    companions = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
+    companions |= {"calibration.json", "release.json"}
     assert [path.name for path in folder.iterdir()] == ["001"]
-    assert {path.name for path in (folder / "001").iterdir()} == {"001", *beside}
+    assert {path.name for path in (folder / "001").iterdir()} == {"001", *companions}
     sources = {**files_of(root / MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
-    for name in beside - {"params.yaml", "release.json"}:
+    for name in companions - {"params.yaml", "release.json"}:
         assert (folder / "001" / name).read_bytes() == sources[name]
     assert (folder / "001/params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 

@@ -114,9 +114,9 @@ def test_augmentation_varies_in_training_only_each_picture_by_itself_and_by_its_
 
 def test_a_mirrored_picture_is_turned_left_to_right_and_half_of_them_are():
     pictures = np.random.default_rng(0).uniform(0, 255, (200, 6, 6, 3)).astype(np.float32)
-    found = varied(pictures, mirror=True)
-    turned = [np.array_equal(one, other[:, ::-1]) for one, other in zip(found, pictures, strict=True)]
-    same = [np.array_equal(one, other) for one, other in zip(found, pictures, strict=True)]
+    changed = varied(pictures, mirror=True)
+    turned = [np.array_equal(one, other[:, ::-1]) for one, other in zip(changed, pictures, strict=True)]
+    same = [np.array_equal(one, other) for one, other in zip(changed, pictures, strict=True)]
     assert all(np.logical_xor(turned, same))
     assert 80 < sum(turned) < 120
 
@@ -128,7 +128,7 @@ def test_what_turning_and_shrinking_uncover_is_black_as_the_letterbox():
     assert np.mean(turned[:, 0, 0] == 0) > 0.5
     assert {0, 255} <= set(zoomed[:, 0, 0, 0].round(3))
     # Black, white and the pixel between them: no smear of the border, no reflection.
-    assert all(np.mean((found > 0) & (found < 254)) < 0.1 for found in (turned, zoomed))
+    assert all(np.mean((one > 0) & (one < 254)) < 0.1 for one in (turned, zoomed))
 
 
 def test_augmentation_is_as_exact_when_the_network_calculates_in_half_precision():
@@ -281,7 +281,7 @@ WAYS = {
         {"dress": ("split", ("dress",)), "kids": ("split", ("dress",))},
     ),
     "new": ({"shoes": ["shoes"]}, {"shoes": ("new", ())}),
-    "names changed places": (
+    "names exchanged": (
         {"hat": ["top"], "top": ["hat"]},
         {"hat": ("renamed", ("top",)), "top": ("renamed", ("hat",))},
     ),
@@ -290,16 +290,16 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_row_begins_with_the_base_s_classes_that_held_its_sub_classes(way):
-    held, expected = WAYS[way]
-    rows = warm_start.carried_rows(held, BASE, "carry")
+    sub_classes, expected = WAYS[way]
+    rows = warm_start.carried_rows(sub_classes, BASE, "carry")
     assert {row.class_name: (row.how, row.base_classes) for row in rows} == expected
-    assert [row.class_name for row in rows] == list(held)
-    assert {row.how for row in warm_start.carried_rows(held, BASE, "new")} == {"new"}
+    assert [row.class_name for row in rows] == list(sub_classes)
+    assert {row.how for row in warm_start.carried_rows(sub_classes, BASE, "new")} == {"new"}
 
 
 def test_what_was_carried_over_is_said_in_one_sentence_a_way():
-    held = {"dress": ["dress"], "headgear": ["hat"], "kids": ["dress_kids"], "shoes": ["shoes"], "top": ["top"]}
-    assert warm_start.describe(warm_start.carried_rows(held, BASE, "carry")) == (
+    sub_classes = {"dress": ["dress"], "headgear": ["hat"], "kids": ["dress_kids"], "shoes": ["shoes"], "top": ["top"]}
+    assert warm_start.describe(warm_start.carried_rows(sub_classes, BASE, "carry")) == (
         "1 of 5 classes kept; headgear renamed from hat; dress split from dress; kids split from dress; new: shoes"
     )
     merged = warm_start.carried_rows({"all": ["hat", "top"]}, BASE, "carry")
@@ -308,10 +308,10 @@ def test_what_was_carried_over_is_said_in_one_sentence_a_way():
 
 def test_a_warm_start_carries_every_weight_and_the_rows_that_are_said():
     base = base_of(networks.build("small", 16, 3), BASE)
-    held = {"clothes": ["hat", "top"], "dress": ["dress"], "kids": ["dress_kids"], "shoes": ["shoes"]}
+    sub_classes = {"clothes": ["hat", "top"], "dress": ["dress"], "kids": ["dress_kids"], "shoes": ["shoes"]}
     network = networks.build("small", 16, 4)
     drawn = kernels(network)[0].copy()
-    warm_start.carry_over(network, base, warm_start.carried_rows(held, BASE, "carry"))
+    warm_start.carry_over(network, base, warm_start.carried_rows(sub_classes, BASE, "carry"))
     kernel, bias = kernels(network)
     old = kernels(base.network)[0]
     assert np.array_equal(kernel, np.stack([old[:, 1:].mean(axis=1), old[:, 0], old[:, 0], drawn[:, 3]], axis=1))
@@ -323,8 +323,8 @@ def test_a_warm_start_carries_every_weight_and_the_rows_that_are_said():
 def test_a_warm_start_with_a_new_head_keeps_everything_else():
     base, network = base_of(networks.build("small", 16, 3), BASE), networks.build("small", 16, 3)
     drawn = kernels(network)[0].copy()
-    held = {name: list(of) for name, of in BASE.items()}
-    warm_start.carry_over(network, base, warm_start.carried_rows(held, BASE, "new"))
+    sub_classes = {name: list(of) for name, of in BASE.items()}
+    warm_start.carry_over(network, base, warm_start.carried_rows(sub_classes, BASE, "new"))
     assert np.array_equal(kernels(network)[0], drawn)
     assert kernels(network)[1].tolist() == [0, 0, 0]
     ours, theirs = (each.get_layer("body").get_weights() for each in (network, base.network))

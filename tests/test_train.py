@@ -80,13 +80,13 @@ from stages.training import fit
 
 fit.CHECKPOINT_SECONDS = -1  # a checkpoint after each step
 moment, times = sys.argv[1], int(sys.argv[2])
-place = {
+where = {
     "in an epoch": (keras.Model, "train_on_batch"),
     "writing a checkpoint": (numpy, "savez"),
     "before an old checkpoint is dropped": (checkpoints, "_sync_folder"),
     "writing the model": (files, "write_json"),
 }[moment]
-original = getattr(*place)
+original = getattr(*where)
 
 def count(*arguments, **named):
     global times
@@ -98,7 +98,7 @@ def count(*arguments, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments, **named)
 
-setattr(*place, count)
+setattr(*where, count)
 run(train.main)
 """
 # Each killed run, and where it had gone on from.
@@ -246,7 +246,7 @@ def test_a_warm_start_goes_on_from_the_base_and_remembers_what_it_was_trained_on
 def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace):
     write_world(classes=("amber", "blue", "green"), train=12, epochs_from_scratch=4)
     train.main()
-    of_base = history()["val_loss"].min()
+    loss_of_base = history()["val_loss"].min()
     make_base()
     size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     splits, class_names = SPLITS.read(), ["amber", "blue", "green"]
@@ -258,7 +258,7 @@ def test_a_carried_start_begins_at_the_base_s_own_validation_loss(workspace):
         network = warm_start.start(params, size, 3, base, rows)
         trainer = Trainer(network, recipe(params, warm=True), 36, Checkpoints("run"), Devices())
         begins_at, _ = trainer.validate(parts[1])
-    assert begins_at == pytest.approx(of_base, rel=1e-5)
+    assert begins_at == pytest.approx(loss_of_base, rel=1e-5)
     assert warm_start.describe(rows) == "3 of 3 classes kept"
 
 
@@ -377,5 +377,5 @@ def test_sub_classes_are_those_of_the_library(workspace):
     write_world()
     images = IMAGES.read()
     more = images.head(1).assign(path="benchmarks/difficult/amber/x.png", set="difficult", sub_class="amber_hard")
-    found = train.sub_classes(pd.concat([images, more]), ["amber", "blue", "green"])
-    assert found == {"amber": ["amber"], "blue": ["blue"], "green": []}
+    listed = train.sub_classes(pd.concat([images, more]), ["amber", "blue", "green"])
+    assert listed == {"amber": ["amber"], "blue": ["blue"], "green": []}

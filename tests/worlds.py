@@ -41,8 +41,8 @@ def picture(class_name: str, number: int, size: int = SIZE) -> np.ndarray:
     return np.clip(np.array(COLOURS[class_name]) + noise, 0, 255).astype(np.uint8)
 
 
-def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=SIZE, pictures_in_shard=7, **of_train):
-    """Write params.yaml, data/shards, data/splits.parquet and data/images.parquet; `of_train` changes parameters."""
+def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=SIZE, pictures_in_shard=7, **changes):
+    """Write params.yaml, data/shards, data/splits.parquet and data/images.parquet; `changes` are of section train."""
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["picture"]["side"] = size
     params["train"] |= {
@@ -51,7 +51,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
         "epochs_from_scratch": 2,
         "augmentation": PLAIN,
         "label_smoothing": 0.0,
-        **of_train,
+        **changes,
     }
     params["evaluate"]["batch_size"] = 4
     Path("params.yaml").write_text(yaml.safe_dump(params))
@@ -88,11 +88,13 @@ def write_shards(contents: dict[str, bytes], pictures_in_shard: int) -> None:
     names = list(contents)
     rows = []
     for number, first in enumerate(range(0, len(names), pictures_in_shard)):
-        held = names[first : first + pictures_in_shard]
-        places = write_shard(Path(FOLDER) / f"{number:05d}.tar", [(f"{name}.png", contents[name]) for name in held])
+        members = names[first : first + pictures_in_shard]
+        positions = write_shard(
+            Path(FOLDER) / f"{number:05d}.tar", [(f"{name}.png", contents[name]) for name in members]
+        )
         rows += [
             {"image_id": name, "shard": f"{number:05d}.tar", "offset": offset, "size": size}
-            for name, (offset, size) in zip(held, places, strict=True)
+            for name, (offset, size) in zip(members, positions, strict=True)
         ]
     INDEX.write(pd.DataFrame(rows))
 

@@ -1,4 +1,4 @@
-"""The same numbers from the same numbers: every backend's switch for it, in one place."""
+"""Let the same inputs give the same numbers: each backend's switch for it, in one place."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A model's folder: numbers, what they are numbers of, and the label map. Nothing in it is code."""
+"""A model's folder: weights, a description, and the label map. Nothing in it is code."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from stages.models import networks
 from stages.models.label_map import problems, read_label_map
 from stages.tables.model import CLASSES, DESCRIPTION, FOLDER, WEIGHTS
 
-# What HDF5 needs beside an array's numbers, more rather than less.
+# At most this much is needed by HDF5 in addition to an array's numbers.
 _DATASET_BYTES = 8192
 
 
@@ -26,11 +26,11 @@ class Description(BaseModel):
     """What model.json holds.
 
     Attributes:
-        format: of the folder; raised when what stands in it changes.
+        format: of the folder; a higher number when its contents change.
         network: its name, as `networks.build` takes it.
         size: side of the square pictures that it takes, in pixels.
         weights_sha256: of model.weights.h5.
-        sub_classes: of each class, the sub-classes that it was made of, sorted.
+        sub_classes: those that each class was made of, sorted.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -65,7 +65,7 @@ def save(
         folder: of the model.
         network: from `networks.build`.
         class_names: in the order of the scores.
-        sub_classes: of each class, the sub-classes that it was made of.
+        sub_classes: those that each class was made of.
     """
     _write_weights(network, folder / WEIGHTS)
     description = Description(
@@ -112,14 +112,14 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
 
 
 def fits(model: keras.Model, weights: Path) -> bool:
-    """Load a file of weights, and say whether it holds all that the model asks for.
+    """Load a file of weights, and say whether it has all weights of the model.
 
     Args:
-        model: its weights are overwritten; with anything where the file does not fit.
+        model: its weights are overwritten; by anything if the file does not fit.
         weights: a `.weights.h5`.
     """
     with warnings.catch_warnings():
-        # Keras only warns of a part of the model that it found nothing for.
+        # Keras only warns of a part of the model that the file lacks.
         warnings.simplefilter("error", UserWarning)
         try:
             model.load_weights(weights)

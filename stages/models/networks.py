@@ -9,7 +9,7 @@ import keras
 from runtime.errors import ParameterError
 from stages.models import inception_v4, small
 
-# What is dropped of the embedding before the output layer: Inception V4's keep of 0.8, and EfficientNet's 0.2.
+# Share of the embedding dropped before the output layer, as in Inception V4 (which keeps 0.8) and EfficientNet.
 DROPOUT = 0.2
 _OURS = {"small": small.build, "inception_v4": inception_v4.build}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # How far a row of float32 probabilities may be from 1 by rounding alone, for tens of thousands of classes.
 TOLERANCE = 1e-3
-# Nothing is drawn here; deterministic operations ask for a seed all the same.
+# Nothing is drawn at random here; deterministic operations need a seed nevertheless.
 SEED = 0
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
@@ -51,7 +51,7 @@ def predict(
 def predict_batches(
     model: "keras.Model", reader: ShardReader, image_ids: Sequence[str], batch_size: int
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float16]]]:
-    """Score pictures batch by batch, the next one being decoded meanwhile; as `predict`.
+    """Score pictures batch by batch, while the next one is decoded; as `predict`.
 
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
@@ -76,7 +76,7 @@ def _scored(
     if not np.allclose(scores.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=TOLERANCE):
         raise InputError(
             f"the model {model.name} gives scores that do not sum to 1: its weights are not those of a trained model. "
-            "Train it anew: `dvc repro --force train`."
+            "Train it again: `dvc repro --force train`."
         )
     embeddings = np.clip(result["embedding"][: len(pictures)], -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
     return scores, embeddings.astype(np.float16)

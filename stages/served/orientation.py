@@ -10,14 +10,14 @@ _ENTRY_BYTES = 12
 _TYPE_SHORT, _TYPE_LONG = 3, 4
 _EXIF = b"Exif\0\0"
 _APP1 = 0xE1
-# Which of the tag's values ask for which of three moves, taken in this order.
+# Which values of the tag need which of three moves, made in this order.
 _TRANSPOSED = (5, 6, 7, 8)
 _MIRRORED = (2, 3, 6, 7)
 _FLIPPED = (3, 4, 7, 8)
 
 
 def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Undo what the orientation tag says of how the camera was held.
+    """Turn pixels as the orientation tag says, so that the picture is upright.
 
     Args:
         pixels: shape (height, width, 3).
@@ -66,9 +66,9 @@ def webp_orientation(data: tf.Tensor) -> tf.Tensor:
     """
 
     def step(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        found = tf.where(matches(data, position, b"EXIF"), position + 8, ABSENT)
+        content = tf.where(matches(data, position, b"EXIF"), position + 8, ABSENT)
         length = number(data, position + 4, 4, False)
-        return found, tf.constant(False), position + 8 + length + length % 2
+        return content, tf.constant(False), position + 8 + length + length % 2
 
     return _orientation_at(data, walk(data, 12, step))
 

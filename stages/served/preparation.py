@@ -1,4 +1,4 @@
-"""Encoded pictures to the network's input, in TensorFlow operations: what the exported model does before the network.
+"""Turn encoded pictures into the network's input by TensorFlow operations: the first part of the exported model.
 
 It equals `letterbox(decode(data))` of this folder, which made the pictures that the model was trained on; a test holds
 the two together. JPEG (CMYK too), PNG, GIF (its first frame), BMP and WebP are prepared here. TIFF, AVIF, animated WebP

@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving answers by itself before it calls a model available.
+"""Write requests that TensorFlow Serving answers by itself before it calls a model available.
 
 The first answers of a model are slow: TensorFlow plans its graph, and a GPU's libraries choose their algorithms.
 TensorFlow Serving therefore replays `assets.extra/tf_serving_warmup_requests`, a file of TFRecords that each hold a

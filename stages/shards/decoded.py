@@ -17,6 +17,8 @@ from typing import IO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.terminal import command_name
+
 log = logging.getLogger(__name__)
 
 # Next to the checkpoints: ignored by git, on the local disk.
@@ -72,7 +74,12 @@ class DecodedPictures:
         except OSError as error:
             return self._give_up(error)
         if zlib.crc32(pixels.data) != checksum:
-            log.warning("decoded picture %s in %s changed on the disk: it is decoded again.", image_id, self._folder)
+            log.warning(
+                "%s: decoded picture %s in %s changed on the disk: it is decoded again",
+                command_name(),
+                image_id,
+                self._folder,
+            )
             return False
         return True
 
@@ -93,8 +100,9 @@ class DecodedPictures:
         spare = max(0, disk.free - int(FREE_FRACTION * disk.total))
         if needed > spare:
             log.warning(
-                "%s has no room for %d decoded pictures: they take %d MB, %d MB may be used (a tenth of the disk stays "
-                "free). Every epoch decodes them again. RETRAIN_DECODED names a folder on another disk.",
+                "%s: %s has no room for %d decoded pictures: they take %d MB, %d MB may be used (a tenth of the disk "
+                "stays free). Every epoch decodes them again. RETRAIN_DECODED names a folder on another disk.",
+                command_name(),
                 self._folder,
                 len(self._image_ids),
                 needed / 1e6,
@@ -108,6 +116,8 @@ class DecodedPictures:
         self._offsets = dict(zip(self._image_ids, offsets, strict=True))
 
     def _give_up(self, error: OSError) -> bool:
-        log.warning("%s keeps no decoded pictures (%s): every epoch decodes them again.", self._folder, error)
+        log.warning(
+            "%s: %s keeps no decoded pictures (%s): every epoch decodes them again", command_name(), self._folder, error
+        )
         self._offsets, self._checksums = {}, {}
         return False

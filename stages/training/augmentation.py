@@ -8,7 +8,7 @@ _PRECISION = "float32"
 
 
 def augmentation(mirror: bool, rotation: float, zoom: float, seed: int) -> list[keras.Layer]:
-    """Make the layers that stand in front of a network while it trains; outside of training they change nothing.
+    """Make the layers in front of a network that is being trained; outside of training they change nothing.
 
     Args:
         mirror: whether half of the pictures are turned left to right.

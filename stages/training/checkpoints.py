@@ -1,4 +1,4 @@
-"""Checkpoints of one run: written aside, checksummed, two kept, outside of the pipeline.
+"""Checkpoints of one run: written whole, with a checksum, two of them kept, outside of the pipeline.
 
 Losing one costs time, never another result: a run's folder is named by a digest of everything that it depends on.
 """
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.terminal import command_name
+
 log = logging.getLogger(__name__)
 
-# Beside DVC's own temporary files: ignored by git, on the local disk.
+# With DVC's own temporary files: ignored by git, on the local disk.
 DEFAULT_FOLDER = ".dvc/tmp/retrain/checkpoints"
-# The one before the newest is what is left when the newest is damaged.
+# The second newest is used when the newest is damaged.
 NUM_KEPT = 2
 # Runs that were abandoned leave theirs behind; more than a few would fill the disk.
 NUM_RUNS_KEPT = 3
@@ -80,7 +82,10 @@ class Checkpoints:
                     return dict(arrays), state["state"]
             except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
                 log.warning(
-                    "The checkpoint %s is damaged (%s): the one before it is taken, if there is one.", path, error
+                    "%s: checkpoint %s is damaged (%s): the one before it is used, if there is one",
+                    command_name(),
+                    path,
+                    error,
                 )
         return None
 

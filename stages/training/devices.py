@@ -27,8 +27,8 @@ class Devices:
 
     num_workers = 1
     worker = 0
-    # Whether one device's numbers are everyone's at every step, and not at the end of an epoch only.
-    alike_within_epochs = True
+    # Whether a checkpoint may be written within an epoch: several devices have the same numbers only at its end.
+    can_save_within_epochs = True
 
     @property
     def is_chief(self) -> bool:
@@ -40,7 +40,7 @@ class Devices:
         return nullcontext()
 
     def steps(self, model: keras.Model) -> tuple[Step, Step]:
-        """Make what trains a compiled model on this worker's share of a batch, and what tests it on a whole one."""
+        """Make what trains a compiled model on this worker's share of a batch, and what tests it on a whole batch."""
         return partial(model.train_on_batch, return_dict=True), partial(model.test_on_batch, return_dict=True)
 
     def share(self, order: NDArray[np.int64], batch_size: int) -> tuple[NDArray[np.int64], int]:
@@ -67,7 +67,7 @@ class Devices:
 
 
 class _Replicas(Devices):
-    alike_within_epochs = False
+    can_save_within_epochs = False
 
     def __init__(self, strategy: Any) -> None:
         self._strategy = strategy
@@ -81,9 +81,10 @@ class _Replicas(Devices):
         return self._strategy.scope()  # type: ignore[no-any-return]
 
     def steps(self, model: keras.Model) -> tuple[Step, Step]:
-        first, of_worker = self.worker * self._count // self.num_workers, self._count // self.num_workers
-        # Of a batch that was read for this worker alone, its devices take all; of a whole one, all devices do.
-        return self._step(model, model.train_step, first, of_worker), self._step(model, model.test_step, 0, self._count)
+        num_here = self._count // self.num_workers
+        # A training batch was read for this worker alone: its own devices share it. All devices share a test batch.
+        train = self._step(model, model.train_step, first=self.worker * num_here, count=num_here)
+        return train, self._step(model, model.test_step, first=0, count=self._count)
 
     def share(self, order: NDArray[np.int64], batch_size: int) -> tuple[NDArray[np.int64], int]:
         if len(order) % batch_size:
@@ -99,10 +100,10 @@ class _Replicas(Devices):
         averages = [variable for variable in network.non_trainable_variables if "float" in variable.dtype]
 
         @tf.function  # type: ignore[untyped-decorator]
-        def held() -> Any:
+        def averages_of_replicas() -> Any:
             return self._strategy.run(lambda: [tf.identity(variable.value) for variable in averages])
 
-        for variable, each in zip(averages, held(), strict=True):
+        for variable, each in zip(averages, averages_of_replicas(), strict=True):
             variable.assign(self._strategy.reduce("MEAN", each, axis=None))
 
     def agree(self, number: int) -> bool:
@@ -113,34 +114,46 @@ class _Replicas(Devices):
         return bool(squares * self._count == total**2)
 
     def _step(self, model: keras.Model, function: Callable[[Any], dict[str, Any]], first: int, count: int) -> Step:
-        """Make a step in which replica `first + n` takes every `count`-th row from the n-th on."""
-        import tensorflow as tf
-
-        def on_replica(pictures: Any, targets: Any, rows: Any) -> dict[str, Any]:
-            return {name: value * rows for name, value in function((pictures, targets)).items()}
-
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-        def on_all(*batch: Any) -> dict[str, Any]:
-            sums = self._strategy.run(on_replica, args=batch)
-            return {name: self._strategy.reduce("SUM", value, axis=None) for name, value in sums.items()}
+        """Make a step in which the replicas `first` to `first + count - 1` share a batch."""
+        sums_over_replicas = self._compiled(function)
 
         def step(pictures: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
-            # A replica for which nothing is left calculates the first picture, at weight 0.
-            rows = [np.arange(len(targets))[number::count] for number in range(count)]
-            taken = [held if len(held) else np.array([0]) for held in rows]
             model.reset_metrics()
-            sums = on_all(
-                self._spread([tf.constant(pictures[held]) for held in taken], first),
-                self._spread([tf.constant(targets[held]) for held in taken], first),
-                self._spread([tf.constant(len(held), tf.float32) for held in rows], first),
-            )
+            sums = sums_over_replicas(*self._shares(pictures, targets, first, count))
             total = len(targets) * self._count / count
             return {name: float(value) / total for name, value in sums.items()}
 
         return step
 
+    def _compiled(self, function: Callable[[Any], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """Run `function` on each replica's share; sum its means, each times the share's number of rows."""
+        import tensorflow as tf
+
+        def on_replica(pictures: Any, targets: Any, num_rows: Any) -> dict[str, Any]:
+            return {name: value * num_rows for name, value in function((pictures, targets)).items()}
+
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        def on_all(*shares: Any) -> dict[str, Any]:
+            sums = self._strategy.run(on_replica, args=shares)
+            return {name: self._strategy.reduce("SUM", value, axis=None) for name, value in sums.items()}
+
+        return on_all  # type: ignore[no-any-return]
+
+    def _shares(self, pictures: NDArray[Any], targets: NDArray[Any], first: int, count: int) -> tuple[Any, Any, Any]:
+        """Give each replica every `count`-th row: its pictures, its targets, and how many rows these are."""
+        import tensorflow as tf
+
+        rows = [np.arange(len(targets))[number::count] for number in range(count)]
+        # A replica for which no row is left calculates the first picture, at weight 0.
+        calculated = [share if len(share) else np.array([0]) for share in rows]
+        return (
+            self._spread([tf.constant(pictures[share]) for share in calculated], first),
+            self._spread([tf.constant(targets[share]) for share in calculated], first),
+            self._spread([tf.constant(len(share), tf.float32) for share in rows], first),
+        )
+
     def _spread(self, values: Sequence[Any], first: int) -> Any:
-        """Hand one value to each replica of this worker; `values` begins with that of the replica `first`."""
+        """Give each replica of this worker its value; `values` begins with that of the replica `first`."""
         return self._strategy.experimental_distribute_values_from_function(
             lambda context: values[context.replica_id_in_sync_group - first]
         )

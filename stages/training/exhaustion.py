@@ -18,7 +18,7 @@ def exhaustion_explained(batch_size: int, precision: str) -> Iterator[None]:
         precision: of params.yaml.
 
     Raises:
-        TrainingError: memory, of the machine or of a GPU, or a disk is full. Anything else goes on as it is.
+        TrainingError: memory, of the machine or of a GPU, or a disk is full. Any other error is left as it is.
     """
     try:
         yield

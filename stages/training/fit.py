@@ -1,4 +1,4 @@
-"""Fit a network to labelled pictures, epoch by epoch, resuming where an interrupted run stopped."""
+"""Fit a network to labelled pictures, epoch by epoch, and go on where an interrupted run stopped."""
 
 import logging
 import math
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import TrainingError
 from runtime.progress import progress
+from runtime.terminal import command_name
 from stages.shards.batches import Pictures, batches
 from stages.training.augmentation import augmentation
 from stages.training.checkpoints import Checkpoints
@@ -20,7 +21,7 @@ from stages.training.devices import Devices
 
 log = logging.getLogger(__name__)
 
-# How much work a killed run loses at most, beside whole epochs. When they are written changes no result.
+# Time between checkpoints within an epoch: how much work a killed run loses at most. It changes no result.
 CHECKPOINT_SECONDS = 600.0
 # Of AdamW, Keras' own default being too strong for runs of a few thousand steps at high learning rates.
 WEIGHT_DECAY = 1e-4
@@ -94,15 +95,15 @@ def fit(
         training: what it learns from.
         validation: what decides which epoch is kept.
         recipe: how to fit.
-        checkpoints: one is written after each epoch, and with one device every ten minutes too; those of an interrupted
-            run are gone on from. Of several workers the first writes them, and all must find them.
+        checkpoints: one is written after each epoch, and with one device every ten minutes too. An interrupted run goes
+            on after its last one. Of several workers the first writes them, and all must be able to read them.
         devices: that train together.
 
     Yields:
         A row of the history after each epoch, those before an interruption included.
 
     Raises:
-        TrainingError: the loss is not a number, or workers found different checkpoints.
+        TrainingError: the loss is not a number, or the workers do not have the same checkpoint.
     """
     with devices.scope():
         trainer = Trainer(network, recipe, len(training.image_ids), checkpoints, devices)
@@ -126,7 +127,7 @@ class Trainer:
     Attributes:
         best: weights of the epoch with the lowest validation loss so far.
         history: a row for each whole epoch.
-        results: of the steps of the epoch that is not whole yet: pictures, loss and accuracy of each.
+        results: pictures, loss and accuracy of each step of the epoch that has not ended.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Trainer:
         for batch in progress(batches_left, total=self._steps - len(self.results), what="steps"):
             self.results.append(_result(batch, self._train(*batch)))
             self._require_number(number, "loss", self.results[-1][1])
-            if self._devices.alike_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            if self._devices.can_save_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self.save()
         self._devices.average(self._network)
         loss, accuracy = _mean(self.results)
@@ -191,22 +192,27 @@ class Trainer:
         self._saved = time.monotonic()
 
     def resume(self) -> None:
-        """Take up the newest whole checkpoint, if there is one.
+        """Go on after the newest whole checkpoint, if there is one.
 
         Raises:
-            TrainingError: workers found different ones.
+            TrainingError: the workers do not have the same one.
         """
-        if (found := self._checkpoints.latest()) is not None:
-            arrays, state = found
+        if (checkpoint := self._checkpoints.latest()) is not None:
+            arrays, state = checkpoint
             self.history, self.results = state["history"], state["results"]
             for name, variable in self._variables().items():
                 variable.assign(arrays[name])
             self.best = [arrays[f"best_{number:05d}"] for number in range(len(self.best))]
-            log.info("an interrupted run goes on after epoch %d, step %d", len(self.history), len(self.results))
+            log.info(
+                "%s: an interrupted run goes on after epoch %d, step %d",
+                command_name(),
+                len(self.history),
+                len(self.results),
+            )
         if not self._devices.agree(self._step()):
             raise TrainingError(
-                f"The machines in TF_CONFIG found different checkpoints, this one that of step {self._step()};"
-                " expected the same. Set RETRAIN_CHECKPOINTS to a folder that all of them share, and start all anew."
+                f"The machines in TF_CONFIG found different checkpoints, this one that of step {self._step()}; "
+                "expected the same. Set RETRAIN_CHECKPOINTS to a folder that they share, and start all of them again."
             )
 
     def _step(self) -> int:

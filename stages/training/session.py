@@ -56,7 +56,7 @@ class Session:
         splits: columns `image_id`, `class_name`, `split`.
         index: of the shards.
         devices: that train together.
-        pictures: in the shards.
+        pictures: of the shards, in the size that the network takes.
     """
 
     params: parameters.Train
@@ -172,7 +172,7 @@ def run_digest(
     index: pd.DataFrame,
     pictures: Iterable[LabelledPictures],
 ) -> str:
-    """Digest what the result depends on, to name the run's checkpoints; its first weights stand for the base.
+    """Digest what the result depends on, to name the run's checkpoints; the base counts by the first weights.
 
     Args:
         params: of the section `train`.

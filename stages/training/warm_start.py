@@ -111,21 +111,21 @@ def carried_rows(
 ) -> list[CarriedRow]:
     """Say what each class's row of the output layer begins with.
 
-    A class is of the base's classes that hold any of its sub-classes; of the one that has its name where none does.
+    A class is made of the base's classes that have any of its sub-classes; if there is none, of the one with its name.
 
     Args:
         sub_classes: of each class, in the order of the scores.
         base_sub_classes: the same of the base.
-        head: carry: as above; new: every row is drawn anew.
+        head: carry: as above; new: every row is drawn at random.
 
     Returns:
-        A row a class, in the order of `sub_classes`.
+        One row per class, in the order of `sub_classes`.
     """
     if head == "new":
         return [CarriedRow(name, "new", ()) for name in sub_classes]
-    sources = {name: _sources(name, held, base_sub_classes) for name, held in sub_classes.items()}
-    uses = Counter(source for found in sources.values() for source in found)
-    return [CarriedRow(name, _how(name, found, uses), tuple(found)) for name, found in sources.items()]
+    sources = {name: _sources(name, names, base_sub_classes) for name, names in sub_classes.items()}
+    uses = Counter(source for names in sources.values() for source in names)
+    return [CarriedRow(name, _how(name, names, uses), tuple(names)) for name, names in sources.items()]
 
 
 def carry_over(
@@ -135,14 +135,14 @@ def carry_over(
     shrink: float = 1.0,
     perturb: float = 0.0,
 ) -> None:
-    """Give `network` every weight of the base but the output layer, and of that the rows that are carried.
+    """Give `network` every weight of the base except the output layer's, and of that layer the carried rows.
 
     Args:
-        network: newly drawn; its weights are overwritten.
+        network: drawn at random; its weights are overwritten.
         base: the same network, trained.
         rows: from `carried_rows`, in the order of the network's scores.
         shrink: by how much the base's trainable weights are multiplied.
-        perturb: how much of the newly drawn ones is added to them.
+        perturb: by how much the weights drawn at random are multiplied before they are added.
 
     Source: Ash and Adams 2020, "On Warm-Starting Neural Network Training", arXiv 1910.08475, section 5: the noise is
     `perturb` times weights as they are drawn at the start, all trainable ones alike. The running averages of
@@ -165,19 +165,19 @@ def carry_over(
 
 
 def describe(rows: Sequence[CarriedRow]) -> str:
-    """Say in one sentence a way what was carried over; classes that were kept are only counted."""
-    by_way = {way: [row for row in rows if row.how == way] for way in get_args(How)}
-    sentences = [f"{len(by_way['kept'])} of {len(rows)} classes kept"]
-    for way in ("renamed", "merged", "split"):
-        sentences += [f"{row.class_name} {way} from {' + '.join(row.base_classes)}" for row in by_way[way]]
-    if by_way["new"]:
-        sentences.append(f"new: {', '.join(row.class_name for row in by_way['new'])}")
+    """Say in one line what was carried over; classes that were kept are only counted."""
+    by_how = {how: [row for row in rows if row.how == how] for how in get_args(How)}
+    sentences = [f"{len(by_how['kept'])} of {len(rows)} classes kept"]
+    for how in ("renamed", "merged", "split"):
+        sentences += [f"{row.class_name} {how} from {' + '.join(row.base_classes)}" for row in by_how[how]]
+    if by_how["new"]:
+        sentences.append(f"new: {', '.join(row.class_name for row in by_how['new'])}")
     return "; ".join(sentences)
 
 
-def _sources(name: str, held: Collection[str], base_sub_classes: Mapping[str, Collection[str]]) -> list[str]:
-    found = sorted(base for base, of_base in base_sub_classes.items() if set(held) & set(of_base))
-    return found or [name] * (name in base_sub_classes)
+def _sources(name: str, sub_classes: Collection[str], base_sub_classes: Mapping[str, Collection[str]]) -> list[str]:
+    sharing = sorted(base for base, theirs in base_sub_classes.items() if set(sub_classes) & set(theirs))
+    return sharing or [name] * (name in base_sub_classes)
 
 
 def _how(name: str, sources: list[str], uses: Mapping[str, int]) -> How:
@@ -194,7 +194,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """Read every weight but the output layer from a file.
 
     Args:
-        network: newly drawn; its weights are overwritten.
+        network: drawn at random; its weights are overwritten.
         path: of a `.weights.h5` of one of our models, of its body, or of the network of `keras.applications` that the
             body is made of.
 
