@@ -101,8 +101,8 @@ def fingerprints(path: Path) -> dict[str, object]:
 
 def ways(rows: pd.DataFrame, names: list[str], params: parameters.Dedup) -> tuple[list[Scores], list[Scores]]:
     """Score the pairs: by the alternatives, and by ours as params.yaml has it and with every radius and weight."""
-    found = candidates(rows, max(RADII))
-    upright = Candidates(*(column[found.turn == 0] for column in found))
+    near = candidates(rows, max(RADII))
+    upright = Candidates(*(column[near.turn == 0] for column in near))
     pairs = _named(names, upright.first, upright.second)
     colours = np.stack(rows["colours"].to_list())
     correlation = (colours[upright.first] * colours[upright.second]).mean(1)
@@ -114,16 +114,16 @@ def ways(rows: pd.DataFrame, names: list[str], params: parameters.Dedup) -> tupl
     ]
     settings = [(params.distance, params.colour), *((radius, colour) for radius in RADII for colour in COLOURS)]
     ours = [
-        Scores(f"ours ({radius} bits, colours {colour})", *_ours(names, found, radius, colour))
+        Scores(f"ours ({radius} bits, colours {colour})", *_ours(names, near, radius, colour))
         for radius, colour in settings
     ]
     return alternatives, ours
 
 
 def _ours(
-    names: list[str], found: Candidates, radius: int, colour: float
+    names: list[str], near: Candidates, radius: int, colour: float
 ) -> tuple[list[tuple[str, str]], NDArray[np.float64]]:
-    similarity = best(Candidates(*(column[found.distance <= radius] for column in found)), colour)
+    similarity = best(Candidates(*(column[near.distance <= radius] for column in near)), colour)
     first, second = (similarity.index.get_level_values(level).to_numpy() for level in (0, 1))
     return _named(names, first, second), similarity.to_numpy()
 

@@ -94,7 +94,7 @@ def has(faults: pd.Series, fault: str) -> pd.Series:
 
 
 def judge(name: str, copies: pd.DataFrame, untouched: pd.DataFrame, limits: parameters.Quality) -> tuple[object, ...]:
-    """Judge the photos degraded one way beside the untouched ones; returns a row of the table."""
+    """Judge the photos degraded one way, and the untouched ones; returns a row of the table."""
     fault = CHANGES[name][0]
     right, false = (has(find_faults(photos, limits), fault) for photos in (copies, untouched))
     measures = pd.concat([untouched, copies])[list(MEASURES[fault])].astype(float).fillna(0)

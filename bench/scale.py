@@ -9,6 +9,7 @@ greatest that a stage and its workers held at once: proportional set sizes, adde
 `dvc repro` with nothing changed runs in turn with `dvc status`.
 """
 
+import json
 import random
 import sys
 from collections.abc import Sequence
@@ -79,8 +80,9 @@ def half() -> dict[str, Cost]:
 def release_data() -> None:
     """Make today's data the base, as if a model had been trained on it."""
     release(read_index())
-    Path("data/base/model/classes.json").write_text("[]", encoding="utf-8")
     splits = SPLITS.read()
+    class_names = sorted(splits["class_name"].dropna().unique())
+    Path("data/base/model/classes.json").write_text(json.dumps(class_names), encoding="utf-8")
     images = IMAGES.read()
     members = images.groupby("group")["image_id"].agg(list)
     trained = splits.loc[splits["split"] == "train", "image_id"]
