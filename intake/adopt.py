@@ -29,7 +29,9 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.progress import progress
-from runtime.repository import as_before_on_failure, dvc_add, folder_digest, require_committed, require_root
+from runtime.repository import dvc_add, folder_digest, require_committed, require_root
+from runtime.temporary import temporary_folder
+from runtime.undo import as_before_on_failure, undo_killed
 from stages.labels import classes, confused, decisions
 from stages.models.base import BASE
 
@@ -117,7 +119,7 @@ def _replace(listings: Mapping[str, Listing], merges: str) -> None:
     written = outputs(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")))
     decided = sorted(str(path) for path in Path(decisions.FOLDER).glob("*.csv"))
     tracked = [f"{folder}.dvc" for folder in (*FOLDERS, BASE)]
-    with TemporaryDirectory(dir=".", prefix="adopted-", suffix=".partial") as aside:
+    with temporary_folder("adopted") as aside:
         for folder in (*FOLDERS, BASE):
             Path(aside, folder).mkdir(parents=True)
         for folder, listing in listings.items():
@@ -155,6 +157,7 @@ def main() -> None:
     given = _given()
     minimum = parameters.read(parameters.Split).minimum
     require_root()
+    undo_killed()
     require_committed(["data", LOCK])
 
     listings = _list(given)

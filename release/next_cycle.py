@@ -15,7 +15,6 @@ Params: export
 import logging
 from collections.abc import Collection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from release.origin import require_same
 from release.promote import promoted_versions, tag_name
@@ -23,8 +22,10 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import RepositoryError
 from runtime.outputs import write_json
-from runtime.repository import as_before_on_failure, dvc_add, git, is_shallow, require_committed, require_root
+from runtime.repository import dvc_add, git, is_shallow, require_committed, require_root
+from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
+from runtime.undo import as_before_on_failure, undo_killed
 from stages.models.base import BASE, BASE_CALIBRATION, BASE_INDEX, BASE_METRICS, BASE_MODEL, BASE_VERSION
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import CALIBRATION, METRICS
@@ -81,14 +82,15 @@ def fetch_release(tag: str, folder: Path) -> None:
 
 def main() -> None:
     """Run the command."""
+    require_root()
+    undo_killed()
     version = parameters.read(parameters.Export).version
     tag = tag_name(version)
-    require_root()
     require_committed()
     require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), is_shallow())
     require_same(tag)
 
-    with TemporaryDirectory(dir=".", prefix="release-", suffix=".partial") as folder:
+    with temporary_folder("release") as folder:
         release = Path(folder) / "base"
         fetch_release(tag, release)
         write_json(release / Path(BASE_VERSION).name, {"version": version, "tag": tag})

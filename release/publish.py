@@ -20,7 +20,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import fsspec
@@ -30,6 +29,7 @@ from release.promote import promoted_versions, tag_name
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
+from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
 from stages.tables.exported import EXPORT
@@ -100,7 +100,7 @@ def main() -> None:
     storage, folder = _storage(arguments.to)
     name = f"{version:03d}"
 
-    with TemporaryDirectory(dir=".", prefix="publish-", suffix=".partial") as aside:
+    with temporary_folder("publish") as aside:
         files = _fetch(tag_name(version), f"{EXPORT}/{name}", Path(aside))
         with _failures_explained(arguments.to):
             publish(files, storage, f"{folder}/{name}")

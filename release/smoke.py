@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import GateError
+from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from stages.metrics.temperature import scale
 from stages.models.label_map import parse_label_map
@@ -144,7 +144,7 @@ def require_answers(rev: str, version: int) -> None:
     commit = TrackedFiles(rev)
     export = _list_export(commit, version)
     chosen = _choose(commit)
-    with TemporaryDirectory(dir=".", prefix="smoke-", suffix=".partial") as folder:
+    with temporary_folder("smoke") as folder:
         release, answers = _try_out(commit, export, version, chosen["path"], Path(folder))
 
     class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")

@@ -1,12 +1,9 @@
 """git and DVC as commands use them: run in the repository's root, and refused with a message that says what to do."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from runtime.errors import RepositoryError
 from runtime.wording import counted, listed
@@ -98,41 +95,3 @@ def require_committed(paths: Sequence[str] = ()) -> None:
             f"{files} changed and not committed: {listed([line[3:] for line in changes])}. "
             "Commit them, or take the changes back (`git status` shows them)."
         )
-
-
-@contextmanager
-def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Iterator[None]:
-    """Run a block after whose failure, or interruption, folders and files are what they were before.
-
-    Args:
-        replaced: folders and files that are moved aside, so that the block finds them absent; deleted when it succeeds.
-        changed: files that stay where they are; small enough to be kept in memory. An absent one is absent again.
-    """
-    contents = {Path(file): Path(file).read_bytes() if Path(file).is_file() else None for file in changed}
-    with TemporaryDirectory(dir=".", prefix="before-", suffix=".partial") as aside:
-        moved = {Path(path): Path(aside) / str(number) for number, path in enumerate(replaced) if Path(path).exists()}
-        try:
-            for path, temporary in moved.items():
-                path.rename(temporary)
-            yield
-        except BaseException:
-            _put_back([Path(path) for path in replaced], moved, contents)
-            raise
-
-
-def _put_back(replaced: Sequence[Path], moved: dict[Path, Path], contents: dict[Path, bytes | None]) -> None:
-    for path in replaced:
-        temporary = moved.get(path)
-        if temporary is not None and not temporary.exists():
-            continue  # it had not been moved yet
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-        if temporary is not None:
-            temporary.rename(path)
-    for file, content in contents.items():
-        if content is None:
-            file.unlink(missing_ok=True)
-        else:
-            file.write_bytes(content)

@@ -1,6 +1,9 @@
 """Adoption: the user's pictures in place of the sample, once, whole or not at all, and their folders untouched."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +108,33 @@ def test_a_failure_leaves_everything_as_it_was(clone: Path, monkeypatch: pytest.
     with pytest.raises(RepositoryError, match=r"`dvc add data/library .*` failed: "):
         adopt(monkeypatch, library=str(tmp_path / "theirs"))
     assert state() == before
+
+
+KILLED = """
+import os, signal, sys
+from intake import adopt
+
+moment, name, folder = sys.argv[1:]
+sys.argv = ["adopt", "--library", folder]
+setattr(adopt, moment, lambda *_: os.kill(os.getpid(), getattr(signal, name)))
+adopt.run(adopt.main)
+"""
+
+
+@pytest.mark.parametrize("moment", ["_copy", "_write_instructions", "dvc_add"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_command_that_is_killed_is_undone_or_goes_on_when_it_is_given_again(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str, name: str
+) -> None:
+    before = state()
+    environment = os.environ | {"PYTHONPATH": str(repositories.ROOT)}
+    theirs = str(tmp_path / "theirs")
+    assert subprocess.run([sys.executable, "-c", KILLED, moment, name, theirs], env=environment).returncode
+    if name == "SIGTERM":
+        assert state() == before
+    adopt(monkeypatch, library=theirs)
+    assert {path.name for path in Path("data/library").iterdir()} == set(NAMES)
+    assert not list(Path().glob("*.partial"))
 
 
 def test_a_file_that_cannot_be_copied_leaves_everything_as_it_was(

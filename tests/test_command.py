@@ -1,5 +1,6 @@
 """A command as a user meets it: one message and exit status 1 where they can mend it, and never a traceback."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,24 @@ def test_a_broken_instruction_stops_the_command_before_any_work(workspace, file,
     assert message.startswith("error: ")
     assert words in message
     assert not Path("data/duplicates.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "data/x/table.parquet"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError("Unable to write file (errno = 28, error message = 'No space left on device')"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_wherever_it_is_met(capsys, error, workspace):
+    def main():
+        try:
+            raise error
+        except OSError as cause:
+            raise ValueError("the writer's own words") from cause
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == 1
+    assert "error: the disk is full" in capsys.readouterr().err

@@ -1,7 +1,11 @@
 """The next cycle: the base becomes the promoted release, once, whole or not at all."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +151,66 @@ def test_a_dvc_add_that_fails_leaves_everything_as_it_was(clone: Path) -> None:
     with pytest.raises(RepositoryError, match=r"`dvc add data/base` failed: .*base.dvc"):
         main()
     assert state() == before
+
+
+KILLED = """
+import os, signal, sys
+from release import next_cycle
+
+def killed(*_, **__):
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    import time
+    time.sleep(9)
+
+owner, _, name = sys.argv[1].rpartition(".")
+if sys.argv[3:]:
+    original = next_cycle.git
+    def git(*arguments, **options):
+        printed = original(*arguments, **options)
+        if arguments[0] == "commit":
+            killed()
+        return printed
+    next_cycle.git = git
+else:
+    setattr(next_cycle if owner == "next_cycle" else next_cycle.parameters, name, killed)
+next_cycle.run(next_cycle.main)
+"""
+
+
+def kill_next(*arguments: str) -> int:
+    """Run `make next` in a process of its own, which gets a signal when it comes to a function."""
+    environment = os.environ | {"PYTHONPATH": str(repositories.ROOT)}
+    return subprocess.run([sys.executable, "-c", KILLED, *arguments], env=environment, capture_output=True).returncode
+
+
+MOMENTS = ["next_cycle.fetch_release", "next_cycle.write_json", "parameters.change", "next_cycle.dvc_add"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_sigterm_leaves_everything_as_it_was(clone: Path, moment: str) -> None:
+    before = state()
+    assert kill_next(moment, "SIGTERM") == 128 + signal.SIGTERM
+    assert state() == before
+    assert not list(Path().glob("*.partial"))
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_after_sigkill_the_same_command_goes_on(clone: Path, moment: str) -> None:
+    assert kill_next(moment, "SIGKILL") == -signal.SIGKILL
+    assert list(Path().glob("*.partial"))
+    main()
+    assert set(files("data/base")) == RELEASE
+    assert run("git", "log", "--format=%s", "-1").strip() == "Open the cycle of model-002: the base is model-001"
+    assert run("git", "status", "--porcelain") == ""
+    assert not list(Path().glob("*.partial"))
+
+
+def test_sigkill_after_the_commit_leaves_the_cycle_open(clone: Path) -> None:
+    assert kill_next("next_cycle.git", "SIGKILL", "after the commit") == -signal.SIGKILL
+    with pytest.raises(RepositoryError, match="its cycle is open already"):
+        main()
+    assert set(files("data/base")) == RELEASE
+    assert run("git", "status", "--porcelain") == ""
 
 
 def test_the_last_version_number_is_refused_before_it_is_passed(clone: Path) -> None:
