@@ -1,9 +1,10 @@
 """Say how well the measures of quality find degraded copies of photos among the untouched ones.
 
-    python -m bench.quality --photos FOLDER [--num 3000] [--limits min_sharpness=0.6 ...]
+    python -m bench.quality --photos FOLDER [--num 3000] [--limits min_sharpness=own ...]
 
 Each photo is degraded one way at a time, saved as a JPEG again and judged as the pipeline does, by the limits of
-params.yaml but for those that --limits sets: by default, what the comments there say of photographs. Recall is the
+params.yaml but for those that --limits sets: by default, what the comments there say of photographs. The limit "own" is
+the one that the untouched photos' own distribution gives. Recall is the
 share of the degraded copies that have the fault; precision the share of degraded ones among all that have it, with
 one copy per photo. AUC compares measures without any limit: 0.5 is chance.
 """
@@ -24,7 +25,7 @@ from stages.images.faults import find_faults
 from stages.images.fingerprint import grey_of
 from stages.images.small import decode_small
 
-PHOTOGRAPHS = ["min_sharpness=0.6", "min_highlights=0.45", "min_contrast=0.32"]
+PHOTOGRAPHS = ["min_sharpness=own", "min_highlights=0.45", "min_contrast=0.32"]
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -110,8 +111,12 @@ def main() -> None:
     photos = files_in(asked.photos)[: asked.num]
     measured = zip(*in_processes(measure_copies, photos, 8), strict=True)
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
-    own = {name: float(value) for name, value in (limit.split("=") for limit in asked.limits)}
-    limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | own))
+    untouched, *copies = (pd.DataFrame(rows) for rows in measured)
+    given = dict(limit.split("=") for limit in asked.limits)
+    values = {name: None if value == "own" else float(value) for name, value in given.items()}
+    if values.get("min_sharpness", 0) is None:  # copies are judged by the limit that the untouched photos give
+        values["min_sharpness"] = own_limit(untouched["sharpness"])
+    limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | values))
     faults = find_faults(untouched, limits)
     print(f"{len(photos):,} photos; of the untouched ones are suspected:")
     print("  " + ", ".join(f"{fault} {has(faults, fault).mean():.1%}" for fault in MEASURES) + "\n")

@@ -9,6 +9,12 @@ from stages.labels import decisions
 
 # A word at the beginning or the end of a folder's name, and the origin that it hints at.
 _HINTS = {"staged": "staged", "synthetic": "synthetic", "rendered": "synthetic", "unknown": "unknown"}
+# Names of whole folders in which people leave what they could not name.
+_LEFT_OVER = re.compile(
+    r"(not[\s._-]*sure|unsure|others?|misc(ellaneous)?|unclear|to[\s._-]*sort|unsorted)", re.IGNORECASE
+)
+# Between the levels of a name such as Group__Coarse__Fine.
+_LEVELS = "__"
 _WORDS = "|".join(_HINTS)
 _LAST = re.compile(rf"(?:(?P<rest>.*?)[\s._-]+)?(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL)
 _FIRST = re.compile(rf"(?P<word>{_WORDS})[\s._-]+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -20,8 +26,8 @@ Headings = dict[str, dict[str, list[str]]]
 def propose(sub_classes: Collection[str]) -> Headings:
     """Propose merges and origins from the names of folders alone.
 
-    `boots_staged` is proposed as staged, and merged into `boots`; `unknown` and `boots_unknown` as unknown, and merged
-    into nothing.
+    `boots_staged` is proposed as staged, and merged into `boots`; `unknown`, `boots_unknown`, `other` and `not_sure` as
+    unknown, and merged into nothing. `Wear__Boots__Kids` and `Wear__Boots__Rain` are merged into `Wear__Boots`.
 
     Args:
         sub_classes: names of folders.
@@ -41,6 +47,10 @@ def propose(sub_classes: Collection[str]) -> Headings:
         if rest and kind != "unknown":
             real = _folder(rest, sub_classes)
             merge.setdefault(real or rest, [real] if real else []).append(name)
+    taken = {name for names in merge.values() for name in names}
+    merge |= _of_levels(
+        sorted({name for name in sub_classes if not _read_name(name)[1]} - taken), {*sub_classes, *merge}
+    )
     return {heading: entries for heading, entries in (("merge", merge), ("origin", origin)) if entries}
 
 
@@ -97,11 +107,33 @@ def decisions_example() -> str:
 
 
 def _read_name(name: str) -> tuple[str, list[str]]:
+    """Split a name into what remains of it and the origins that its words hint at."""
+    if _LEFT_OVER.fullmatch(name.rpartition(_LEVELS)[2].strip(" ._-")):
+        return "", ["unknown"]
     hints: list[str] = []
     while match := _LAST.fullmatch(name) or _FIRST.fullmatch(name):
         hints.append(_HINTS[match["word"].lower()])
         name = match["rest"] or ""
     return name, hints
+
+
+def _of_levels(names: Collection[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Group names that have a level below another: the name without its last level to two and more names.
+
+    Args:
+        names: that are in no other group, sorted.
+        known: names of classes and folders, which a group may have only if it holds the folder.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        coarse, _, fine = name.rpartition(_LEVELS)
+        if coarse.strip(" ._") and fine.strip(" ._") and (coarse in names or coarse not in known):
+            groups.setdefault(coarse, [coarse] if coarse in names else []).append(name)
+    several = {coarse: members for coarse, members in groups.items() if len(members) > 1}
+    # A name that is the head of a group stands in no other.
+    for coarse, members in several.items():
+        several[coarse] = [name for name in members if name == coarse or name not in several]
+    return {coarse: members for coarse, members in several.items() if len(members) > 1}
 
 
 def _folder(name: str, sub_classes: Collection[str]) -> str | None:

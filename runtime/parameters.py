@@ -40,7 +40,7 @@ class Fingerprint(_Section):
 class Quality(_Section):
     """Beyond what a picture is suspected to be bad."""
 
-    min_sharpness: Annotated[float, Field(ge=0)]
+    min_sharpness: Annotated[float, Field(ge=0)] | None
     min_highlights: Fraction
     min_contrast: Fraction
     blank_contrast: Fraction

@@ -16,6 +16,7 @@ from stages.metrics.separation import false_positive_rate, separation
 from stages.metrics.temperature import fit_temperature, scale, scaled_on_disk
 from stages.metrics.truth import NO_CLASS
 from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
+from stages.reports.wanted_error import wanted_error_report
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -168,6 +169,27 @@ def test_too_few_pictures_and_too_many_errors_give_no_threshold():
     enough = np.full(299, 99.0)
     assert lowest_threshold(enough, np.ones(299, bool), THRESHOLDS, 0.01) == Learned(50.0, 299, 0)
     assert lowest_threshold(enough, np.arange(299) > 0, THRESHOLDS, 0.01) == Learned(None, 299, 1)
+
+
+class Shown:
+    """Stands for the answers to a set: all right, with these confidences."""
+
+    def __init__(self, confidence):
+        self.confidence, self.right = np.array(confidence), np.ones(len(confidence), bool)
+
+    def __len__(self):
+        return len(self.confidence)
+
+    def shown(self, threshold):
+        return self.confidence >= threshold
+
+
+def test_why_there_is_no_threshold_counts_what_is_too_few():
+    few, unsure = Shown([99.0] * 298), Shown([99.0] * 280 + [30.0] * 30)
+    why = [wanted_error_report(validation, few, 0.01)["why"] for validation in (few, unsure)]
+    assert "299 right answers in a row would show it, there are 298 pictures" in why[0]
+    assert "of 310 pictures only 280 are shown at 50, the lowest threshold that is tried" in why[1]
+    assert "299 right ones in a row would show it" in why[1]
 
 
 def test_a_threshold_passes_where_clopper_pearsons_upper_limit_is_below_the_wanted_error():

@@ -1,7 +1,9 @@
+import numpy as np
 import pandas as pd
+import pytest
 
 from runtime import parameters
-from stages.images.faults import FAULTS, find_faults
+from stages.images.faults import FAULTS, find_faults, own_limit
 
 LIMITS = parameters.Quality(
     min_sharpness=0.6, min_highlights=0.4, min_contrast=0.3, blank_contrast=0.1, min_side=32, max_aspect=3.0
@@ -31,3 +33,19 @@ def test_a_plain_picture_is_blank_and_not_said_to_be_blurred_or_low_in_contrast(
 def test_what_cannot_be_read_has_no_fault():
     assert faults_of(dict.fromkeys(GOOD)) == [None]
     assert faults_of({}, dict.fromkeys(GOOD), {"highlights": 0}) == [None, None, "dark"]
+
+
+def test_the_limit_of_a_library_s_own_distribution_follows_its_scale_and_passes_over_what_was_not_measured():
+    usual = pd.Series(np.exp(np.random.default_rng(1).normal(0, 0.3, 1000)))
+    assert own_limit(usual) == pytest.approx(np.exp(-2.5 * 0.3), rel=0.1)
+    assert own_limit(usual / 4) == pytest.approx(own_limit(usual) / 4)
+    assert own_limit(pd.concat([usual, pd.Series([None, 0.0])])) == pytest.approx(own_limit(usual))
+    assert own_limit(pd.Series([None], dtype=float)) == 0
+
+
+def test_without_a_limit_few_of_a_smooth_library_are_suspected_and_its_blurred_ones_are():
+    smooth = np.exp(np.random.default_rng(2).normal(np.log(0.7), 0.2, 400))  # the limit of 0.6 would suspect a quarter
+    rows = pd.DataFrame([GOOD | {"sharpness": value} for value in [*smooth, 0.15]])
+    blurred = find_faults(rows, LIMITS.model_copy(update={"min_sharpness": None})).notna()
+    assert blurred.iloc[-1]
+    assert blurred.mean() < 0.03 < find_faults(rows, LIMITS).notna().mean()

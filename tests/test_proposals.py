@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from intake.proposals import classes_yaml, propose
 from stages.labels.classes import read_classes
 
-WORD = st.sampled_from(["boots", "Boots", "cap", "staged", "Synthetic", "unknown", "rendered", "007", "кот", "a: [b"])
+WORD = st.sampled_from(
+    ["boots", "Boots", "cap", "staged", "Wear__", "other", "Synthetic", "unknown", "rendered", "007", "кот", "a: [b"]
+)
 NAMES = st.lists(WORD, min_size=1, max_size=4).map("_".join) | st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=12
 )
+# What a folder can be called; one without a name is refused.
+NAMES = NAMES.filter(lambda name: name.strip() and name not in (".", ".."))
 
 
 def uncommented(text: str) -> str:
@@ -31,6 +35,19 @@ def uncommented(text: str) -> str:
         (["unknown", "cap_unknown", "cap"], None, {"unknown": ["cap_unknown", "unknown"]}),
         (["staged"], None, {"staged": ["staged"]}),
         (["boots", "upstaged", "unknowns"], None, None),
+        (
+            ["Wear__Boots__Kids", "Wear__Boots__Rain", "Wear__Cap__Wool", "Home__Cup"],
+            {"Wear__Boots": ["Wear__Boots__Kids", "Wear__Boots__Rain"]},
+            None,
+        ),
+        (["Wear__Boots", "Wear__Boots__Kids"], {"Wear__Boots": ["Wear__Boots", "Wear__Boots__Kids"]}, None),
+        (
+            ["Not sure", "boots", "misc", "not_sure", "other"],
+            None,
+            {"unknown": ["Not sure", "misc", "not_sure", "other"]},
+        ),
+        (["Wear__Boots__Kids", "Wear__Boots__Other"], None, {"unknown": ["Wear__Boots__Other"]}),
+        (["brother", "miscanthus", "__", "a__"], None, None),
     ],
 )
 def test_a_name_proposes(

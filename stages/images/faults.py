@@ -1,9 +1,12 @@
 """Which pictures are suspected to be bad: measures of their quality, compared with limits."""
 
+import numpy as np
 import pandas as pd
 
 from runtime.parameters import Quality
 
+# How many robust standard deviations below the median a picture is suspected to be blurred.
+_DEVIATIONS = 2.5
 FAULTS = ("blank", "blurred", "dark", "low_contrast", "tiny", "odd_aspect", "damaged")
 
 
@@ -22,10 +25,11 @@ def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
     """
     sides = measured[["width", "height"]].astype("Float64")
     shorter, longer = sides.min(axis=1), sides.max(axis=1)
+    least = own_limit(measured["sharpness"]) if limits.min_sharpness is None else limits.min_sharpness
     blank = measured["contrast"] < limits.blank_contrast
     holds = {
         "blank": blank,
-        "blurred": ~blank & (measured["sharpness"] < limits.min_sharpness),
+        "blurred": ~blank & (measured["sharpness"] < least),
         "dark": measured["highlights"] < limits.min_highlights,
         "low_contrast": ~blank & (measured["contrast"] < limits.min_contrast),
         "tiny": shorter < limits.min_side,
@@ -36,3 +40,27 @@ def find_faults(measured: pd.DataFrame, limits: Quality) -> pd.Series:
     for name in FAULTS:
         names += (holds[name].fillna(False)).map({True: f", {name}", False: ""}).astype(str)
     return names.str.removeprefix(", ").where(names != "", None)
+
+
+def own_limit(sharpness: pd.Series) -> float:
+    """Say below which sharpness a picture is suspected to be blurred, from how sharp the others are.
+
+    A studio's photos are smoother than a street's, so no number suits both. Sharpness is a ratio: logarithms are
+    compared.
+
+    Args:
+        sharpness: of all pictures; null for those that were not measured.
+
+    Returns:
+        The limit; 0, below which nothing is, where no picture was measured.
+
+    Source: median and median absolute deviation as robust z-scores, Iglewicz and Hoaglin 1993, "How to Detect and
+        Handle Outliers"; their 3.5 for outliers is lowered, since suspicion costs a look only. bench/quality.py
+        measures it.
+    """
+    logarithms = np.log(sharpness[sharpness > 0].to_numpy(np.float64))
+    if not len(logarithms):
+        return 0.0
+    median = np.median(logarithms)
+    deviation = 1.4826 * np.median(np.abs(logarithms - median))  # of a normal distribution, the standard deviation
+    return float(np.exp(median - _DEVIATIONS * deviation))

@@ -32,7 +32,7 @@ def wanted_error_report(validation: Answers, test: Answers, wanted_error: float)
         "wanted_error": wanted_error,
         "level": LEVEL,
         "threshold": learned.threshold,
-        "why": _why(learned, wanted_error, len(validation)),
+        "why": _why(learned, wanted_error, validation),
         **sets,
     }
 
@@ -48,13 +48,20 @@ def _at_threshold(num_shown: int, num_wrong: int, total: int) -> dict[str, Any]:
     }
 
 
-def _why(learned: Learned, wanted_error: float, num_pictures: int) -> str:
+def _why(learned: Learned, wanted_error: float, validation: Answers) -> str:
     if learned.threshold is not None:
         lowest = "; no lower one was tried" if learned.threshold == THRESHOLDS[0] else ""
         return f"{learned.num_wrong} of {learned.num_shown} shown validation answers are wrong{lowest}"
     if learned.num_shown:
         return f"{learned.num_wrong} of the {learned.num_shown} most confident validation answers are wrong: too many"
     needed = int(np.ceil(np.log(1 - LEVEL) / np.log(1 - wanted_error)))
+    if len(validation) < needed:
+        return (
+            f"too few validation pictures: {needed} right answers in a row would show it, "
+            f"there are {len(validation)} pictures"
+        )
+    num_shown = int(validation.shown(float(THRESHOLDS[0])).sum())
     return (
-        f"too few validation pictures: {needed} right answers in a row would show it, there are {num_pictures} pictures"
+        f"too few shown validation answers: {needed} right ones in a row would show it, and of {len(validation)} "
+        f"pictures only {num_shown} are shown at {THRESHOLDS[0]:g}, the lowest threshold that is tried"
     )
