@@ -28,7 +28,7 @@ export RETRAIN_CHECKPOINTS=$WORK/checkpoints DVC_SITE_CACHE_DIR=$WORK/site DVC_N
 export PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-1}
 step=starting child='' keeper='' stopped=''
 
-# Opened anew for every line: a line is in the cloud when it was said, and not when the run ends.
+# Opened again for every line: a line is in the cloud when it was said, and not when the run ends.
 write_lines() {
   local line
   while IFS= read -r line || [[ -n $line ]]; do

@@ -1,7 +1,7 @@
 """Keep what a push found on the remote as young as what it sent: `make gc` goes by the age of an object.
 
 An object that no commit of Git's origin names, and that is needed again, is safe from `make gc` in another clone only
-while it is young. It is sent again, whereupon its age begins anew.
+while it is young. It is sent again, and its age begins again.
 """
 
 import time
