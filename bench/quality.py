@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from bench.harness import files_in, in_processes, options, print_table
 from runtime import parameters
 from stages.fingerprint import fingerprint
-from stages.images.faults import find_faults
+from stages.images.faults import find_faults, own_limit
 from stages.images.fingerprint import grey_of
 from stages.images.small import decode_small
 
@@ -111,11 +111,11 @@ def main() -> None:
     photos = files_in(asked.photos)[: asked.num]
     measured = zip(*in_processes(measure_copies, photos, 8), strict=True)
     untouched, *copies = (pd.DataFrame(rows) for rows in measured)
-    untouched, *copies = (pd.DataFrame(rows) for rows in measured)
     given = dict(limit.split("=") for limit in asked.limits)
-    values = {name: None if value == "own" else float(value) for name, value in given.items()}
-    if values.get("min_sharpness", 0) is None:  # copies are judged by the limit that the untouched photos give
-        values["min_sharpness"] = own_limit(untouched["sharpness"])
+    # Copies are judged by the limit that the untouched photos give.
+    values = {
+        name: own_limit(untouched["sharpness"]) if value == "own" else float(value) for name, value in given.items()
+    }
     limits = parameters.Quality(**(parameters.read(parameters.Quality).model_dump() | values))
     faults = find_faults(untouched, limits)
     print(f"{len(photos):,} photos; of the untouched ones are suspected:")
