@@ -10,8 +10,7 @@ import pandas as pd
 
 from bench.harness import ROOT, Cost, run_module
 from runtime import parameters
-
-BASE = ("model/model.weights.h5", "model/model.json", "model/classes.json", "model/lineage.parquet", "metrics.json")
+from stages.models.base import BASE_INDEX, BASE_VERSION, FILES
 
 
 @contextlib.contextmanager
@@ -52,13 +51,11 @@ def stage(name: str, **environment: str) -> Cost:
 
 def release(index: pd.DataFrame) -> None:
     """Make shards the base, as if a model had been trained on them."""
-    for name in BASE:
-        path = Path("data/base", name)
+    for path in map(Path, FILES):
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    Path("data/base/version.json").write_text('{"version": 1}', encoding="utf-8")
-    Path("data/base/shards").mkdir(exist_ok=True)
-    index.to_parquet("data/base/shards/index.parquet")
+    Path(BASE_VERSION).write_text('{"version": 1}', encoding="utf-8")
+    index.to_parquet(BASE_INDEX)
 
 
 def read_index() -> pd.DataFrame:

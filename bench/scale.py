@@ -9,7 +9,6 @@ greatest that a stage and its workers held at once: proportional set sizes, adde
 `dvc repro` with nothing changed runs in turn with `dvc status`.
 """
 
-import json
 import random
 import sys
 from collections.abc import Sequence
@@ -22,9 +21,11 @@ from PIL import Image
 from bench.harness import Cost, files_in, in_processes, in_turn, medians, options, print_table
 from bench.photos import QUALITY
 from bench.repository import dvc, read_index, release, repository, stage
-from stages.models.base import BASE_LINEAGE
+from runtime.outputs import write_json
+from stages.models.base import BASE_LINEAGE, BASE_MODEL
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
+from stages.tables.model import CLASSES
 from stages.tables.splits import SPLITS
 
 STAGES = ("fingerprint", "dedup", "merge", "split", "shard")
@@ -81,8 +82,7 @@ def release_data() -> None:
     """Make today's data the base, as if a model had been trained on it."""
     release(read_index())
     splits = SPLITS.read()
-    class_names = sorted(splits["class_name"].dropna().unique())
-    Path("data/base/model/classes.json").write_text(json.dumps(class_names), encoding="utf-8")
+    write_json(f"{BASE_MODEL}/{CLASSES}", sorted(set(splits["class_name"].dropna())))
     images = IMAGES.read()
     members = images.groupby("group")["image_id"].agg(list)
     trained = splits.loc[splits["split"] == "train", "image_id"]

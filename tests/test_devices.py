@@ -61,7 +61,7 @@ def test_two_devices_calculate_what_one_does():
         assert figures_by_devices["two"][name] == pytest.approx(figures, abs=1e-6), name
 
 
-def test_two_machines_train_the_model_model_of_two_devices_killed_or_not(workspace):
+def test_two_machines_train_the_model_of_two_devices_killed_or_not(workspace):
     write_world(epochs_from_scratch=3, devices=2, augmentation={"mirror": True, "rotation": 0.0, "zoom": 0.0})
     second, shared, own = (workspace.with_name(f"{workspace.name}_{name}") for name in ("second", "shared", "own"))
     shutil.copytree(".", second)
