@@ -13,7 +13,7 @@ export PYTHON BASE
 DRIVER := .venv/bin/python -m remote.merge
 $(shell git config merge.folder.driver '$(DRIVER) %O %A %B %P' && git config merge.written.driver '$(DRIVER) --written %P')
 
-.PHONY: help repro review push pull promote report next publish compact adopt sql remote-check verify gc
+.PHONY: help repro review push pull promote report next base publish compact adopt sql remote-check verify gc
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
 help:
@@ -57,6 +57,9 @@ report: .venv/ready ## write one page for people who run no commands: build/repo
 next: .venv/ready ## open the next cycle from the promoted model
 	@python -m release.next_cycle
 
+base: .venv/ready ## roll back: an older promoted model becomes the base VERSION=6
+	@python -m release.change_base --version="$$VERSION"
+
 publish: .venv/ready ## copy a promoted model to where it is served TO=az://models [VERSION=7]
 	@python -m release.publish --to="$$TO" $${VERSION:+--version="$$VERSION"}
 
@@ -86,7 +89,7 @@ test: .venv/ready tests/npm/node_modules/ready ## run all tests
 test-fast: .venv/ready ## run the tests that need no network, server, browser or pipeline
 	pytest -m "not slow"
 
-coverage: .venv/ready tests/npm/node_modules/ready ## run all tests; print files of which they reach less than 90 %
+coverage: .venv/ready tests/npm/node_modules/ready # of all tests; prints files of which they reach less than 90 %
 	COVERAGE_CORE=$$(python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') pytest --cov --cov-report=
 	@coverage report | awk 'NR == 1 || /^TOTAL/ || /%$$/ && $$NF + 0 < 90'
 
@@ -102,7 +105,7 @@ format: .venv/ready ## repair what can be repaired automatically
 	ruff check --fix .
 	ruff format .
 
-#@   make lock, licences, sbom, audit: pin all versions, list licences, bill of materials, known holes
+#@   make coverage, lock, licences, sbom, audit: tested lines, pins, licences, bill of materials, holes
 lock: .venv/ready
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --extra gpu --extra cluster --constraint requirements.lock --output-file requirements-gpu.lock pyproject.toml

@@ -5,9 +5,9 @@
 Each cycle adds a shard of its own, however few its pictures are, and deleted files leave gaps. The request is a number
 in params.yaml, so that it stands in git and any machine that runs the pipeline builds the same shards.
 
-Reads: params.yaml (export.version), data/base/version.json
+Reads: params.yaml data/base/version.json
 Writes: params.yaml (shard.compacted)
-Params: shard, export
+Params: shard
 """
 
 import logging
@@ -16,19 +16,20 @@ from pathlib import Path
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import BaseError
-from stages.models.base import BASE, has_base
+from stages.models.base import BASE, base_version, has_base
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Run the command."""
-    version, compacted = parameters.read(parameters.Export).version, parameters.read(parameters.Shard).compacted
+    compacted = parameters.read(parameters.Shard).compacted
     if not Path(BASE).is_dir():
         raise BaseError(f"{BASE} is not here: `dvc checkout {BASE}` or `dvc pull {BASE}` brings it.")
     if not has_base():
         log.info("compact: there is no base yet, so every run packs all shards from scratch. Nothing was changed.")
         return
+    version = base_version() + 1  # as `shard` counts: after `make base` it is not export.version
     if compacted == version:
         log.info("compact: shard.compacted is %d, this cycle's number, already. Nothing was changed.", version)
         return

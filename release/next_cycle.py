@@ -13,10 +13,10 @@ Params: export
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from release.origin import require_same
+from release.origin import require_newest, require_same
 from release.promote import promoted_versions, tag_name
 from runtime import parameters
 from runtime.command import run
@@ -89,13 +89,9 @@ def main() -> None:
     require_committed()
     require_promoted(version, promoted_versions(git("tag", "--list").splitlines()), is_shallow())
     require_same(tag)
+    require_newest(tag)
 
-    with temporary_folder("release") as folder:
-        release = Path(folder) / "base"
-        fetch_release(tag, release)
-        write_json(release / Path(BASE_VERSION).name, {"version": version, "tag": tag})
-        with as_before_on_failure([BASE], [f"{BASE}.dvc", parameters.PATH]):
-            _open_cycle(release, version + 1, f"Open the cycle of {tag_name(version + 1)}: the base is {tag}")
+    replace_base(version, {"export.version": version + 1}, _subject(version))
 
     log.info(
         "next: the base is %s, export.version is %d. Next: `git push`, `make push`; change pictures, `make repro`.",
@@ -104,11 +100,31 @@ def main() -> None:
     )
 
 
-def _open_cycle(release: Path, version: int, subject: str) -> None:
-    parameters.change({"export.version": version})
-    release.rename(BASE)
-    dvc_add([BASE])
-    git("commit", "--quiet", "--message", subject, "--", parameters.PATH, f"{BASE}.dvc")
+def replace_base(version: int, values: Mapping[str, int], subject: str) -> None:
+    """Replace the base by a promoted release, change parameters, and commit both; all of it or nothing.
+
+    Args:
+        version: of the release.
+        values: parameters by key.
+        subject: of the commit.
+
+    Raises:
+        RepositoryError: the release cannot be fetched, or git or DVC refuses.
+    """
+    tag = tag_name(version)
+    with temporary_folder("release") as folder:
+        release = Path(folder) / "base"
+        fetch_release(tag, release)
+        write_json(release / Path(BASE_VERSION).name, {"version": version, "tag": tag})
+        with as_before_on_failure([BASE], [f"{BASE}.dvc", parameters.PATH]):
+            parameters.change(values)
+            release.rename(BASE)
+            dvc_add([BASE])
+            git("commit", "--quiet", "--message", subject, "--", parameters.PATH, f"{BASE}.dvc")
+
+
+def _subject(version: int) -> str:
+    return f"Open the cycle of {tag_name(version + 1)}: the base is {tag_name(version)}"
 
 
 if __name__ == "__main__":

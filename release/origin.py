@@ -1,9 +1,12 @@
 """What Git's remote `origin` says of promoted versions: two clones may promote the same number."""
 
+import re
+
 from runtime.errors import RepositoryError
 from runtime.repository import git
 
 PATTERN = "model-*"
+TAG = re.compile(r"model-(\d{3})")
 
 
 def tags_at_origin() -> dict[str, str]:
@@ -20,7 +23,8 @@ def tags_at_origin() -> dict[str, str]:
         raise RepositoryError(
             f"origin cannot be asked which versions were promoted elsewhere, so this one may be taken there: {error}"
         ) from None
-    return {name.removeprefix("refs/tags/"): oid for oid, name in (line.split("\t") for line in lines)}
+    tags = {name.removeprefix("refs/tags/"): oid for oid, name in (line.split("\t") for line in lines)}
+    return {tag: oid for tag, oid in tags.items() if TAG.fullmatch(tag)}
 
 
 def require_free(tag: str) -> None:
@@ -38,10 +42,10 @@ def require_free(tag: str) -> None:
 
 
 def require_same(tag: str) -> None:
-    """Refuse a tag of this clone that is another object at origin, or older than what is promoted there.
+    """Refuse a tag of this clone that is another object at origin.
 
     Raises:
-        RepositoryError: origin has another model under this tag, or a later version, or cannot be asked.
+        RepositoryError: origin has another model under this tag, or cannot be asked.
     """
     there = tags_at_origin()
     if there.get(tag, ours := git("rev-parse", tag).strip()) != ours:
@@ -50,7 +54,15 @@ def require_same(tag: str) -> None:
             f"this one; `git tag --delete {tag}` and `git fetch --tags` take the other's. The model that loses can be "
             "promoted under the next version."
         )
-    if later := sorted(other for other in there if other > tag):
+
+
+def require_newest(tag: str) -> None:
+    """Refuse a tag that is older than what is promoted at origin, also where this clone has no tag of it.
+
+    Raises:
+        RepositoryError: origin has a later version, or cannot be asked.
+    """
+    if later := sorted(other for other in tags_at_origin() if other > tag):
         raise RepositoryError(
             f"origin has {later[-1]}, which is later than {tag}: `git pull --tags`, then `make pull`, continue from it."
         )

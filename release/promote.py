@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from release.origin import require_free
+from release.origin import TAG, require_free
 from release.smoke import require_answers
 from remote.clone import opened
 from remote.stores import lacking
@@ -44,7 +44,6 @@ MAIN_METRICS = (
     "false_positive_fraction",
     "num_errors",
 )
-_TAG = re.compile(r"model-(\d{3})")
 # What `dvc repro --dry` ends with when no stage would run. Should DVC ever word it differently, nothing is promoted.
 _UP_TO_DATE = "Data and pipelines are up to date."
 
@@ -60,7 +59,7 @@ def tag_name(version: int) -> str:
 
 def promoted_versions(tags: Sequence[str]) -> list[int]:
     """Read the versions of promoted models off a list of tags."""
-    return [int(match[1]) for match in map(_TAG.fullmatch, tags) if match]
+    return [int(match[1]) for match in map(TAG.fullmatch, tags) if match]
 
 
 def require_pass(gate: Mapping[str, Any], reason: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import repositories
 from repositories import run, write
 
-from release.origin import require_free, require_same, tags_at_origin
+from release.origin import require_free, require_newest, require_same, tags_at_origin
 from runtime.errors import RepositoryError
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,22 @@ def test_a_later_version_at_origin_is_not_overlooked(other):
     run("git", "push", "--quiet", "origin", "model-002")
     os.chdir(other / "ben")
     with pytest.raises(RepositoryError, match="origin has model-002, which is later"):
-        require_same("model-001")
+        require_newest("model-001")
+
+
+def test_a_shallow_clone_without_the_newest_tag_asks_origin_and_other_tags_do_not_count(other):
+    os.chdir(other / "ana")
+    for tag in ("model-old", "team/model-009", "model-1000"):
+        promote(tag)
+    run("git", "push", "--quiet", "--tags", "origin")
+    run("git", "clone", "--quiet", "--depth=1", (other / "origin").as_uri(), str(other / "shallow"))
+    os.chdir(other / "shallow")
+    require_newest("model-001")
+    run("git", "-C", str(other / "ana"), "commit", "--quiet", "--allow-empty", "--message", "Later")
+    run("git", "-C", str(other / "ana"), "tag", "model-002")
+    run("git", "-C", str(other / "ana"), "push", "--quiet", "origin", "model-002")
+    with pytest.raises(RepositoryError, match="origin has model-002"):
+        require_newest("model-001")
 
 
 def test_an_origin_that_does_not_answer_is_said(other):
