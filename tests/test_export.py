@@ -215,8 +215,8 @@ def test_a_model_of_two_classes_names_two(tmp_path):
 
 def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
     write_model(tmp_path)
-    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 61 * 40 - 1, 1.0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels"):
+    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 2 * (61 * 40 - 1), 1.0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels that are decoded of a PNG"):
         served.image_bytes(tf.constant([encoded(1)]))
 
 

@@ -11,6 +11,7 @@ from pictures import draw
 from PIL import Image
 
 from stages.images import decode, letterbox
+from stages.images.limits import allowed_pixels
 from stages.served import preparation
 
 pytestmark = pytest.mark.slow
@@ -151,9 +152,9 @@ def test_an_empty_batch_has_no_pictures():
         (encoded(COLOUR, "AVIF"), "not a picture in one of the formats"),
         (encoded(COLOUR.convert("1"), "BMP"), "a BMP that is compressed or has other than 8, 24 or 32 bits"),
         (encoded(COLOUR, "WEBP", save_all=True, append_images=[SEE_THROUGH]), "an animated WebP"),
-        (b"\x89PNG\r\n\x1a\n", "more than the 100000 pixels that are decoded, or none"),
-        (b"RIFF1234WEBP", "more than the 100000 pixels that are decoded, or none"),
-        (b"GIF89a", "more than the 100000 pixels that are decoded, or none"),
+        (b"\x89PNG\r\n\x1a\n", "more than the 50000 pixels that are decoded of a PNG, or none"),
+        (b"RIFF1234WEBP", "more than the 25000 pixels that are decoded of a WEBP, or none"),
+        (b"GIF89a", "invalid GIF: cut short in its first picture, or without one"),
     ],
 )
 def test_what_cannot_be_prepared_is_refused_in_words(prepare, data, message):
@@ -166,7 +167,8 @@ def test_what_cannot_be_prepared_is_refused_in_words(prepare, data, message):
     [("JPEG", {}), ("PNG", {}), ("GIF", {}), ("BMP", {}), ("WEBP", {}), ("WEBP", {"lossless": True})],
 )
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(prepare, kind, options):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 100000 pixels that are decoded"):
+    message = f"more than the {allowed_pixels(kind, MAX_PIXELS)} pixels that are decoded of a {kind}"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         prepare(encoded(Image.new("RGB", (500, 201)), kind, **options))
 
 

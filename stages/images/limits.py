@@ -11,6 +11,7 @@ MAX_PASSES = 12
 # Most segments, chunks or blocks that are walked through. Cameras and editors write far fewer: a file made of nothing
 # but tiny ones must not keep a server busy. Chunks and blocks of one size count as one, up to MAX_RUN of them.
 MAX_STEPS = 10_000
+MAX_SEGMENTS = 1_000  # of a JPEG before its picture; the orientation is looked for in these
 MAX_RUN = 1024
 
 

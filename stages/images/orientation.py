@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.images.limits import MAX_STEPS
+from stages.images.limits import MAX_SEGMENTS
 
 UPRIGHT = 1
 # Which of the tag's values ask for which of three moves, taken in this order: exchange width and height, exchange left
@@ -90,7 +90,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
         The second byte of each segment's marker, and where its content starts.
     """
     position = 2
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_SEGMENTS):
         marker = number(data, position + 1, 1, True)
         if number(data, position, 1, True) != 0xFF or marker in (0xDA, 0xD9):
             return
@@ -115,7 +115,7 @@ def webp_orientation(data: bytes) -> int:
     if not (data.startswith(b"VP8X", 12) and number(data, WEBP_FLAGS, 1, False) & WEBP_HAS_EXIF):
         return UPRIGHT
     position = 12
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_SEGMENTS):
         if data.startswith(b"EXIF", position):
             return exif_orientation(data, position + 8)
         if position >= len(data):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from stages.images.limits import MAX_RUN, MAX_SEGMENTS
+
 ABSENT = -1
 # So that a number read near the end of a file that is cut short is zeros, not an error of slicing.
 _PADDING = 64
-# Far more segments than a camera writes: a file of nothing but tiny segments must not keep a server busy.
-_LONGEST_WALK = 10_000
 Step = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
@@ -36,9 +36,9 @@ def number(data: tf.Tensor, start: tf.Tensor | int, length: int, big_endian: boo
     Returns:
         Scalar, int64.
     """
-    start = tf.minimum(tf.cast(start, tf.int64), tf.size(data, tf.int64) - length)
+    start = _within(data, start, length)
     digits = tf.cast(data[start : start + length], tf.int64)
-    weights = [256**exponent for exponent in range(length)]
+    weights = [256**digit for digit in range(length)]
     return tf.reduce_sum(digits * tf.constant(weights[::-1] if big_endian else weights, tf.int64))
 
 
@@ -53,8 +53,12 @@ def matches(data: tf.Tensor, start: tf.Tensor | int, mark: bytes) -> tf.Tensor:
     Returns:
         Scalar, bool.
     """
-    start = tf.minimum(tf.cast(start, tf.int64), tf.size(data, tf.int64) - len(mark))
+    start = _within(data, start, len(mark))
     return tf.reduce_all(data[start : start + len(mark)] == tf.constant(list(mark), tf.uint8))
+
+
+def _within(data: tf.Tensor, start: tf.Tensor | int, length: int) -> tf.Tensor:
+    return tf.clip_by_value(tf.cast(start, tf.int64), 0, tf.size(data, tf.int64) - length)
 
 
 def jpeg_segment(data: tf.Tensor, marker: int, mark: bytes) -> tf.Tensor:
@@ -81,22 +85,24 @@ def jpeg_segment(data: tf.Tensor, marker: int, mark: bytes) -> tf.Tensor:
     return walk(data, 2, step)
 
 
-def png_chunk(data: tf.Tensor, name: bytes) -> tf.Tensor:
-    """Find a chunk of a PNG.
+def length_of_run(data: tf.Tensor, position: tf.Tensor, stride: tf.Tensor, head: int) -> tf.Tensor:
+    """Count blocks of one size that follow each other, and begin with the same bytes.
 
     Args:
         data: of `file_bytes`.
-        name: four letters.
+        position: of the first block.
+        stride: bytes from one block to the next.
+        head: bytes that must be the same.
 
     Returns:
-        Scalar, int64: where its content starts, or ABSENT.
+        Scalar, int64, from 1 to MAX_RUN.
     """
-
-    def step(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        content = tf.where(matches(data, position + 4, name), position + 8, ABSENT)
-        return content, matches(data, position + 4, b"IEND"), position + 12 + number(data, position, 4, True)
-
-    return walk(data, 8, step)
+    starts = position + stride * tf.range(MAX_RUN, dtype=tf.int64)
+    indices = tf.minimum(starts[:, tf.newaxis] + tf.range(head, dtype=tf.int64), tf.size(data, tf.int64) - 1)
+    heads = tf.gather(data, indices)
+    same = tf.reduce_all(heads == heads[:1], axis=1) & (starts < tf.size(data, tf.int64))
+    differs = tf.concat([~same, [True]], axis=0)
+    return tf.maximum(tf.argmax(differs, output_type=tf.int64), 1)
 
 
 def walk(data: tf.Tensor, start: int, step: Step) -> tf.Tensor:
@@ -123,4 +129,4 @@ def walk(data: tf.Tensor, start: int, step: Step) -> tf.Tensor:
         return position, tf.cast(content, tf.int64), ended
 
     first = (tf.constant(start, tf.int64), tf.constant(ABSENT, tf.int64), tf.constant(False))
-    return tf.while_loop(is_unfinished, next_segment, first, maximum_iterations=_LONGEST_WALK)[1]
+    return tf.while_loop(is_unfinished, next_segment, first, maximum_iterations=MAX_SEGMENTS)[1]

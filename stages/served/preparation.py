@@ -1,9 +1,9 @@
 """Turn encoded pictures into the network's input by TensorFlow operations: the first part of the exported model.
 
-It equals `letterbox(decode(data))` of this folder, which made the pictures that the model was trained on; a test holds
-the two together. JPEG (CMYK too), PNG, GIF (its first frame), BMP and WebP are prepared here. TIFF, AVIF, animated WebP
-and BMP that is compressed or has 1, 4 or 16 bits a pixel are refused with a message: TensorFlow cannot decode them, or
-not safely. An orientation that stands in XMP alone, without EXIF, is not seen here.
+It equals `letterbox(decode(data))` of `stages/images`, which made the pictures that the model was trained on; a test
+holds the two together. JPEG (CMYK too), PNG, GIF (its first frame), BMP and WebP are prepared here. TIFF, AVIF,
+animated WebP and BMP that is compressed or has 1, 4 or 16 bits a pixel are refused with a message: TensorFlow cannot
+decode them, or not safely. A picture may cost here what it may cost there: `stages/images/limits.py`.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,14 @@ from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
-from stages.served.file_bytes import file_bytes, jpeg_segment, matches, number, png_chunk
-from stages.served.orientation import jpeg_orientation, png_orientation, turn_upright, webp_orientation
+from stages.images.limits import MAX_PASSES, SCAN, allowed_pixels
+from stages.images.png import GREY, RGB
+from stages.served.file_bytes import file_bytes, jpeg_segment, matches, number
+from stages.served.gif import first_frame
+from stages.served.orientation import jpeg_orientation, orientation_at, turn_upright, webp_orientation
+from stages.served.png import needed
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-_PNG_GREY_16 = b"\x10\x00"  # depth 16 and colour type 0, as they follow each other in the header
 _APP14 = 0xEE
 _ADOBE_CMYK = b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"  # start of a JPEG, and Adobe's segment
 _PNG_ALPHA = 4  # the lowest colour type with an alpha channel
@@ -36,7 +39,10 @@ def prepare_batch(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
         tf.errors.InvalidArgumentError: when run on bytes that are no whole picture in one of FORMATS.
     """
     one = tf.TensorSpec((size, size, 3), tf.uint8)
-    return tf.map_fn(lambda data: prepare(data, size, max_pixels), encoded, fn_output_signature=one)
+    # One at a time: a batch then needs no more memory than its largest picture.
+    return tf.map_fn(
+        lambda data: prepare(data, size, max_pixels), encoded, fn_output_signature=one, parallel_iterations=1
+    )
 
 
 def prepare(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
@@ -125,29 +131,60 @@ def _jpeg(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     unmarked = (shape[2] == 4) & (jpeg_segment(data, _APP14, b"Adobe") < 0)
     marked = tf.strings.join([_ADOBE_CMYK, tf.strings.substr(encoded, 2, tf.strings.length(encoded) - 2)])
     encoded = tf.where(unmarked, marked, encoded)
-    with _limit(shape[1], shape[0], max_pixels):
+    num_scans = tf.size(tf.where((data[:-1] == SCAN[0]) & (data[1:] == SCAN[1])), tf.int64)
+    message = "the picture has too many scans to decode"
+    few_scans = tf.debugging.Assert(num_scans * shape[0] * shape[1] <= MAX_PASSES * max_pixels, [message])
+    with tf.control_dependencies([few_scans]), _limit("JPEG", shape[1], shape[0], max_pixels):
         # The same libjpeg settings as Pillow's; TensorFlow's own defaults are faster and less exact.
         pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
     return turn_upright(pixels, jpeg_orientation(data))
 
 
 def _png(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    with _limit(number(data, 16, 4, True), number(data, 20, 4, True), max_pixels):
+    with _limit("PNG", number(data, 16, 4, True), number(data, 20, 4, True), max_pixels):
+        encoded, exif, transparency, is_whole = needed(encoded, data)
+    message = "invalid PNG: cut short, or a chunk that its pixels need is damaged or absent"
+    depth, colours = number(data, 24, 1, True), number(data, 25, 1, True)
+    has_transparency = transparency >= 0
+    with tf.control_dependencies([tf.debugging.Assert(is_whole, [message])]):
+        is_deep_grey, is_deep_rgb = (depth == 16) & (colours == GREY), (depth == 16) & (colours == RGB)
         # Four channels only where there is alpha: for fewer than 8 bits a pixel TensorFlow fills in an alpha of 1.
-        has_alpha = (number(data, 25, 1, True) >= _PNG_ALPHA) | (png_chunk(data, b"tRNS") >= 0)
-        decoders: list[Callable[[], tf.Tensor]] = [
-            lambda: tf.io.decode_png(encoded, channels=3),
-            lambda: _on_black(tf.io.decode_png(encoded, channels=4)),
-            lambda: _grey_16(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16)),
-        ]
-        kind = tf.where(matches(data, 24, _PNG_GREY_16), 2, tf.cast(has_alpha, tf.int32))
-        pixels = tf.switch_case(kind, decoders)
-    return turn_upright(pixels, png_orientation(data))
+        pixels = tf.case(
+            [
+                (is_deep_grey, lambda: _grey_16(encoded, data, transparency)),
+                (is_deep_rgb & has_transparency, lambda: _rgb_16(encoded, data, transparency)),
+                (
+                    (colours >= _PNG_ALPHA) | has_transparency,
+                    lambda: _on_black(tf.io.decode_png(encoded, channels=4)),
+                ),
+            ],
+            default=lambda: tf.io.decode_png(encoded, channels=3),
+        )
+    return turn_upright(pixels, orientation_at(data, exif))
+
+
+def _grey_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.Tensor:
+    grey = tf.io.decode_png(encoded, channels=1, dtype=tf.uint16)
+    value = tf.cast(number(data, transparency, 2, True), tf.uint16)
+    grey = tf.cond(transparency >= 0, lambda: tf.where(grey == value, tf.zeros_like(grey), grey), lambda: grey)
+    return tf.repeat(tf.cast(grey // 257, tf.uint8), 3, axis=2)
+
+
+def _rgb_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.Tensor:
+    """Compare with the transparent colour by the upper eight bits, which are all that is decoded."""
+    pixels = tf.io.decode_png(encoded, channels=3)
+    value = tf.stack([data[transparency + offset] for offset in (0, 2, 4)])
+    return tf.where(tf.reduce_all(pixels == value, axis=2, keepdims=True), tf.zeros_like(pixels), pixels)
 
 
 def _gif(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    with _limit(number(data, 6, 2, False), number(data, 8, 2, False), max_pixels):
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    frame = first_frame(encoded, data)
+    message = "invalid GIF: cut short in its first picture, or without one"
+    whole = tf.debugging.Assert(frame.is_whole, [message])
+    with _limit("GIF", frame.width, frame.height, max_pixels), tf.control_dependencies([whole]):
+        pixels = tf.io.decode_image(frame.encoded, channels=3, expand_animations=False)
+    places = (tf.cast(value, tf.int32) for value in (frame.top, frame.left, frame.height, frame.width))
+    return tf.image.pad_to_bounding_box(tf.ensure_shape(pixels, (None, None, 3)), *places)
 
 
 def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -155,8 +192,10 @@ def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     height = tf.minimum(height, 2**32 - height)  # negative where the rows run from the top
     depth, plain = number(data, 28, 2, False), number(data, 30, 4, False) == 0
     message = "a BMP that is compressed or has other than 8, 24 or 32 bits a pixel: save it as PNG or JPEG"
-    known = tf.debugging.Assert(plain & ((depth == 8) | (depth == 24) | (depth == 32)), [message])
-    with tf.control_dependencies([known]), _limit(number(data, 18, 4, False), height, max_pixels):
+    known = tf.debugging.Assert(
+        plain & ((depth == 8) | (depth == 24) | (depth == 32)) & (number(data, 14, 4, False) >= 40), [message]
+    )
+    with tf.control_dependencies([known]), _limit("BMP", number(data, 18, 4, False), height, max_pixels):
         pixels = tf.io.decode_bmp(encoded)
     palette = _bmp_palette(data)
     return tf.cond(depth == 8, lambda: tf.gather(palette, tf.cast(pixels[..., 0], tf.int32)), lambda: pixels[..., :3])
@@ -164,8 +203,9 @@ def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
 def _bmp_palette(data: tf.Tensor) -> tf.Tensor:
     """The 256 colours of an 8-bit BMP, of which a file may hold fewer: blue, green, red and a spare byte each."""
-    start = 14 + number(data, 14, 4, False)
-    entries = data[start : start + 4 * 256]
+    start, colours = 14 + number(data, 14, 4, False), number(data, 46, 4, False)
+    colours = tf.where((colours > 0) & (colours < 256), colours, 256)
+    entries = data[start : start + 4 * colours]
     entries = tf.pad(entries, [[0, 4 * 256 - tf.size(entries)]])
     return tf.reshape(entries, (256, 4))[:, 2::-1]
 
@@ -175,7 +215,7 @@ def _webp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     # TensorFlow 2.21 writes past its buffer on an animation without alpha, and decodes every frame of others.
     animated = extended & (number(data, 20, 1, False) // 2 % 2 == 1)
     still = tf.debugging.Assert(~animated, ["an animated WebP: save one picture of it as WebP, PNG or JPEG"])
-    with tf.control_dependencies([still]), _limit(*_webp_sides(data), max_pixels):
+    with tf.control_dependencies([still]), _limit("WEBP", *_webp_sides(data), max_pixels):
         pixels = tf.io.decode_webp(encoded)[0]
     has_alpha = tf.shape(pixels)[2] == 4
     pixels = tf.cond(has_alpha, lambda: _on_black(pixels), lambda: pixels[..., :3])
@@ -200,18 +240,15 @@ def _unknown() -> tf.Tensor:
         return tf.zeros((1, 1, 3), tf.uint8)
 
 
-def _limit(width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> AbstractContextManager[None]:
+def _limit(name: str, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> AbstractContextManager[None]:
     """Hold what is decoded in the context back until the picture is known not to be a decompression bomb."""
-    message = f"the picture has more than the {max_pixels} pixels that are decoded, or none"
+    allowed = allowed_pixels(name, max_pixels)
+    message = f"the picture has more than the {allowed} pixels that are decoded of a {name}, or none"
     pixels = width * height
     checked: AbstractContextManager[None] = tf.control_dependencies(
-        [tf.debugging.Assert((pixels > 0) & (pixels <= max_pixels), [message])]
+        [tf.debugging.Assert((pixels > 0) & (pixels <= allowed), [message])]
     )
     return checked
-
-
-def _grey_16(grey: tf.Tensor) -> tf.Tensor:
-    return tf.repeat(tf.cast(grey // 257, tf.uint8), 3, axis=2)
 
 
 def _on_black(pixels: tf.Tensor) -> tf.Tensor:
