@@ -1,5 +1,6 @@
 """git and DVC as commands use them: run in the repository's root, and refused with a message that says what to do."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -38,12 +39,31 @@ def is_shallow() -> bool:
     return git("rev-parse", "--is-shallow-repository").strip() == "true"
 
 
+def remove_unreadable_lock() -> None:
+    """Remove the list of what DVC uses where it is cut off: DVC was killed as it wrote it, and refuses from then on.
+
+    DVC writes it under a guard of its own, which a living process holds; then nothing is removed.
+    """
+    from dvc.lock import LockError, make_lock
+    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+    file = Path(".dvc/tmp") / RWLOCK_FILE
+    try:
+        with make_lock(str(file.with_name(RWLOCK_LOCK)), tmp_dir=str(file.parent)):
+            json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        file.unlink(missing_ok=True)
+    except (FileNotFoundError, LockError):
+        pass
+
+
 def dvc_add(folders: Sequence[str]) -> None:
     """Put folders under DVC, or update what DVC has of them; DVC's progress is shown on a terminal.
 
     Raises:
         RepositoryError: DVC refused.
     """
+    remove_unreadable_lock()
     command = [sys.executable, "-m", "dvc", "add", *folders]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE)
     if done.returncode:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from runtime.command import INTERRUPTED
 from runtime.errors import RetrainError
+from runtime.repository import remove_unreadable_lock
 from runtime.terminal import LOG, VARIABLE
 from runtime.tracked import changed_meanwhile, require_recorded
 from runtime.wording import counted, listed
@@ -37,6 +38,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0, 1, or what a shell reports after Ctrl-C.
     """
+    remove_unreadable_lock()
     try:
         require_recorded(may_be_absent=not {"--allow-missing", "--pull"}.isdisjoint(arguments))
     except RetrainError as error:
