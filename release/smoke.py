@@ -2,14 +2,16 @@
 
 What is tried is what a commit names, not what stands in the workspace: the export, and ten pictures as files.
 `evaluate` saw them prepared by the pipeline; the export prepares them in its graph. So this holds label map, weights,
-version, temperature and preparation together.
+version, temperature and preparation together. A picture that the export refuses, as it refuses a TIFF, blocks nothing:
+it is named, and others are tried.
 Source: the component InfraValidator of TFX, which loads a model into its server and sends it examples.
 """
 
 import json
+import logging
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from runtime.errors import GateError
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
+from runtime.wording import counted
 from stages.metrics.temperature import scale
 from stages.models.label_map import parse_label_map
 from stages.tables.exported import EXPORT, RELEASE
@@ -28,11 +31,15 @@ from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.predictions import CLASSES, ROWS, SCORES
 
+log = logging.getLogger(__name__)
+
 NUM_PICTURES = 10
 # Points of confidence, 0 to 100, by which an answer may differ: `python -m bench.serving` measures by how much they do.
 TOLERANCE = 1.0
-# Of these the graph refuses none that the pipeline reads.
-_FORMATS = ("JPEG", "PNG")
+# So many times other pictures are tried, as long as the export refuses all of them.
+NUM_TRIES = 5
+# The export takes none of these: they are tried last.
+_REFUSED = ("TIFF", "AVIF")
 _LONGEST_HEADER = 4096  # bytes of an .npy before its numbers; NumPy writes 128 for a matrix
 
 
@@ -48,12 +55,14 @@ def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame,
     Returns:
         Columns `row` (number in `rows`) and `path`, relative to data/.
     """
-    known = fingerprints.loc[fingerprints["format"].isin(_FORMATS), ["path"]]
+    known = fingerprints.loc[fingerprints["format"].notna(), ["path", "format"]]
     files = images[["image_id", "path"]].merge(known, on="path").drop_duplicates("image_id")
     judging = rows.assign(row=np.arange(len(rows)))
     judging = judging[~judging["split"].isin(["train", "validation"])].merge(files, on="image_id").sort_values("row")
-    judging = judging.assign(turn=judging.groupby("split").cumcount(), last=judging["split"] == "test")
-    return judging.sort_values(["last", "turn", "split"])[["row", "path"]].head(number).reset_index(drop=True)
+    judging = judging.assign(refused=judging["format"].isin(_REFUSED), last=judging["split"] == "test")
+    judging = judging.assign(turn=judging.groupby(["refused", "split"]).cumcount())
+    ordered = judging.sort_values(["refused", "last", "turn", "split"])
+    return ordered[["row", "path"]].head(number).reset_index(drop=True)
 
 
 def faults(
@@ -115,8 +124,11 @@ def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, An
         saved_model: its folder.
         pictures: files.
 
+    Returns:
+        One answer per picture; for one that the model does not take, the key `refused` alone: why.
+
     Raises:
-        GateError: the model does not load, or refuses a picture.
+        GateError: the model does not load.
     """
     # By its path, and nothing of this repository within its reach.
     command = [sys.executable, "-P", str(Path(__file__).with_name("answer.py")), str(saved_model), *map(str, pictures)]
@@ -127,6 +139,10 @@ def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, An
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+_WHAT_IS_TAKEN = (
+    "It takes JPEG, PNG, GIF, BMP and WebP (docs/guide/serving.md): put such pictures into data/benchmarks, run "
+    "`make repro`, commit, then promote again."
+)
 _REMEDY = "`dvc repro --force export` writes the export again; commit dvc.lock, then promote again."
 
 
@@ -138,17 +154,26 @@ def require_answers(rev: str, version: int) -> None:
         version: of the export.
 
     Raises:
-        GateError: the export is absent, does not load, or answers otherwise.
+        GateError: the export is absent, does not load, refuses all pictures, or answers otherwise.
         RepositoryError: what is needed is neither in the cache nor on the remote.
     """
     commit = TrackedFiles(rev)
     export = _list_export(commit, version)
     chosen = _choose(commit)
     with temporary_folder("smoke") as folder:
-        release, answers = _try_out(commit, export, version, chosen["path"], Path(folder))
+        release, answers = _try_until_answered(commit, export, version, chosen["path"].tolist(), Path(folder))
+    chosen = chosen.head(len(answers)).assign(answer=answers)
+    is_refused = chosen["answer"].map(lambda answer: "refused" in answer)
+    _tell_refused(chosen[is_refused])
+    taken = chosen[~is_refused]
+    if taken.empty:
+        raise GateError(
+            f"the export refuses every one of {counted(len(chosen), 'picture')} tried, so nothing shows that "
+            f"it answers rightly. {_WHAT_IS_TAKEN}"
+        )
 
     class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
-    problems = faults(answers, _rows(commit, list(chosen["row"])), class_names, release, TOLERANCE)
+    problems = faults(list(taken["answer"]), _rows(commit, list(taken["row"])), class_names, release, TOLERANCE)
     if problems:
         raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(problems) + f"\n{_REMEDY}")
 
@@ -166,15 +191,35 @@ def _choose(commit: TrackedFiles) -> pd.DataFrame:
         _table(commit, ROWS.path, ["image_id", "split"]),
         _table(commit, IMAGES.path, ["image_id", "path"]),
         _table(commit, FINGERPRINTS.path, ["path", "format"]),
-        NUM_PICTURES,
+        NUM_PICTURES * NUM_TRIES,
     )
     if chosen.empty:
-        raise GateError("no benchmark or test picture is a JPEG or PNG, so the export cannot be tried on any.")
+        raise GateError(f"no benchmark or test picture can be read, so the export cannot be tried. {_WHAT_IS_TAKEN}")
     return chosen
 
 
+def _try_until_answered(
+    commit: TrackedFiles, export: Sequence[str], version: int, pictures: Sequence[str], folder: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Try some pictures, and further ones while none is taken."""
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(pictures), NUM_PICTURES):
+        release, more = _try_out(commit, export, version, pictures[start : start + NUM_PICTURES], folder)
+        answers += more
+        if any("refused" not in answer for answer in more):
+            break
+    return release, answers
+
+
+def _tell_refused(refused: pd.DataFrame) -> None:
+    if len(refused):
+        log.warning("promote: the export refuses %s of those tried:", counted(len(refused), "picture"))
+    for path, answer in zip(refused["path"], refused["answer"], strict=True):
+        log.warning("promote: data/%s: %s", path, answer["refused"])
+
+
 def _try_out(
-    commit: TrackedFiles, export: Sequence[str], version: int, pictures: Iterable[str], folder: Path
+    commit: TrackedFiles, export: Sequence[str], version: int, pictures: Sequence[str], folder: Path
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Fetch an export and pictures into a folder; give what release.json holds, and the answers."""
     files = {f"data/{path}": folder / "pictures" / path for path in pictures}

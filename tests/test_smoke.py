@@ -13,6 +13,7 @@ import tensorflow as tf
 from pictures import save
 from repositories import commit, dvc, surroundings, write
 
+from release import smoke
 from release.smoke import choose, faults, require_answers
 from runtime.errors import GateError
 
@@ -89,7 +90,10 @@ class Constant(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False)
     def image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = tf.size(image_bytes)
+        is_tiff = tf.strings.substr(image_bytes, 0, 2) == b"II"
+        known = tf.debugging.Assert(~tf.reduce_any(is_tiff), ["not a picture in one of the formats"])
+        with tf.control_dependencies([known]):
+            rows = tf.size(image_bytes)
         scores = tf.repeat(SCORES[:1], rows, 0)
         return {
             "classes": tf.repeat([CLASSES], rows, 0),
@@ -111,17 +115,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
         for number in range(2):
             save(Path(f"data/benchmarks/difficult/mug/{number}.png"), number)
+        save(Path("data/benchmarks/difficult/mug/2.tif"), 2)
         served = Constant()
         tf.saved_model.save(served, "data/export/007/007", {"serving_default": served.image_bytes})
         write("data/export/007/release.json", json.dumps(RELEASE))
-        paths = [f"benchmarks/difficult/mug/{number}.png" for number in range(2)]
-        pd.DataFrame({"path": paths, "format": "PNG"}).to_parquet("data/fingerprints.parquet")
-        pd.DataFrame({"path": paths, "image_id": ["a", "b"]}).to_parquet("data/images.parquet")
+        paths = [f"benchmarks/difficult/mug/{name}" for name in ("0.png", "1.png", "2.tif")]
+        pd.DataFrame({"path": paths, "format": ["PNG", "WEBP", "TIFF"]}).to_parquet("data/fingerprints.parquet")
+        pd.DataFrame({"path": paths, "image_id": ["a", "b", "d"]}).to_parquet("data/images.parquet")
         Path("data/predictions").mkdir()
-        rows = pd.DataFrame({"image_id": ["c", "a", "b"], "split": ["train", "difficult", "difficult"]})
+        rows = pd.DataFrame({"image_id": ["c", "a", "b", "d"], "split": ["train", *["difficult"] * 3]})
         rows.to_parquet("data/predictions/rows.parquet")
         write("data/predictions/classes.json", json.dumps(CLASSES))
-        np.save("data/predictions/scores.npy", SCORES[[1, 0, 0]])
+        np.save("data/predictions/scores.npy", SCORES[[1, 0, 0, 0]])
         dvc("add", "data/benchmarks", "data/export", "data/predictions", *map(str, Path("data").glob("*.parquet")))
         commit("An export")
         yield folder
@@ -134,9 +139,33 @@ def test_an_export_that_answers_as_evaluate_did_is_accepted_from_the_cache_alone
     assert not list(clone.glob("*.partial"))
 
 
+def test_a_picture_that_the_export_refuses_is_named_and_blocks_nothing(
+    clone: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    require_answers("HEAD", 7)
+    assert [record.getMessage() for record in caplog.records if record.name == "release.smoke"] == [
+        "promote: the export refuses 1 picture of those tried:",
+        "promote: data/benchmarks/difficult/mug/2.tif: not a picture in one of the formats",
+    ]
+
+
+def test_an_export_that_refuses_every_picture_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = pd.DataFrame({"row": [3], "path": ["benchmarks/difficult/mug/2.tif"]})
+    monkeypatch.setattr(smoke, "choose", lambda *_: chosen)
+    with pytest.raises(GateError, match=r"refuses every one of 1 picture tried(.|\n)*JPEG, PNG, GIF, BMP and WebP"):
+        require_answers("HEAD", 7)
+
+
+def test_pictures_of_every_format_may_be_tried_and_those_that_no_export_takes_come_last() -> None:
+    rows = pd.DataFrame({"image_id": list("0123"), "split": "test"})
+    images = pd.DataFrame({"image_id": list("0123"), "path": list("0123")})
+    fingerprints = pd.DataFrame({"path": list("0123"), "format": ["TIFF", "WEBP", "MPO", None]})
+    assert choose(rows, images, fingerprints, 10)["row"].tolist() == [1, 2, 0]
+
+
 def test_an_export_of_other_scores_is_refused(clone: Path) -> None:
     dvc("checkout", "--quiet")
-    np.save("data/predictions/scores.npy", SCORES[[0, 0, 1]])
+    np.save("data/predictions/scores.npy", SCORES[[0, 0, 1, 0]])
     dvc("add", "data/predictions")
     commit("Other scores")
     with pytest.raises(GateError, match=r"as evaluate did:\n- picture 1 is café at 70.00, .* plate at 80.00.*\n`dvc"):
