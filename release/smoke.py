@@ -162,7 +162,7 @@ def require_answers(rev: str, version: int) -> None:
     chosen = _choose(commit)
     with temporary_folder("smoke") as folder:
         release, answers = _try_until_answered(commit, export, version, chosen["path"].tolist(), Path(folder))
-    chosen = chosen.head(len(answers)).assign(answer=answers)
+    chosen = chosen.head(len(answers)).assign(answer=pd.Series(answers))
     is_refused = chosen["answer"].map(lambda answer: "refused" in answer)
     _tell_refused(chosen[is_refused])
     taken = chosen[~is_refused]
