@@ -11,7 +11,8 @@ export PYTHON BASE
 
 # Git's merge drivers for what DVC tracks and for what a run writes (.gitattributes), set up in every clone.
 DRIVER := .venv/bin/python -m remote.merge
-$(shell git config merge.folder.driver '$(DRIVER) %O %A %B %P' && git config merge.written.driver '$(DRIVER) --written %P')
+$(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
+  git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
 .PHONY: help repro review push pull promote report next base publish compact adopt sql remote-check verify gc
 .PHONY: test test-fast coverage check format lock licences sbom audit

@@ -143,7 +143,8 @@ def main() -> None:
     require_root()
     require_past(decisions.read_decisions(decisions.FOLDER, None), datetime.now(UTC))
     worst = read_worst(NUM_WORST)
-    changed = _changed_sections(_left(arguments.base))
+    base = _left(arguments.base)
+    changed = _changed_sections(base)
 
     if worst.pictures:
         write_sheet(worst, arguments.sheet)
@@ -151,6 +152,11 @@ def main() -> None:
     shown = {"worst pictures": worst_section(worst, arguments.link or arguments.sheet), "metrics": metrics}
 
     sys.stdout.write(comment(_judged_sections() | changed | shown))
+    if base == git("rev-parse", "HEAD").strip() and not git("status", "--porcelain"):
+        sys.stderr.write(
+            f"review: {arguments.base} is this very commit and nothing is changed here, so there is nothing to show."
+            " Name an older one: make review BASE=model-006\n"
+        )
     if worst.missing:
         sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
 

@@ -165,6 +165,14 @@ def test_review_prints_what_the_branch_changed(repository, monkeypatch, capsys):
     assert "Pictures cannot be shown: `dvc pull data/scores/review.parquet data/shards` brings them." in text
 
 
+def test_a_branch_compared_with_itself_says_why_there_is_nothing(repository, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["review", "--base", "HEAD"])
+    run("git", "add", "--all")
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "All of it")
+    pull_request.main()
+    assert "HEAD is this very commit and nothing is changed here" in capsys.readouterr().err
+
+
 def test_an_unknown_base_is_named(repository, monkeypatch):
     monkeypatch.setattr("sys.argv", ["review", "--base", "nowhere"])
     with pytest.raises(InputError, match="there is no commit 'nowhere': name a branch"):
