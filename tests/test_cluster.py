@@ -18,6 +18,7 @@ from test_shard import digests
 from runtime import workers
 from runtime.errors import InputError
 from stages import dedup, fingerprint, shard
+from stages.duplicates import comparison
 from stages.shard import prepare
 
 pytestmark = pytest.mark.slow
@@ -85,16 +86,16 @@ def library(workspace):
     return workspace
 
 
-def die_once(path, **options):
+def die_once(picture, **options):
     """Prepare a picture; the first worker that is given the hundredth is killed at it."""
-    if path == "library/a/99.png":
+    if picture[1] == "library/a/99.png":
         try:
             Path("killed").touch(exist_ok=False)
         except FileExistsError:
             pass
         else:
             os.kill(os.getpid(), signal.SIGKILL)
-    return prepare(path, **options)
+    return prepare(picture, **options)
 
 
 class Labelled:
@@ -116,7 +117,7 @@ def results():
 
 
 def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed_in_the_middle(library, monkeypatch):
-    monkeypatch.setattr(dedup, "_PIECE", 1)  # a piece a picture
+    monkeypatch.setattr(comparison, "_PIECE", 1)  # a piece a picture
     fingerprint.main()
     dedup.main()
     shard.main()

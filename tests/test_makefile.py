@@ -21,7 +21,9 @@ DOCUMENTED = sorted(
 
 
 def test_make_lists_every_command_on_one_screen_and_the_daily_ones_first():
-    words = subprocess.run(["make"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+    words = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
     lines = words.splitlines()
     assert lines[0] == "Every day:"
     assert [line.split()[1] for line in lines[1:6]] == ["repro", "review", "push", "pull", "promote"]

@@ -8,7 +8,7 @@ import pytest
 from runtime.errors import InputError, InstructionError
 from stages import score
 from stages.labels.confused import read_confused
-from stages.models.base import BASE_CALIBRATION
+from stages.models.base import BASE_CALIBRATION, FILES
 from stages.tables import scores
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
@@ -319,6 +319,9 @@ def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(wor
 def test_the_base_keeps_the_temperature_that_it_is_served_with(world):
     score.main()
     first = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    for path in FILES:  # whole, for `score` to take it for a base
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
     Path(BASE_CALIBRATION).write_text('{"temperature": 2.0, "applied": true, "num_pictures": 9}')
     score.main()
     second = pd.read_csv(scores.FIGURES).set_index(["model", "set"])

@@ -172,7 +172,9 @@ def test_a_base_that_does_not_say_its_version_is_refused(library):
 
 def test_a_picture_that_vanished_since_it_was_fingerprinted_is_named(library):
     (library / "data/library/a/3.png").unlink()
-    with pytest.raises(InputError, match=r"data/library/a/3\.png was readable and is not now: .*Run `dvc repro` again"):
+    with pytest.raises(
+        InputError, match=r"data/library/a/3\.png was readable and is not now: .*Run `make repro` again"
+    ):
         shard.main()
     assert not (library / "data/shards").exists()
 

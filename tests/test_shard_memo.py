@@ -26,9 +26,9 @@ def packed(library, monkeypatch):
     commit()
     prepared, prepare = [], shard.prepare
 
-    def count(path, **options):
-        prepared.append(path)
-        return prepare(path, **options)
+    def count(picture, **options):
+        prepared.append(picture[1])
+        return prepare(picture, **options)
 
     monkeypatch.setattr(shard, "prepare", count)
     return prepared
