@@ -1,4 +1,7 @@
+import re
+
 import numpy as np
+import odd_files
 import pytest
 from pictures import draw, exif_of, saved
 from PIL import Image
@@ -85,6 +88,25 @@ def test_what_is_no_whole_picture_is_refused_with_the_reason(data, message):
 def test_a_picture_over_the_limit_is_refused_before_it_is_decoded():
     with pytest.raises(UnreadableError, match="40 x 30 pixels are more than fingerprint.max_pixels \\(1000\\) allows"):
         decode(saved(draw(1), "PNG"), 1000)
+
+
+@pytest.mark.parametrize(("data", "words"), odd_files.tiffs_misread().values(), ids=odd_files.tiffs_misread())
+def test_a_tiff_whose_pixels_would_be_misread_is_refused_in_words(data, words):
+    with pytest.raises(UnreadableError, match=f"a TIFF .*{re.escape(words)}.*save it as PNG or JPEG"):
+        decode(data, LIMIT)
+
+
+def test_a_tiff_of_16_bit_grey_is_read_whichever_end_is_white():
+    assert np.array_equal(np.asarray(decode(odd_files.grey_16_white_is_zero(), LIMIT).image)[..., 0], odd_files.GREY)
+
+
+def test_a_tiff_is_not_turned_by_its_xmp():
+    assert np.array_equal(np.asarray(decode(odd_files.with_xmp_tiff(), LIMIT).image), odd_files.COLOUR)
+
+
+def test_heic_is_named_in_its_refusal():
+    with pytest.raises(UnreadableError, match="a HEIC picture.*save it as JPEG or PNG"):
+        decode(odd_files.heic(), LIMIT)
 
 
 def buggy(*_):

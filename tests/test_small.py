@@ -54,6 +54,14 @@ def test_what_libjpeg_warns_of_is_left_to_pillow():
         decode_small(data, 1000)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_jpeg_that_was_cut_and_closed_is_read_and_called_damaged(mode, turn):
+    data = saved(draw(1, (600, 400)).convert(mode), "JPEG", exif=exif_of(turn))
+    assert not decode_small(data, LIMIT).is_damaged
+    assert decode_small(data[: len(data) * 6 // 10] + b"\xff\xd9", LIMIT).is_damaged
+
+
 def test_a_large_picture_is_shrunk_and_digested_whole():
     image = Image.new("RGB", (900, 700), "white")
     one = decode_small(saved(image, "PNG"), LIMIT)
