@@ -285,6 +285,25 @@ def large(rng: random.Random, max_pixels: int) -> Iterator[File]:
         yield f"scans_{number}_of_{share}.jpg", scans(max_pixels // share, number)
 
 
+def costly(max_pixels: int) -> Iterator[File]:
+    """Small files that would cost a decoder much: more pixels than are allowed, or everything many times over."""
+    side = int(max_pixels**0.5)
+    yield "bomb.webp", saved(Image.new("RGB", (side, side)), "WEBP", lossless=True)
+    frame = saved(Image.new("L", (2 * side, 2 * side)), "GIF")
+    yield "frame_beyond_its_screen.gif", frame[:6] + struct.pack("<HH", 10, 10) + frame[10:]
+    screen = saved(Image.new("L", (10, 10)), "GIF")
+    yield "screen.gif", screen[:6] + struct.pack("<HH", 65_535, 65_535) + screen[10:]
+    still = saved(Image.new("L", (300, 300), 9), "GIF")
+    start = still.index(b",\0\0\0\0")
+    yield "frames_2000.gif", still[:start] + still[start:-1] * 2000 + b";"
+    yield "frames_of_other_sizes.gif", still[:-1] + frame[frame.index(b",\0\0\0\0") : -1] + b";"
+    yield "blocks_of_1.gif", still[:-2] + b"\1\0" * 500_000 + b"\0;"
+    yield "scans_2000.jpg", scans(max_pixels // 50, 2000)
+    baseline = saved(Image.new("RGB", (side // 12, side // 12)), "JPEG")
+    scan = baseline[baseline.index(b"\xff\xda") : -2]
+    yield "scans_2000_sequential.jpg", baseline[:-2] + scan * 2000 + b"\xff\xd9"
+
+
 def hostile(seed: int, max_pixels: int) -> Iterator[File]:
     """Make NUM files.
 
@@ -301,6 +320,7 @@ def hostile(seed: int, max_pixels: int) -> Iterator[File]:
     for part in (
         ((f"whole.{name}", data) for name, data in whole.items()),
         impostors(rng), pngs(rng, whole["png"]), jpegs(rng, whole["jpg"]), tiffs(), strips(), large(rng, max_pixels),
+        costly(max_pixels),
     ):  # fmt: skip
         for name, data in part:
             number += 1
