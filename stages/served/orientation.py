@@ -36,6 +36,11 @@ def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(_is_in(orientation, FLIPPED), lambda: tf.reverse(pixels, [0]), lambda: pixels)
 
 
+def is_sideways(orientation: tf.Tensor) -> tf.Tensor:
+    """Say whether turning a picture upright exchanges its height and width."""
+    return _is_in(orientation, SIDEWAYS)
+
+
 def jpeg_orientation(data: tf.Tensor) -> tf.Tensor:
     """Read the orientation tag of a JPEG: its first EXIF segment before the picture's data.
 

@@ -12,15 +12,19 @@ from contextlib import AbstractContextManager
 import tensorflow as tf
 
 from stages.images.limits import MAX_PASSES, SCAN, allowed_pixels
+from stages.images.orientation import UPRIGHT
 from stages.images.png import GREY, RGB
 from stages.served.file_bytes import file_bytes, jpeg_segment, matches, number
 from stages.served.gif import first_frame
-from stages.served.orientation import jpeg_orientation, orientation_at, turn_upright, webp_orientation
+from stages.served.orientation import is_sideways, jpeg_orientation, orientation_at, turn_upright, webp_orientation
 from stages.served.png import needed
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 _APP14 = 0xEE
 _ADOBE_CMYK = b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"  # start of a JPEG, and Adobe's segment
+# Pixels that are changed at a time.
+_BAND = 2**21
+Stored = tuple[tf.Tensor, tf.Tensor]
 _PNG_ALPHA = 4  # the lowest colour type with an alpha channel
 
 
@@ -59,18 +63,18 @@ def prepare(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: when run on bytes that are no whole picture in one of FORMATS.
     """
-    return letterbox(decode(encoded, max_pixels), size)
+    return letterbox(*decode(encoded, max_pixels), size)
 
 
-def decode(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Decode one picture, the first frame of an animation, and turn it upright; transparent parts become black.
+def decode(encoded: tf.Tensor, max_pixels: int) -> Stored:
+    """Decode one picture, the first frame of an animation; transparent parts become black.
 
     Args:
         encoded: scalar, string: the file's bytes.
         max_pixels: a picture with more is refused before it is decoded.
 
     Returns:
-        Tensor of shape (height, width, 3), uint8.
+        Tensor of shape (height, width, 3), uint8, as the file has it; and the value of its orientation tag.
 
     Raises:
         tf.errors.InvalidArgumentError: when run on bytes that are no whole picture in one of FORMATS.
@@ -84,7 +88,7 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
         matches(data, 0, b"RIFF") & matches(data, 8, b"WEBP"),
         tf.constant(True),
     )
-    decoders: list[Callable[[], tf.Tensor]] = [
+    decoders: list[Callable[[], Stored]] = [
         lambda: _jpeg(encoded, data, max_pixels),
         lambda: _png(encoded, data, max_pixels),
         lambda: _gif(encoded, data, max_pixels),
@@ -92,25 +96,32 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
         lambda: _webp(encoded, data, max_pixels),
         _unknown,
     ]
-    return tf.switch_case(tf.argmax(tf.stack(marks), output_type=tf.int32), decoders)
+    pixels, orientation = tf.switch_case(tf.argmax(tf.stack(marks), output_type=tf.int32), decoders)
+    return pixels, orientation
 
 
-def letterbox(pixels: tf.Tensor, size: int) -> tf.Tensor:
-    """Scale a picture so that its longer side is `size` and centre it on a black square.
+def letterbox(pixels: tf.Tensor, orientation: tf.Tensor, size: int) -> tf.Tensor:
+    """Scale a picture so that its longer side is `size`, turn it upright, and centre it on a black square.
 
     Args:
-        pixels: shape (height, width, 3), uint8, upright.
+        pixels: shape (height, width, 3), uint8, as the file has it.
+        orientation: scalar, int64: the value of its orientation tag.
         size: side of the square in pixels.
 
     Returns:
         Tensor of shape (size, size, 3), uint8.
     """
-    shape = tf.shape(pixels)
-    width, height = fitted(shape[1], shape[0], size)
-    # First across and then down, rounded to 8 bits in between, as Pillow does it.
-    across = _scale(pixels, tf.stack([shape[0], width]))
-    down = _scale(across, tf.stack([height, width]))
-    square = tf.image.pad_to_bounding_box(down, (size - height) // 2, (size - width) // 2, size, size)
+    width, height = fitted(tf.shape(pixels)[1], tf.shape(pixels)[0], size)
+    # First across and then down, rounded to 8 bits in between, as Pillow scales the upright picture. It is turned when
+    # it is small: that takes no time, and no second copy.
+    scaled = tf.cond(
+        is_sideways(orientation),
+        lambda: _across(_down(pixels, height), width),
+        lambda: _down(_across(pixels, width), height),
+    )
+    upright = turn_upright(scaled, orientation)
+    height, width = tf.shape(upright)[0], tf.shape(upright)[1]
+    square = tf.image.pad_to_bounding_box(upright, (size - height) // 2, (size - width) // 2, size, size)
     return tf.ensure_shape(square, (size, size, 3))
 
 
@@ -120,12 +131,38 @@ def fitted(width: tf.Tensor, height: tf.Tensor, size: int) -> tuple[tf.Tensor, t
     return tf.maximum(1, width * size // longer), tf.maximum(1, height * size // longer)
 
 
+def _across(pixels: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    return _in_bands(pixels, lambda band: _scale(band, tf.stack([tf.shape(band)[0], width])))
+
+
+def _down(pixels: tf.Tensor, height: tf.Tensor) -> tf.Tensor:
+    return _scale(pixels, tf.stack([height, tf.shape(pixels)[1]]))
+
+
 def _scale(pixels: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     scaled = tf.image.resize(pixels, shape, method="bilinear", antialias=True)
     return tf.cast(tf.floor(scaled + 0.5), tf.uint8)
 
 
-def _jpeg(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _in_bands(pixels: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Change some rows at a time, so that what is computed in wider numbers never holds the whole picture.
+
+    Args:
+        pixels: shape (height, width, channels).
+        function: from rows to as many rows of three colours, uint8.
+    """
+    rows = tf.maximum(1, _BAND // tf.shape(pixels)[1])
+    count = -(-tf.shape(pixels)[0] // rows)
+
+    def step(number: tf.Tensor, bands: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return number + 1, bands.write(number, function(pixels[number * rows : (number + 1) * rows]))
+
+    none = tf.TensorArray(tf.uint8, count, infer_shape=False, element_shape=(None, None, 3))
+    bands = tf.while_loop(lambda number, _: number < count, step, (0, none), parallel_iterations=1)[1]
+    return bands.concat()
+
+
+def _jpeg(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     shape = tf.cast(tf.image.extract_jpeg_shape(encoded), tf.int64)
     # Pillow takes the inks of every CMYK file for inverted as Adobe's are, TensorFlow only of those that say so.
     unmarked = (shape[2] == 4) & (jpeg_segment(data, _APP14, b"Adobe") < 0)
@@ -137,10 +174,10 @@ def _jpeg(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies([few_scans]), _limit("JPEG", shape[1], shape[0], max_pixels):
         # The same libjpeg settings as Pillow's; TensorFlow's own defaults are faster and less exact.
         pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
-    return turn_upright(pixels, jpeg_orientation(data))
+    return pixels, jpeg_orientation(data)
 
 
-def _png(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _png(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     with _limit("PNG", number(data, 16, 4, True), number(data, 20, 4, True), max_pixels):
         encoded, exif, transparency, is_whole = needed(encoded, data)
     message = "invalid PNG: cut short, or a chunk that its pixels need is damaged or absent"
@@ -160,14 +197,14 @@ def _png(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
             ],
             default=lambda: tf.io.decode_png(encoded, channels=3),
         )
-    return turn_upright(pixels, orientation_at(data, exif))
+    return pixels, orientation_at(data, exif)
 
 
 def _grey_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.Tensor:
     grey = tf.io.decode_png(encoded, channels=1, dtype=tf.uint16)
     value = tf.cast(number(data, transparency, 2, True), tf.uint16)
     grey = tf.cond(transparency >= 0, lambda: tf.where(grey == value, tf.zeros_like(grey), grey), lambda: grey)
-    return tf.repeat(tf.cast(grey // 257, tf.uint8), 3, axis=2)
+    return _in_bands(grey, lambda band: tf.repeat(tf.cast(band // 257, tf.uint8), 3, axis=2))
 
 
 def _rgb_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.Tensor:
@@ -177,17 +214,17 @@ def _rgb_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.
     return tf.where(tf.reduce_all(pixels == value, axis=2, keepdims=True), tf.zeros_like(pixels), pixels)
 
 
-def _gif(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _gif(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     frame = first_frame(encoded, data)
     message = "invalid GIF: cut short in its first picture, or without one"
     whole = tf.debugging.Assert(frame.is_whole, [message])
     with _limit("GIF", frame.width, frame.height, max_pixels), tf.control_dependencies([whole]):
         pixels = tf.io.decode_image(frame.encoded, channels=3, expand_animations=False)
     places = (tf.cast(value, tf.int32) for value in (frame.top, frame.left, frame.height, frame.width))
-    return tf.image.pad_to_bounding_box(tf.ensure_shape(pixels, (None, None, 3)), *places)
+    return tf.image.pad_to_bounding_box(tf.ensure_shape(pixels, (None, None, 3)), *places), _upright()
 
 
-def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     height = number(data, 22, 4, False)
     height = tf.minimum(height, 2**32 - height)  # negative where the rows run from the top
     depth, plain = number(data, 28, 2, False), number(data, 30, 4, False) == 0
@@ -198,7 +235,12 @@ def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies([known]), _limit("BMP", number(data, 18, 4, False), height, max_pixels):
         pixels = tf.io.decode_bmp(encoded)
     palette = _bmp_palette(data)
-    return tf.cond(depth == 8, lambda: tf.gather(palette, tf.cast(pixels[..., 0], tf.int32)), lambda: pixels[..., :3])
+    coloured = tf.cond(
+        depth == 8,
+        lambda: _in_bands(pixels, lambda band: tf.gather(palette, tf.cast(band[..., 0], tf.int32))),
+        lambda: pixels[..., :3],
+    )
+    return coloured, _upright()
 
 
 def _bmp_palette(data: tf.Tensor) -> tf.Tensor:
@@ -210,7 +252,7 @@ def _bmp_palette(data: tf.Tensor) -> tf.Tensor:
     return tf.reshape(entries, (256, 4))[:, 2::-1]
 
 
-def _webp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _webp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     extended = matches(data, 12, b"VP8X")
     # TensorFlow 2.21 writes past its buffer on an animation without alpha, and decodes every frame of others.
     animated = extended & (number(data, 20, 1, False) // 2 % 2 == 1)
@@ -219,7 +261,7 @@ def _webp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> tf.Tensor:
         pixels = tf.io.decode_webp(encoded)[0]
     has_alpha = tf.shape(pixels)[2] == 4
     pixels = tf.cond(has_alpha, lambda: _on_black(pixels), lambda: pixels[..., :3])
-    return turn_upright(pixels, webp_orientation(data))
+    return pixels, webp_orientation(data)
 
 
 def _webp_sides(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -234,10 +276,14 @@ def _webp_sides(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.gather(tf.stack(sides), kind)[0], tf.gather(tf.stack(sides), kind)[1]
 
 
-def _unknown() -> tf.Tensor:
+def _unknown() -> Stored:
     refused = tf.debugging.Assert(tf.constant(False), [f"not a picture in one of the formats {', '.join(FORMATS)}"])
     with tf.control_dependencies([refused]):
-        return tf.zeros((1, 1, 3), tf.uint8)
+        return tf.zeros((1, 1, 3), tf.uint8), _upright()
+
+
+def _upright() -> tf.Tensor:
+    return tf.constant(UPRIGHT, tf.int64)
 
 
 def _limit(name: str, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> AbstractContextManager[None]:
@@ -253,6 +299,10 @@ def _limit(name: str, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> A
 
 def _on_black(pixels: tf.Tensor) -> tf.Tensor:
     """Colour times alpha over 255, rounded in whole numbers as Pillow's `alpha_composite` does."""
-    pixels = tf.cast(pixels, tf.uint16)
-    product = pixels[..., :3] * pixels[..., 3:] + 128
-    return tf.cast((product + product // 256) // 256, tf.uint8)
+
+    def composed(band: tf.Tensor) -> tf.Tensor:
+        band = tf.cast(band, tf.uint16)
+        product = band[..., :3] * band[..., 3:] + 128
+        return tf.cast((product + product // 256) // 256, tf.uint8)
+
+    return _in_bands(pixels, composed)
