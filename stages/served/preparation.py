@@ -204,7 +204,7 @@ def _grey_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf
     grey = tf.io.decode_png(encoded, channels=1, dtype=tf.uint16)
     value = tf.cast(number(data, transparency, 2, True), tf.uint16)
     grey = tf.cond(transparency >= 0, lambda: tf.where(grey == value, tf.zeros_like(grey), grey), lambda: grey)
-    return _in_bands(grey, lambda band: tf.repeat(tf.cast(band // 257, tf.uint8), 3, axis=2))
+    return _in_bands(grey, lambda band: tf.repeat(tf.cast(_over_256(band - _over_256(band)), tf.uint8), 3, axis=2))
 
 
 def _rgb_16(encoded: tf.Tensor, data: tf.Tensor, transparency: tf.Tensor) -> tf.Tensor:
@@ -297,12 +297,17 @@ def _limit(name: str, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> A
     return checked
 
 
+def _over_256(values: tf.Tensor) -> tf.Tensor:
+    """Divide by 256 and drop the rest: a shift takes a fraction of the time of TensorFlow's division."""
+    return tf.bitwise.right_shift(values, tf.constant(8, values.dtype))
+
+
 def _on_black(pixels: tf.Tensor) -> tf.Tensor:
     """Colour times alpha over 255, rounded in whole numbers as Pillow's `alpha_composite` does."""
 
     def composed(band: tf.Tensor) -> tf.Tensor:
         band = tf.cast(band, tf.uint16)
         product = band[..., :3] * band[..., 3:] + 128
-        return tf.cast((product + product // 256) // 256, tf.uint8)
+        return tf.cast(_over_256(product + _over_256(product)), tf.uint8)
 
     return _in_bands(pixels, composed)
