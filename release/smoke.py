@@ -25,10 +25,10 @@ from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
 from stages.metrics.temperature import scale
-from stages.models.label_map import parse_label_map
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
+from stages.tables.model import parse_label_map
 from stages.tables.predictions import CLASSES, ROWS, SCORES
 
 log = logging.getLogger(__name__)

@@ -54,7 +54,7 @@ NOT_COMPUTING = (
     "stages/memos/",
     "stages/labels/",
     "stages/models/base.py",
-    "stages/models/label_map.py",
+    "stages/tables/model.py",
 )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from runtime.errors import BaseError, InputError
-from stages.models.label_map import parse_label_map, read_label_map
+from stages.tables.model import parse_label_map, read_label_map
 
 REMEDY = "`dvc repro evaluate` writes it."
 

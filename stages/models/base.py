@@ -5,8 +5,8 @@ from pathlib import Path
 
 from runtime.errors import BaseError, RepositoryError
 from runtime.repository import git
-from stages.models.label_map import read_label_map
 from stages.tables import model
+from stages.tables.model import read_label_map
 
 BASE = "data/base"
 BASE_MODEL = f"{BASE}/model"  # with the files of data/model

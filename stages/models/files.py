@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
 from stages.models import networks
-from stages.models.label_map import problems, read_label_map
-from stages.tables.model import CLASSES, DESCRIPTION, FOLDER, WEIGHTS
+from stages.tables.model import CLASSES, DESCRIPTION, FOLDER, WEIGHTS, problems, read_label_map
 
 # At most this much is needed by HDF5 in addition to an array's numbers.
 _DATASET_BYTES = 8192

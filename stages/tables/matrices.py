@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
-from stages.models.label_map import read_label_map
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
+from stages.tables.model import read_label_map
 from stages.tables.predictions import BASE_CLASSES, ROWS
 
 
