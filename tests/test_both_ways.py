@@ -20,6 +20,8 @@ from stages.images.letterbox import letterbox
 from stages.images.small import decode_small
 from stages.served import preparation
 
+pytestmark = pytest.mark.slow
+
 SIZE, LIMIT = 48, 100_000
 # Levels of 255: at any pixel, and on the mean of a picture's. CMYK is turned into RGB by two ways of rounding.
 AT_MOST, ON_THE_MEAN = 2, 0.3

@@ -8,6 +8,8 @@ from hostile import NUM, hostile, photo, saved
 
 from stages.fingerprint import fingerprint
 
+pytestmark = pytest.mark.slow
+
 # Pictures of just as many pixels as are allowed are as quick as this is small.
 LIMIT = 10**6
 QUALITY = {"sharpness", "brightness", "highlights", "contrast"}
@@ -26,7 +28,6 @@ def taken():
     return rows
 
 
-@pytest.mark.slow
 def test_a_thousand_hostile_pictures_are_each_read_or_refused_with_a_reason(taken):
     assert len(taken) == NUM
     for name, (row, _) in taken.items():
@@ -34,7 +35,6 @@ def test_a_thousand_hostile_pictures_are_each_read_or_refused_with_a_reason(take
         assert row.get("error", "read"), name
 
 
-@pytest.mark.slow
 def test_none_takes_long(taken):
     assert {name: seconds for name, (_, seconds) in taken.items() if seconds >= 2} == {}
 

@@ -124,6 +124,7 @@ def test_top_k_means_nothing_among_k_classes():
     assert top_k_accuracy(np.array([], dtype=int), 9, 5) is None
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_macro_f1_and_matthews_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
@@ -169,6 +170,7 @@ def test_matthews_means_nothing_with_one_class():
     assert macro_f1(np.array([], dtype=int), np.array([], dtype=int)) is None
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_ranking_is_scikit_learns_ties_included(seed):
     scores, truth = draw(seed)

@@ -74,6 +74,7 @@ def test_changing_a_number_changes_its_digits_and_nothing_else(value):
     assert parameters.changed(TEXT, {"export.version": value}) == TEXT[:start] + str(value) + rest
 
 
+@pytest.mark.slow
 @given(
     key=st.sampled_from(["train.weights", "train.augmentation.mirror", "gate.rules.1.at_most", "shard.codec"]),
     value=st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,

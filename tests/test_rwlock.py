@@ -8,6 +8,8 @@ from repositories import dvc, run, surroundings, write
 
 from runtime.repository import dvc_add, remove_unreadable_lock
 
+pytestmark = pytest.mark.slow
+
 FILE = Path(".dvc/tmp/rwlock")
 
 

@@ -22,6 +22,8 @@ from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.splits import CLASS_COUNTS, SPLITS
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("library", "benchmarks", "unlabelled", "base")
 CUT_OFF = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
 DEDUP = parameters.Dedup(distance=14, similarity=0.935, colour=0.03, distance_alone=8)
@@ -42,7 +44,6 @@ def written(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_the_sample_is_the_same_bytes_every_time(written, tmp_path):
     write(tmp_path / "data")
     assert digests(tmp_path / "data") == digests(written)
@@ -84,14 +85,12 @@ def recorded(written, tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
 def test_where_git_names_the_sample_it_is_written(recorded, written):
     before = digests(recorded)
     write(recorded)
     assert digests(recorded) == before | digests(written)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_where_git_names_pictures_of_another_library_the_sample_is_not_written(recorded, name):
     other = yaml.safe_dump({"outs": [{"md5": "0123456789abcdef0123456789abcdef.dir", "hash": "md5", "path": name}]})

@@ -15,6 +15,8 @@ from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
 from stages.tables.review import REVIEW
 
+pytestmark = pytest.mark.slow
+
 SPLITS = ["difficult", "least_common", "most_common", "out_of_scope", "test", "train", "validation"]
 NAMES = ["ape", "bee", "cat", "dog", "eel", "fox"]
 

@@ -97,6 +97,7 @@ def judged():
     return [value.hex() for value in pairs]
 
 
+@pytest.mark.slow
 def test_the_similarity_is_to_the_last_bit_what_plain_python_computes():
     """No compiler's liberty, such as fusing a product and a sum, decides about a pair: any machine gives the same."""
     script = "import test_similarity; print(*test_similarity.judged())"
