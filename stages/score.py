@@ -253,9 +253,10 @@ def main() -> None:
 
     write(results)
     test = documents[scores.METRICS]["test"]
+    accuracy = test["top_1_accuracy"]
     log.info(
         "score: top-1 accuracy %s on %s, %s to review; the gate says %s",
-        test["top_1_accuracy"],
+        accuracy if accuracy is None else f"{accuracy:.1%}",
         counted(test["num_pictures"], "test picture"),
         counted(len(results.review), "picture"),
         documents[scores.GATE]["verdict"],

@@ -25,4 +25,4 @@ def recall_plot(answers: Answers) -> pd.DataFrame:
     frame["recall"] = hits / support
     frame[["low", "high"]] = clopper_pearson_intervals(hits, support)
     frame = frame.sort_values(["recall", "support", "class_name"], ascending=[True, False, True])
-    return frame.assign(place=np.arange(1, len(frame) + 1))[list(RECALL_PLOT_COLUMNS)]
+    return frame.assign(rank=np.arange(1, len(frame) + 1))[list(RECALL_PLOT_COLUMNS)]

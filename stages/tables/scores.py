@@ -175,7 +175,7 @@ RELIABILITY_PLOT_COLUMNS = (
 )
 RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # one row per class that has test pictures, worst first
 RECALL_PLOT_COLUMNS = (
-    "place",  # from 1
+    "rank",  # from 1
     "class_name",
     "recall",
     "low",  # the interval's ends
@@ -188,6 +188,6 @@ CONFUSED_PLOT_COLUMNS = ("pair", "count")
 # Whole numbers, in whichever report.
 COUNTS = frozenset(
     {"num_pictures", "true_positives", "false_positives", "support", "num_missed", "num_wrong_guesses", "count"}
-    | {"num_left_out", "both_right", "wins", "losses", "both_wrong", "place"}
+    | {"num_left_out", "both_right", "wins", "losses", "both_wrong", "rank"}
     | {f"{prefix}{name}" for prefix in ("", "base_") for name in _BENCHMARK_FIGURES if "confidence" not in name}
 )
