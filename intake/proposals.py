@@ -69,6 +69,7 @@ def classes_yaml(counts: Mapping[str, int], minimum: int) -> str:
     lines = [
         "Which sub-classes (folders of data/library) merge into which class, and which hold no real pictures of users.",
         "A folder that is not named here is a real class of its own, so this file may stay as it is.",
+        "Where you rename a folder later, say so under `was` (docs/guide/decisions.md), so that decisions still hold.",
         "",
         f"Found: {sum(counts.values()):,} files in {len(counts):,} folders. A class needs {minimum} pictures"
         " (split.minimum of params.yaml), or it is left out.",

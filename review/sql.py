@@ -116,12 +116,14 @@ def views() -> dict[str, str]:
     """Write the query of each view whose file is there; the others are passed over with a line."""
     queries = {name: of_table(table.path) for name, table in TABLES.items() if Path(table.path).exists()}
     queries |= {name: of_report(*report) for name, report in REPORTS.items() if Path(report[0]).exists()}
-    if said := decisions.read_decisions(decisions.FOLDER, None):
-        write_decisions(said, DECISIONS)
-        queries["decisions"] = of_table(DECISIONS)
+    renamed: dict[str, str] = {}
     sub_classes = list_sub_classes(FINGERPRINTS.read()["path"]) if "fingerprints" in queries else []
     if sub_classes:
-        queries["merges"] = of_merges(classes.read_classes(classes.PATH, sub_classes))
+        class_table = classes.read_classes(classes.PATH, sub_classes)
+        queries["merges"], renamed = of_merges(class_table), class_table.renamed
+    if said := decisions.read_decisions(decisions.FOLDER, None, renamed=renamed):
+        write_decisions(said, DECISIONS)
+        queries["decisions"] = of_table(DECISIONS)
     absent = {*TABLES, *REPORTS, "decisions", "merges"} - queries.keys()
     if absent:
         log.info("sql: not there yet, `make repro` or a decision writes them: %s", ", ".join(sorted(absent)))

@@ -117,7 +117,8 @@ def main() -> None:
     fingerprints = FINGERPRINTS.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
-    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
+    said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
+    verdicts = decisions.settle(said)
 
     labelled = label(fingerprints, class_table, verdicts)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")

@@ -1,6 +1,9 @@
 """Score every picture of every set with the new model and, when there is one, with the base.
 
-Reads: data/model/, data/base/ (model), data/shards/, data/splits.parquet
+The base answers in its classes' names of now, so that a class whose folder was renamed is compared with itself.
+
+Reads: data/model/, data/base/ (model), data/shards/, data/splits.parquet, data/images.parquet (sub_class, class_name,
+    was)
 Writes: data/predictions/ (rows.parquet: image_id, split, truth, predicted, confidence, base_predicted,
     base_confidence; scores.npy, embeddings.npy, classes.json, base_scores.npy, base_classes.json)
 Params: evaluate
@@ -8,6 +11,7 @@ Params: evaluate
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +25,12 @@ from runtime.command import run
 from runtime.errors import BaseError
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
+from stages.labels.renamed import names_now, renamed_classes
 from stages.models import files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.predict import predict_batches
 from stages.shards.tars import ShardReader
+from stages.tables.images import IMAGES
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
@@ -133,12 +139,18 @@ def answer(
     return best(scores, model.class_names)
 
 
+def load_base() -> files.TrainedModel:
+    """Load the base with the names that its classes have now."""
+    base = files.load(Path(BASE_MODEL), BaseError)
+    return replace(base, class_names=names_now(base.class_names, renamed_classes(IMAGES.read())))
+
+
 def main() -> None:
     """Run the stage."""
     batch_size = parameters.read(parameters.Evaluate).batch_size
     rows, index = in_order(SPLITS.read()), INDEX.read()
     model = files.load(Path(MODEL))
-    base = files.load(Path(BASE_MODEL), BaseError) if has_base() else None
+    base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))
 
     rows["base_predicted"], rows["base_confidence"] = None, np.nan

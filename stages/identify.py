@@ -23,6 +23,7 @@ from runtime.command import run
 from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.labels.renamed import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
 from stages.models.predict import predict_batches
@@ -233,10 +234,10 @@ def read_predictions(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the rows of the predictions, and confused.csv against all classes that there are.
 
     Args:
-        images: column `class_name`.
+        images: columns `sub_class`, `class_name`, `was`.
     """
     known_classes = {*images["class_name"].dropna(), *read_class_names(CLASSES), *read_class_names(BASE_CLASSES)}
-    return ROWS.read(), read_confused(CONFUSED, known_classes)
+    return ROWS.read(), read_confused(CONFUSED, known_classes, renamed_classes(images))
 
 
 def describe(

@@ -22,8 +22,10 @@ from runtime.wording import listed
 from stages.labels import classes, decisions
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.labels.folders import composed, list_empty, list_paths, look_alikes
+from stages.labels.folders import list_empty, list_paths
 from stages.labels.labelling import RESERVED, label, list_sub_classes
+from stages.labels.names import composed, look_alikes
+from stages.labels.renamed import names_now, renamed_classes
 from stages.models.base import base_class_names
 
 log = logging.getLogger(__name__)
@@ -85,11 +87,13 @@ def main() -> None:
 
 
 def _check(paths: list[str], sub_classes: list[str], gate: parameters.Gate) -> None:
-    class_table = classes.read_classes(classes.PATH, sub_classes, list_empty("library", sub_classes))
-    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
-    labelled = label(pd.DataFrame({"path": paths}).assign(image_id=None), class_table, verdicts)
+    empty = list_empty("library", sub_classes)
+    class_table = classes.read_classes(classes.PATH, sub_classes, empty)
+    said = decisions.read_decisions(decisions.FOLDER, sub_classes, empty, class_table.renamed)
+    labelled = label(pd.DataFrame({"path": paths}).assign(image_id=None), class_table, decisions.settle(said))
     class_names = {name for name in class_table.class_names.values() if name is not None}
-    read_confused(CONFUSED, {*class_names, *base_class_names()})
+    renamed = renamed_classes(labelled)
+    read_confused(CONFUSED, {*class_names, *names_now(base_class_names(), renamed)}, renamed)
     require_sets(gate, set(labelled["set"]) - {"library"})
 
 

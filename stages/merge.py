@@ -1,7 +1,7 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
-Writes: data/images.parquet (image_id, path, sub_class, class_name, origin, set, group, group_size, dropped, phash,
+Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, group_size, dropped, phash,
     faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
     data/conflicts.csv (files that show the same and stand in two classes, and what ends each)
@@ -176,7 +176,8 @@ def main() -> None:
     fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
-    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, sub_classes))
+    said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
+    verdicts = decisions.settle(said)
 
     labelled = label(fingerprints, class_table, verdicts)
     _log_input(labelled, verdicts)

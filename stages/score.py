@@ -33,6 +33,7 @@ from runtime.outputs import whole, write_json
 from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.labels.renamed import renamed_classes
 from stages.metrics.answers import Answers
 from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
 from stages.metrics.splits import set_slices
@@ -125,7 +126,8 @@ def load() -> Inputs:
     rows, images = ROWS.read(), IMAGES.read()
     matrix, classes = read_scores(SCORES, CLASSES, rows)
     base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
-    confused = read_confused(CONFUSED, {*images["class_name"].dropna(), *classes, *base_classes})
+    known = {*images["class_name"].dropna(), *classes, *base_classes}
+    confused = read_confused(CONFUSED, known, renamed_classes(images))
     check_answers(rows, classes, "predicted")
     check_answers(rows, base_classes, "base_predicted")
     slices = set_slices(rows["split"].to_numpy(dtype=object), set(images["set"]) - {"library"})

@@ -29,6 +29,7 @@ from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.labels.renamed import names_now, renamed_classes
 from stages.models.base import BASE, BASE_LINEAGE, base_class_names, has_base, require_base_after_release
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
@@ -195,7 +196,8 @@ def main() -> None:
     images = IMAGES.read()
     lineage = LINEAGE.read(BASE_LINEAGE) if has_base() else None
     # Only `score` obeys it; a misspelt class must not train for a night first.
-    read_confused(CONFUSED, {*images["class_name"].dropna(), *base_class_names()})
+    renamed = renamed_classes(images)
+    read_confused(CONFUSED, {*images["class_name"].dropna(), *names_now(base_class_names(), renamed)}, renamed)
 
     num_used = counted(int(images["dropped"].isna().sum()), "picture")
     log.info("split: %s; %s", num_used, "no base" if lineage is None else f"the base was trained on {len(lineage):,}")

@@ -70,6 +70,16 @@ def sub_classes(images: pd.DataFrame, class_names: Sequence[str]) -> dict[str, l
     return {name: by_class.get(name, []) for name in class_names}
 
 
+def then_and_now(images: pd.DataFrame, by_class: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Add to the sub-classes of each class the names that they had before; columns `sub_class`, `was`."""
+    renamed = images.dropna(subset=["sub_class", "was"]).drop_duplicates("sub_class")
+    old_names = renamed.set_index("sub_class")["was"].to_dict()
+    return {
+        name: [*names, *(old for sub_class in names for old in old_names.get(sub_class, "").split("/") if old)]
+        for name, names in by_class.items()
+    }
+
+
 def what_starts(
     params: parameters.Train, size: int, splits: pd.DataFrame, rows: Sequence[warm_start.CarriedRow], warm: bool
 ) -> str:
@@ -153,7 +163,8 @@ def main() -> None:
         base = warm_start.load_base(params.network, size)
         ancestors = None if base is None else LINEAGE.read(BASE_LINEAGE)
         by_class = sub_classes(images, session.class_names)
-        rows = warm_start.carried_rows(by_class, {} if base is None else base.description.sub_classes, params.head)
+        known_as = then_and_now(images, by_class)
+        rows = warm_start.carried_rows(known_as, {} if base is None else base.description.sub_classes, params.head)
         log.info("train: %s", what_starts(params, size, splits, rows, base is not None))
         start = partial(warm_start.start, params, size, len(by_class), base, rows)
         training = session.begin(start, warm=base is not None)

@@ -8,6 +8,7 @@ from worlds import digests, write_base, write_model, write_world
 
 from runtime.errors import BaseError, InputError
 from stages import evaluate
+from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.splits import SPLITS
 
@@ -67,6 +68,16 @@ def test_the_base_scores_the_same_rows_in_its_own_classes(world):
     assert np.allclose(rows["base_confidence"], base_scores.max(axis=1) * 100)
     assert set(rows["base_predicted"]) <= {"amber", "red", "blue"}
     assert not np.allclose(rows["base_confidence"], rows["confidence"])
+
+
+def test_the_base_answers_in_the_names_that_its_classes_have_now(world):
+    write_base(["yellow", "red", "blue"])
+    images = IMAGES.read()
+    images["was"] = images["sub_class"].map({"amber": "yellow"})
+    IMAGES.write(images)
+    evaluate.main()
+    assert json.loads(Path(BASE_CLASSES).read_text()) == ["amber", "red", "blue"]
+    assert set(ROWS.read()["base_predicted"]) <= {"amber", "red", "blue"}
 
 
 def test_the_same_inputs_give_the_same_bytes(world):

@@ -14,6 +14,7 @@ from stages.labels.folders import list_paths
 BENCHMARKS = ("difficult", "most_common", "least_common")
 COMPOSED = "caf\u00e9"
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
+RELABEL = f"image_id,decision,value,on,why\n{'a' * 32},relabel,{{}},2026-01-01T00:00:00Z,\n"
 
 
 @pytest.fixture
@@ -51,6 +52,8 @@ def test_what_can_be_obeyed_gives_the_same_bytes_whatever_it_says(world):
         ("data/classes.yaml", "merge:\n  'a/b': [cat]\n", "classes.yaml: 'a/b' is no name for a class"),
         ("data/decisions/ann.csv", "image_id,what\n", "ann.csv, line 1: expected image_id"),
         ("data/decisions/ann.CSV", "image_id,what\n", "ann.CSV is not read"),
+        ("data/decisions/ann.csv", RELABEL.format("lion"), "line 2: 'lion' is not a sub-class: there is no folder"),
+        ("data/decisions/ann.csv", RELABEL.format("empty"), "line 2: 'empty' is not a sub-class: data/library/empty"),
         ("data/confused.csv", "truth,predicted,weight\ncat,lion,0.5\n", "line 2: no picture and no model has"),
     ],
 )  # fmt: skip
@@ -84,6 +87,14 @@ def test_a_rule_of_the_gate_for_a_set_that_is_not_there_is_named(world, section,
         instructions.main()
 
 
+def test_what_names_a_folder_s_old_name_can_be_obeyed(world):
+    write("data/classes.yaml", "was:\n  dog: [hound]\n")
+    write("data/decisions/ann.csv", RELABEL.format("hound"))
+    write("data/confused.csv", "truth,predicted,weight\nhound,cat,0.5\n")
+    write("data/benchmarks/difficult/hound/1.png")
+    instructions.main()
+
+
 def test_a_library_without_pictures_is_left_to_the_stage_that_says_so(workspace):
     write("data/classes.yaml", "merge:\n  pet: [lion]\n")
     instructions.main()
@@ -97,7 +108,7 @@ def test_names_are_the_same_in_both_forms_of_unicode(world, written, stands):
     write("data/classes.yaml", f"merge:\n  {written}: [{written}, cat]\n")
     write(
         "data/decisions/ann.csv",
-        f"image_id,decision,value,on,why\n{'a' * 32},relabel,{written},{'2026-01-01T00:00:00Z'},\n",
+        RELABEL.format(written),
     )
     write("data/confused.csv", f"truth,predicted,weight\n{written},dog,0.5\n")
     instructions.main()

@@ -10,6 +10,7 @@ from runtime.errors import InputError, InstructionError
 from stages.labels.classes import Classes, read_classes
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
 from stages.labels.labelling import label, list_sub_classes
+from stages.labels.renamed import names_now, renamed_classes
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 FOLDERS = ["cat", "kitten", "dog", "dog_staged", "bird's “nest” 鳥", "odd"]
@@ -47,7 +48,17 @@ def test_sub_classes_merge_and_have_origins(tmp_path):
         ("merge:\n  feline: [cat]\n  pet: [cat]\n", "line 3: cat is named under feline already"),
         ("origin:\n  staged: [cat]\n  synthetic: [cat]\n", "line 3: cat is named under staged already"),
         ("merge:\n  cat: [kitten]\n", "the class cat has the name of a folder that does not belong to it"),
-        ("merged:\n  feline: [cat]\n", "line 1: expected the heading merge or origin, got 'merged'"),
+        ("merged:\n  feline: [cat]\n", "line 1: expected the heading merge, origin or was, got 'merged'"),
+        ("was:\n  dog: [hound]\n  cat: [kitten]\n", "line 3: data/library/kitten is still there, so it is no old name"),
+        (
+            "was:\n  dog: [hound]\n  cat: [hound]\n",
+            "line 3: hound is an old name of dog already. It can be of one only",
+        ),
+        ("was:\n  dog: [hound]\n  hound: [wolf]\n", "line 3: hound is itself an old name, of dog. Write all old names"),
+        ("was:\n  lion: [puma]\n  puma: [lion]\n", "line 2: lion is itself an old name, of puma"),
+        ("was:\n  dog: [a/b]\n", "line 2: 'a/b' was no folder's name"),
+        ("was:\n  lion: [puma]\n", "line 2: there is no folder data/library/lion. Correct the name"),
+        ("merge:\n  pet: [hound]\nwas:\n  dog: [hound]\n", "line 2: hound is an old name of dog. Write the new name"),
         ("origin:\n  fake: [cat]\n", "line 2: expected staged, synthetic or unknown, got 'fake'"),
         ("merge:\n  feline: cat\n", "line 2: expected a list of sub-classes"),
         ("merge:\n  feline: [cat]\n  feline: [kitten]\n", "line 3: feline appears here a second time"),
@@ -59,6 +70,37 @@ def test_sub_classes_merge_and_have_origins(tmp_path):
 def test_a_wrong_line_of_classes_yaml_is_named(tmp_path, text, message):
     with pytest.raises(InstructionError, match=message):
         classes_of(tmp_path, text)
+
+
+def test_a_renamed_folder_keeps_its_decisions_and_its_benchmarks(tmp_path):
+    table = fingerprints("library/cat/1.png", "library/dog/2.png", "benchmarks/hard/hound/3.png")
+    classes = classes_of(tmp_path, "was:\n  dog: [hound, wolf]\n")
+    line = f"{table['image_id'][0]},relabel,hound,2026-01-01T00:00:00.000Z,"
+    (tmp_path / "said").mkdir()
+    (tmp_path / "said/ann.csv").write_text(f"image_id,decision,value,on,why\n{line}\n")
+    said = read_decisions(tmp_path / "said", FOLDERS, renamed=classes.renamed)
+    rows = label(table, classes, settle(said))
+    assert rows["sub_class"].tolist() == rows["class_name"].tolist() == ["dog"] * 3
+    assert rows["was"].tolist() == ["hound/wolf"] * 3
+    assert renamed_classes(rows) == {"hound": "dog", "wolf": "dog"}
+
+
+def test_a_class_that_has_the_old_name_of_a_folder_keeps_it(tmp_path):
+    classes = classes_of(tmp_path, "merge:\n  hound: [dog, dog_staged]\nwas:\n  dog: [hound]\n")
+    rows = label(fingerprints("library/dog/1.png", "benchmarks/hard/hound/2.png"), classes, settle([]))
+    assert rows["class_name"].tolist() == ["hound", "hound"]
+    assert renamed_classes(rows) == {}
+
+
+def test_the_classes_of_a_base_are_named_as_they_are_now():
+    renamed = {"chimp": "chimpanzee", "ape": "gorilla"}
+    assert names_now(["chimp", "cafe\u0301", "rat"], renamed) == ["chimpanzee", "caf\xe9", "rat"]
+    assert names_now(["ape", "gorilla", "cafe\u0301", "caf\xe9"], renamed) == [
+        "ape",
+        "gorilla",
+        "cafe\u0301",
+        "caf\xe9",
+    ]
 
 
 def test_an_absent_classes_yaml_says_that_an_empty_one_will_do(tmp_path):

@@ -280,6 +280,9 @@ WAYS = {
         {"dress": ["dress"], "kids": ["dress_kids"]},
         {"dress": ("split", ("dress",)), "kids": ("split", ("dress",))},
     ),
+    "a folder and its class renamed": ({"cap": ["cap", "hat"]}, {"cap": ("renamed", ("hat",))}),
+    "in another form of Unicode": ({"caf\u00e9": ["caf\u00e9"]}, {"caf\u00e9": ("kept", ("cafe\u0301",))}),
+    "in another form of Unicode, by its class": ({"caf\u00e9": []}, {"caf\u00e9": ("kept", ("cafe\u0301",))}),
     "new": ({"shoes": ["shoes"]}, {"shoes": ("new", ())}),
     "names exchanged": (
         {"hat": ["top"], "top": ["hat"]},
@@ -291,7 +294,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_row_begins_with_the_base_s_classes_that_held_its_sub_classes(way):
     sub_classes, expected = WAYS[way]
-    rows = warm_start.carried_rows(sub_classes, BASE, "carry")
+    rows = warm_start.carried_rows(sub_classes, {**BASE, "cafe\u0301": ["cafe\u0301"]}, "carry")
     assert {row.class_name: (row.how, row.base_classes) for row in rows} == expected
     assert [row.class_name for row in rows] == list(sub_classes)
     assert {row.how for row in warm_start.carried_rows(sub_classes, BASE, "new")} == {"new"}

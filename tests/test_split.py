@@ -153,7 +153,7 @@ def test_a_benchmark_picture_that_was_trained_on_no_longer_judges():
 
 
 def write(*frames):
-    IMAGES.write(pd.concat(frames, ignore_index=True))
+    IMAGES.write(pd.concat(frames, ignore_index=True).reindex(columns=IMAGES.schema.names))
 
 
 def test_main_writes_a_row_a_picture_and_a_count_a_class(workspace, caplog):

@@ -273,6 +273,20 @@ def test_what_was_carried_over_is_written_beside_the_model(workspace):
     assert rows == [["blue", "kept", "blue"], ["green", "new", ""]]
 
 
+def test_a_renamed_folder_s_class_begins_with_its_row(workspace):
+    write_world(classes=("amber", "blue"), epochs_from_scratch=1)
+    train.main()
+    make_base()
+    write_world(classes=("blue", "green"), epochs=1)
+    images = IMAGES.read()
+    images["was"] = images["sub_class"].map({"green": "amber"})
+    IMAGES.write(images)
+    train.main()
+    rows = pd.read_csv("data/model/carried.csv", keep_default_na=False).to_numpy().tolist()
+    assert rows == [["blue", "kept", "blue"], ["green", "renamed", "amber"]]
+    assert files.load(Path("data/model")).description.sub_classes == {"blue": ["blue"], "green": ["green"]}
+
+
 def test_the_log_says_what_is_trained_from_where_and_what_came_out(workspace, caplog):
     caplog.set_level(logging.INFO)
     write_world(classes=("amber", "blue"), train=4, validation=1, epochs_from_scratch=1)

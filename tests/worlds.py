@@ -69,6 +69,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
         frame.assign(
             path=[f"library/{row.class_name}/{row.number}.png" for row in frame.itertuples()],
             sub_class=frame["class_name"],
+            was=None,
             origin="real",
             set="library",
             group=frame["image_id"],

@@ -1,4 +1,4 @@
-"""classes.yaml: which sub-classes merge into which class, and which are staged, synthetic or unknown.
+"""classes.yaml: which sub-classes merge into which class, which are staged, synthetic or unknown, and old names.
 
     merge:
       seven: [seven, seven_crossed]
@@ -6,22 +6,28 @@
       staged: [four_staged]
       synthetic: [four_synthetic]
       unknown: [unknown_digit]
+    was:
+      seven_crossed: [seven_with_bar]
+
+`was` says what a folder was called before: decisions and benchmarks that have the old name are then about this folder,
+and so are the classes of a base that was trained before.
 
 A folder that it does not name is a real class of its own, so an empty file will do.
 """
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from runtime.errors import InstructionError
-from stages.labels.folders import composed
+from stages.labels.names import composed
 
 PATH = "data/classes.yaml"
 ORIGINS = ("real", "staged", "synthetic", "unknown")
+HEADINGS = ("merge", "origin", "was")
 
 
 @dataclass(frozen=True)
@@ -31,16 +37,26 @@ class Classes:
     Attributes:
         class_names: sub-class to the class it belongs to, None where the origin is unknown; every sub-class is a key.
         origins: sub-class to its origin; every sub-class is a key.
+        renamed: old name to the sub-class that has it no more.
     """
 
     class_names: dict[str, str | None]
     origins: dict[str, str]
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def of_benchmark(self, folder: str) -> str | None:
         """Name the class of a benchmark's folder, which has the name of a class or a sub-class; None if of neither."""
         if folder in self.class_names.values():
             return folder
-        return self.class_names.get(folder)
+        return self.class_names.get(self.name_of_folder(folder))
+
+    def name_of_folder(self, folder: str) -> str:
+        """Name the sub-class or class of a folder that may have an old name, as a benchmark's may."""
+        return folder if folder in self.class_names.values() else self.renamed.get(folder, folder)
+
+    def old_names(self, sub_class: str) -> str | None:
+        """Join the names that a sub-class had before, sorted, with / between them; None if it had none."""
+        return "/".join(sorted(old for old, now in self.renamed.items() if now == sub_class)) or None
 
 
 def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collection[str] = ()) -> Classes:
@@ -53,7 +69,8 @@ def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collecti
 
     Raises:
         InstructionError: the file is absent or no YAML, names a folder that does not exist or one twice, merges into a
-            class that has the name of a folder outside it, or a class has no name that a folder could have.
+            class that has the name of a folder outside it, a class has no name that a folder could have, or an old
+            name is that of a folder.
     """
     try:
         root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -61,17 +78,18 @@ def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collecti
         raise InstructionError(f"{path} is not there; an empty file will do.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InstructionError(f"{path} is not YAML: {error}") from None
+    headed = _headed(path, root)
+    renamed = _renamed(path, headed["was"], sub_classes, empty)
     merged: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for heading, headed in _entries(path, root):
-        if heading.value not in ("merge", "origin"):
-            raise _fault(path, heading, f"expected the heading merge or origin, got {heading.value!r}")
-        known = merged if heading.value == "merge" else origins
-        for key, names in _entries(path, headed):
-            if known is origins and key.value not in ORIGINS[1:]:
-                raise _fault(path, key, f"expected staged, synthetic or unknown, got {key.value!r}")
-            for name in _names(path, names):
-                _add(path, name, key.value, known, sub_classes, empty)
+    for key, names in headed["merge"]:
+        for name in names:
+            _add(path, name, key.value, merged, sub_classes, empty, renamed)
+    for key, names in headed["origin"]:
+        if key.value not in ORIGINS[1:]:
+            raise _fault(path, key, f"expected staged, synthetic or unknown, got {key.value!r}")
+        for name in names:
+            _add(path, name, key.value, origins, sub_classes, empty, renamed)
     _refuse_namesakes(path, merged, sub_classes)
     for class_name in sorted({*sub_classes, *merged.values()}):
         if not _is_name(class_name):
@@ -79,7 +97,53 @@ def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collecti
     return Classes(
         {name: None if origins.get(name) == "unknown" else merged.get(name, name) for name in sorted(sub_classes)},
         {name: origins.get(name, "real") for name in sorted(sub_classes)},
+        renamed,
     )
+
+
+def _headed(path: str | Path, root: yaml.Node | None) -> dict[str, list[tuple[yaml.ScalarNode, list[yaml.ScalarNode]]]]:
+    """The entries under each heading: a name, and the names that are listed for it."""
+    headed: dict[str, list[tuple[yaml.ScalarNode, list[yaml.ScalarNode]]]] = {heading: [] for heading in HEADINGS}
+    for heading, entries in _entries(path, root):
+        if heading.value not in HEADINGS:
+            raise _fault(path, heading, f"expected the heading merge, origin or was, got {heading.value!r}")
+        headed[heading.value] = [(key, _names(path, names)) for key, names in _entries(path, entries)]
+    return headed
+
+
+def _renamed(
+    path: str | Path,
+    entries: list[tuple[yaml.ScalarNode, list[yaml.ScalarNode]]],
+    sub_classes: Collection[str],
+    empty: Collection[str],
+) -> dict[str, str]:
+    """Old name to the sub-class's name now."""
+    renamed: dict[str, str] = {}
+    for key, names in entries:
+        for name in names:
+            _require_old_name(path, name, key.value, sub_classes)
+            if name.value in renamed:
+                other = renamed[name.value]
+                raise _fault(path, name, f"{name.value} is an old name of {other} already. It can be of one only")
+            renamed[name.value] = key.value
+    for key, _ in entries:
+        if key.value in renamed:
+            now = renamed[key.value]
+            message = f"{key.value} is itself an old name, of {now}. Write all old names in the list of the last one"
+            raise _fault(path, key, message)
+        _require_folder(path, key, sub_classes, empty)
+    return renamed
+
+
+def _require_old_name(path: str | Path, name: yaml.ScalarNode, now: str, sub_classes: Collection[str]) -> None:
+    if name.value in sub_classes:
+        message = (
+            f"data/library/{name.value} is still there, so it is no old name of {now}. "
+            "Take the name out of the list, or move the folder's pictures"
+        )
+        raise _fault(path, name, message)
+    if not _is_name(name.value):
+        raise _fault(path, name, f"{name.value!r} was no folder's name. Take it out of the list")
 
 
 def _is_name(name: str) -> bool:
@@ -93,7 +157,17 @@ def _add(
     known: dict[str, str],
     sub_classes: Collection[str],
     empty: Collection[str],
+    renamed: dict[str, str],
 ) -> None:
+    if name.value in renamed:
+        raise _fault(path, name, f"{name.value} is an old name of {renamed[name.value]}. Write the new name")
+    _require_folder(path, name, sub_classes, empty)
+    if name.value in known:
+        raise _fault(path, name, f"{name.value} is named under {known[name.value]} already. It can be in one only")
+    known[name.value] = value
+
+
+def _require_folder(path: str | Path, name: yaml.Node, sub_classes: Collection[str], empty: Collection[str]) -> None:
     if name.value in empty:
         raise _fault(
             path, name, f"data/library/{name.value} is empty. Put pictures there, or take the name out of the file"
@@ -102,9 +176,6 @@ def _add(
         raise _fault(
             path, name, f"there is no folder data/library/{name.value}. Correct the name, or take it out of the file"
         )
-    if name.value in known:
-        raise _fault(path, name, f"{name.value} is named under {known[name.value]} already. It can be in one only")
-    known[name.value] = value
 
 
 def _refuse_namesakes(path: str | Path, merged: dict[str, str], sub_classes: Collection[str]) -> None:

@@ -8,24 +8,28 @@ Every other pair weighs 1. A pair has a direction; the opposite one is a line of
 
 import csv
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from runtime.errors import InstructionError
-from stages.labels.folders import composed
+from stages.labels.names import composed
 
 PATH = "data/confused.csv"
 COLUMNS = ["truth", "predicted", "weight"]
 
 
-def read_confused(path: str | Path, class_names: Collection[str]) -> pd.DataFrame:
+def read_confused(
+    path: str | Path, class_names: Collection[str], renamed: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read confused.csv against the classes that there are.
 
     Args:
         path: of the file.
         class_names: every class that a picture or a model has, in this model or not.
+        renamed: old name of a class to its name now, which is then read in its place.
 
     Returns:
         Columns `truth`, `predicted`, `weight` (0 to 1), one row per pair, in the order of the file.
@@ -42,7 +46,7 @@ def read_confused(path: str | Path, class_names: Collection[str]) -> pd.DataFram
         )
     weights: dict[tuple[str, str], float] = {}
     for number, line in lines[1:]:
-        pair, weight = _pair(f"{path}, line {number}", line, class_names)
+        pair, weight = _pair(f"{path}, line {number}", line, class_names, renamed)
         if pair in weights:
             raise InstructionError(f"{path}, line {number}: {pair[0]},{pair[1]} is on a line above already; keep one.")
         weights[pair] = weight
@@ -66,10 +70,12 @@ def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
         raise InstructionError(f"{path} is not CSV in UTF-8: {error}.") from None
 
 
-def _pair(where: str, line: list[str], class_names: Collection[str]) -> tuple[tuple[str, str], float]:
+def _pair(
+    where: str, line: list[str], class_names: Collection[str], renamed: Mapping[str, str]
+) -> tuple[tuple[str, str], float]:
     if len(line) != len(COLUMNS):
         raise InstructionError(f"{where}: expected {','.join(COLUMNS)}, got {','.join(line)}.")
-    line = [*map(composed, line[:2]), line[2]]
+    line = [*(renamed.get(composed(name), composed(name)) for name in line[:2]), line[2]]
     for name in line[:2]:
         if name not in class_names:
             near = difflib.get_close_matches(name, class_names, n=1)

@@ -17,14 +17,16 @@ may be in upper case; empty lines, and empty columns at a line's end, count for 
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from runtime.errors import InstructionError
 from runtime.litter import is_litter
-from stages.labels.folders import composed
+from stages.labels.names import composed
 
 FOLDER = "data/decisions"
 COLUMNS = ("image_id", "decision", "value", "on", "why")
@@ -87,12 +89,19 @@ class Verdicts:
         return {*self.removed, *self.kept, *self.relabelled, *pairs}
 
 
-def read_decisions(folder: str | Path, sub_classes: Collection[str] | None) -> list[Decision]:
+def read_decisions(
+    folder: str | Path,
+    sub_classes: Collection[str] | None,
+    empty: Collection[str] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> list[Decision]:
     """Read every person's file.
 
     Args:
         folder: holds `<person>.csv`; an absent folder holds none.
         sub_classes: names of the library's folders, which a relabelling may name; None where they are not known.
+        empty: names of those that hold no pictures, for the message.
+        renamed: old name of a folder to its name now; a relabelling to the one is read as one to the other.
 
     Returns:
         The decisions in the order of time; those of one instant by person and line.
@@ -101,6 +110,7 @@ def read_decisions(folder: str | Path, sub_classes: Collection[str] | None) -> l
         InstructionError: a line cannot be read, or names a sub-class that does not exist; or something in the folder is
             no `<person>.csv`.
     """
+    targets = _Targets(sub_classes, empty, renamed)
     decisions = []
     for path in list_files(folder):
         lines = read_lines(_text(path), str(path))
@@ -110,9 +120,7 @@ def read_decisions(folder: str | Path, sub_classes: Collection[str] | None) -> l
                 "Make this the first line, and save the file with commas between the columns."
             )
         # A union merge may repeat the header.
-        decisions += [
-            _decision(path, number, fields, sub_classes) for number, fields in lines if tuple(fields) != COLUMNS
-        ]
+        decisions += [_decision(path, number, fields, targets) for number, fields in lines if tuple(fields) != COLUMNS]
     return sorted(decisions)
 
 
@@ -214,23 +222,43 @@ def _disputed(answers: Iterable[dict[str, Decision]]) -> tuple[Decision, ...]:
     return tuple(sorted(disputed, key=lambda decision: (decision.subject, decision)))
 
 
-def _decision(path: Path, number: int, fields: list[str], sub_classes: Collection[str] | None) -> Decision:
+class _Targets(NamedTuple):
+    """What a relabelling may name; see `read_decisions`."""
+
+    sub_classes: Collection[str] | None
+    empty: Collection[str]
+    renamed: Mapping[str, str]
+
+    def sub_class(self, where: str, value: str) -> str:
+        name = composed(value)
+        name = self.renamed.get(name, name)
+        if name in self.empty:
+            raise InstructionError(
+                f"{where}: {name!r} is not a sub-class: data/library/{name} is empty. "
+                "Put a picture there, or correct the name."
+            )
+        if self.sub_classes is not None and name not in self.sub_classes:
+            raise InstructionError(
+                f"{where}: {name!r} is not a sub-class: there is no folder data/library/{name}. "
+                "Correct the name, or make the folder. If it was renamed, say so under `was` in data/classes.yaml."
+            )
+        return name
+
+
+def _decision(path: Path, number: int, fields: list[str], targets: _Targets) -> Decision:
     where = f"{path}, line {number}"
     if len(fields) != len(COLUMNS):
         raise InstructionError(f"{where}: expected {len(COLUMNS)} fields ({','.join(COLUMNS)}), got {len(fields)}.")
     image_id, decision, value, on, why = fields
-    image_id, value = image_id.lower(), value.lower() if decision in OF_TWO else composed(value)
+    image_id, value = image_id.lower(), value.lower() if decision in OF_TWO else value
     if not _IMAGE_ID.fullmatch(image_id):
         raise InstructionError(f"{where}: expected an image_id of 32 hex digits, got {image_id!r}.")
     if decision not in OF_ONE + OF_TWO:
         raise InstructionError(f"{where}: expected one of {', '.join(OF_ONE + OF_TWO)}, got {decision!r}.")
     if decision in OF_TWO and (not _IMAGE_ID.fullmatch(value) or value == image_id):
         raise InstructionError(f"{where}: {decision} needs the other picture's image_id as its value, got {value!r}.")
-    if decision == "relabel" and sub_classes is not None and value not in sub_classes:
-        raise InstructionError(
-            f"{where}: {value!r} is not a sub-class: there is no folder data/library/{value} with a picture in it. "
-            "Correct the name, or make the folder."
-        )
+    if decision == "relabel":
+        value = targets.sub_class(where, value)
     return Decision(_time(where, on), path.stem, number, image_id, decision, value, why)
 
 

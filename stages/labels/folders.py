@@ -1,12 +1,11 @@
-"""The folders under data/ as people named them: what they hold, and names that are easily taken for one another."""
+"""The folders under data/: what they hold."""
 
 import os
-import unicodedata
-from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
 from runtime.litter import is_litter
+from stages.labels.names import composed
 
 DATA = Path("data")
 
@@ -37,20 +36,3 @@ def list_empty(folder: str, sub_classes: Collection[str]) -> list[str]:
     """
     names = (composed(path.name) for path in (DATA / folder).glob("*") if path.is_dir() and not is_litter(path.name))
     return sorted(set(names) - set(sub_classes))
-
-
-def composed(name: str) -> str:
-    """Write a name in Unicode's form C, in which names are compared: macOS writes folders in another form."""
-    return unicodedata.normalize("NFC", name)
-
-
-def look_alikes(names: Collection[str]) -> list[list[str]]:
-    """Group names that differ in nothing but case, Unicode's form or spaces.
-
-    Returns:
-        Groups of two and more names, each sorted, in order.
-    """
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        groups["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
-    return sorted(group for group in groups.values() if len(group) > 1)

@@ -7,7 +7,7 @@ import pandas as pd
 from runtime.errors import InputError
 from stages.labels.classes import PATH, Classes
 from stages.labels.decisions import Verdicts
-from stages.labels.folders import composed
+from stages.labels.names import composed
 
 OUT_OF_SCOPE = "out_of_scope"  # the benchmark whose pictures have no class
 RESERVED = frozenset({"library", "train", "validation", "test"})
@@ -35,9 +35,10 @@ def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> p
         verdicts: what people decided.
 
     Returns:
-        The fingerprints' rows of library and benchmarks with the columns `set`, `sub_class`, `class_name`, `origin`
-        (null where there is none), `removed`, `kept` and `rank`: the order in which the rows of one set and class are
-        preferred, lowest first (a decision, else real before staged before synthetic, else the smaller image_id).
+        The fingerprints' rows of library and benchmarks with the columns `set`, `sub_class`, `class_name`, `origin`,
+        `was` (the sub-class's old names; null where there is none), `removed`, `kept` and `rank`: the order in which
+        the rows of one set and class are preferred, lowest first (a decision, else real before staged before synthetic,
+        else the smaller image_id).
 
     Raises:
         InputError: a benchmark has a folder that is no class.
@@ -51,6 +52,7 @@ def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> p
     folder = parts.str[1].where(library & (depth > 2), parts.str[2].where(~library & (depth > 3)))
     folder = folder.mask(frame["set"] == OUT_OF_SCOPE).map(composed, na_action="ignore")
     _check_benchmarks(frame[~library], folder[~library], classes)
+    folder = folder.map(classes.name_of_folder, na_action="ignore")
     relabelled = frame["image_id"].isin(list(verdicts.relabelled)) & folder.notna()
     frame["sub_class"] = folder.mask(relabelled, frame["image_id"].map(verdicts.relabelled))
     of_library = frame["sub_class"].map(classes.class_names)
@@ -58,6 +60,7 @@ def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> p
     of_benchmark = frame["sub_class"].map({name: classes.of_benchmark(name) for name in names})
     frame["class_name"] = of_library.where(library | relabelled, of_benchmark)
     frame["origin"] = frame["sub_class"].map(classes.origins).where(library, "real")
+    frame["was"] = frame["sub_class"].map({name: classes.old_names(name) for name in names})
     frame["removed"] = frame["image_id"].isin(verdicts.removed)
     frame["kept"] = frame["image_id"].isin(verdicts.kept)
     return frame.assign(rank=_rank(frame))

@@ -12,6 +12,7 @@ IMAGES = Table(
             "path": pa.string(),  # relative to data/
             "sub_class": pa.string(),  # after relabelling; null in out_of_scope
             "class_name": pa.string(),  # null in out_of_scope and where the origin is unknown
+            "was": pa.string(),  # names that the sub-class had before, sorted, with / between them; null if it had none
             "origin": pa.string(),  # real, staged, synthetic, unknown
             "set": pa.string(),  # library, or the benchmark
             "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none

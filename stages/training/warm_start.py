@@ -10,6 +10,7 @@ import keras
 
 from runtime import parameters
 from runtime.errors import BaseError, InputError
+from stages.labels.names import composed
 from stages.models import determinism, files, networks
 from stages.models.base import BASE, BASE_MODEL, has_base
 from stages.models.files import Description, TrainedModel
@@ -112,9 +113,10 @@ def carried_rows(
     """Say what each class's row of the output layer begins with.
 
     A class is made of the base's classes that have any of its sub-classes; if there is none, of the one with its name.
+    Names are compared in one form of Unicode: a base that was trained from a folder of macOS has them in another.
 
     Args:
-        sub_classes: of each class, in the order of the scores.
+        sub_classes: of each class, their old names too, in the order of the scores.
         base_sub_classes: the same of the base.
         head: carry: as above; new: every row is drawn at random.
 
@@ -176,8 +178,9 @@ def describe(rows: Sequence[CarriedRow]) -> str:
 
 
 def _sources(name: str, sub_classes: Collection[str], base_sub_classes: Mapping[str, Collection[str]]) -> list[str]:
-    sharing = sorted(base for base, theirs in base_sub_classes.items() if set(sub_classes) & set(theirs))
-    return sharing or [name] * (name in base_sub_classes)
+    ours = set(map(composed, sub_classes))
+    sharing = sorted(base for base, theirs in base_sub_classes.items() if ours & set(map(composed, theirs)))
+    return sharing or sorted(base for base in base_sub_classes if composed(base) == composed(name))
 
 
 def _how(name: str, sources: list[str], uses: Mapping[str, int]) -> How:
@@ -187,7 +190,7 @@ def _how(name: str, sources: list[str], uses: Mapping[str, int]) -> How:
         return "merged"
     if uses[sources[0]] > 1:
         return "split"
-    return "kept" if sources == [name] else "renamed"
+    return "kept" if composed(sources[0]) == composed(name) else "renamed"
 
 
 def load_weights(network: keras.Model, path: Path) -> None:
