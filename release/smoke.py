@@ -188,9 +188,9 @@ def _list_export(commit: TrackedFiles, version: int) -> list[str]:
 
 def _choose(commit: TrackedFiles) -> pd.DataFrame:
     chosen = choose(
-        _table(commit, ROWS.path, ["image_id", "split"]),
-        _table(commit, IMAGES.path, ["image_id", "path"]),
-        _table(commit, FINGERPRINTS.path, ["path", "format"]),
+        ROWS.parse(commit.read(ROWS.path), ["image_id", "split"]),
+        IMAGES.parse(commit.read(IMAGES.path), ["image_id", "path"]),
+        FINGERPRINTS.parse(commit.read(FINGERPRINTS.path), ["path", "format"]),
         NUM_PICTURES * NUM_TRIES,
     )
     if chosen.empty:
@@ -227,10 +227,6 @@ def _try_out(
     exported = folder / EXPORT / f"{version:03d}"
     release = json.loads((exported / RELEASE).read_text(encoding="utf-8"))
     return release, answers_of(exported / exported.name, list(files.values()))
-
-
-def _table(files: TrackedFiles, path: str, columns: list[str]) -> pd.DataFrame:
-    return pd.read_parquet(BytesIO(files.read(path)), columns=columns)
 
 
 def _rows(files: TrackedFiles, numbers: Sequence[int]) -> NDArray[np.float32]:

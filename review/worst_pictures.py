@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 from PIL import Image
-from pyarrow import ArrowInvalid
 
 from runtime.errors import InputError, RetrainError
 from runtime.tracked_files import TrackedFiles
@@ -49,7 +48,7 @@ def read_worst(number: int) -> Worst:
     rows, pictures = pd.DataFrame(columns=REVIEW.schema.names), {}
     try:
         files = TrackedFiles()
-        rows = _read_table(files, REVIEW.path).head(number)
+        rows = REVIEW.parse(files.read(REVIEW.path)).head(number)
         rows = _with_examples(files, rows)
         pictures = _read_pictures(files, set(rows[["image_id", *BESIDE]].to_numpy().ravel()))
     except RetrainError as error:  # a review without pictures is better than none
@@ -70,21 +69,13 @@ def _with_examples(files: TrackedFiles, rows: pd.DataFrame) -> pd.DataFrame:
     """Replace the paths of the pictures that are shown beside others by their image_ids."""
     if rows[list(BESIDE)].isna().all(axis=None):
         return rows
-    images = _read_table(files, IMAGES.path)[["path", "image_id"]]
+    images = IMAGES.parse(files.read(IMAGES.path), ["path", "image_id"])
     image_ids = images.drop_duplicates("path").set_index("path")["image_id"]
     return rows.assign(**{name: rows[name].map(image_ids) for name in BESIDE})
 
 
-def _read_table(files: TrackedFiles, path: str) -> pd.DataFrame:
-    content = files.read(path)
-    try:
-        return pd.read_parquet(BytesIO(content))
-    except (ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}. `dvc checkout --force {path}` brings it back.") from None
-
-
 def _read_pictures(files: TrackedFiles, image_ids: Collection[object]) -> dict[str, Image.Image]:
-    index = _read_table(files, INDEX.path)
+    index = INDEX.parse(files.read(INDEX.path))
     pictures = {}
     for shard, rows in index[index["image_id"].isin(list(image_ids))].groupby("shard"):
         contents = files.read_parts(f"{FOLDER}/{shard}", list(zip(rows["offset"], rows["size"], strict=True)))

@@ -22,8 +22,7 @@ def write_review(**columns) -> None:
     values = dict.fromkeys(REVIEW.schema.names) | {"reason": "wrong", "split": "test", "truth": "a|b", "predicted": "c"}
     values |= {"confidence": 61.25, "path": "library/a|b/1.png", "rank": range(1, 14)}
     frame = pd.DataFrame({"image_id": [str(number) for number in range(13)]})
-    write(REVIEW.path, "")
-    frame.assign(**{**values, "image_id": frame["image_id"], **columns}).to_parquet(REVIEW.path)
+    REVIEW.write(frame.assign(**{**values, "image_id": frame["image_id"], **columns}))
 
 
 def example(image_id: str) -> str:
@@ -41,7 +40,7 @@ def make(**columns) -> None:
     rows = [(str(number), "00000.tar", *position) for number, position in enumerate(positions)]
     INDEX.write(pd.DataFrame(rows, columns=INDEX.schema.names))
     images = pd.DataFrame({"image_id": [row[0] for row in rows], "path": [example(row[0]) for row in rows]})
-    images.to_parquet(IMAGES.path)
+    IMAGES.write(images.reindex(columns=IMAGES.schema.names))
     run("git", "init", "--quiet", "--initial-branch=main")
     dvc("init", "--quiet")
     write(BASE_METRICS, json.dumps({"test": {"num_pictures": 30, "top_1_accuracy": 0.925}}))

@@ -16,6 +16,10 @@ from repositories import commit, dvc, surroundings, write
 from release import smoke
 from release.smoke import choose, faults, require_answers
 from runtime.errors import GateError
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.images import IMAGES
+from stages.tables.predictions import ROWS
+from stages.tables.table import Table
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +108,11 @@ class Constant(tf.Module):
         }
 
 
+def write_table(table: Table, **columns: object) -> None:
+    """Write a table of which these columns are known."""
+    table.write(pd.DataFrame({name: columns.get(name) for name in table.schema.names}))
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A repository with an export, and what `evaluate` and `merge` would have said of two benchmark pictures."""
@@ -120,13 +129,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tf.saved_model.save(served, "data/export/007/007", {"serving_default": served.image_bytes})
         write("data/export/007/release.json", json.dumps(RELEASE))
         paths = [f"benchmarks/difficult/mug/{name}" for name in ("0.png", "1.png", "2.tif")]
-        pd.DataFrame({"path": paths, "format": ["PNG", "WEBP", "TIFF"]}).to_parquet("data/fingerprints.parquet")
-        pd.DataFrame({"path": paths, "image_id": ["a", "b", "d"]}).to_parquet("data/images.parquet")
-        Path("data/predictions").mkdir()
-        rows = pd.DataFrame({"image_id": ["c", "a", "b", "d"], "split": ["train", *["difficult"] * 3]})
-        rows.to_parquet("data/predictions/rows.parquet")
+        write_table(FINGERPRINTS, path=paths, format=["PNG", "WEBP", "TIFF"])
+        write_table(IMAGES, path=paths, image_id=["a", "b", "d"])
+        write_table(ROWS, image_id=["a", "b", "d", "c"], split=[*["difficult"] * 3, "train"])
         write("data/predictions/classes.json", json.dumps(CLASSES))
-        np.save("data/predictions/scores.npy", SCORES[[1, 0, 0, 0]])
+        np.save("data/predictions/scores.npy", SCORES[[0, 0, 0, 1]])
         dvc("add", "data/benchmarks", "data/export", "data/predictions", *map(str, Path("data").glob("*.parquet")))
         commit("An export")
         yield folder
@@ -150,7 +157,7 @@ def test_a_picture_that_the_export_refuses_is_named_and_blocks_nothing(
 
 
 def test_an_export_that_refuses_every_picture_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = pd.DataFrame({"row": [3], "path": ["benchmarks/difficult/mug/2.tif"]})
+    chosen = pd.DataFrame({"row": [2], "path": ["benchmarks/difficult/mug/2.tif"]})
     monkeypatch.setattr(smoke, "choose", lambda *_: chosen)
     with pytest.raises(GateError, match=r"refuses every one of 1 picture tried(.|\n)*JPEG, PNG, GIF, BMP and WebP"):
         require_answers("HEAD", 7)
@@ -165,7 +172,7 @@ def test_pictures_of_every_format_may_be_tried_and_those_that_no_export_takes_co
 
 def test_an_export_of_other_scores_is_refused(clone: Path) -> None:
     dvc("checkout", "--quiet")
-    np.save("data/predictions/scores.npy", SCORES[[0, 0, 1, 0]])
+    np.save("data/predictions/scores.npy", SCORES[[0, 1, 0, 0]])
     dvc("add", "data/predictions")
     commit("Other scores")
     with pytest.raises(GateError, match=r"as evaluate did:\n- picture 1 is café at 70.00, .* plate at 80.00.*\n`dvc"):

@@ -1,4 +1,10 @@
+import os
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +12,7 @@ from hypothesis import strategies as st
 from runtime.errors import InputError
 from stages.tables.images import IMAGES
 from stages.tables.splits import SPLITS
+from stages.tables.table import MAX_ROWS
 
 ROWS = pd.DataFrame({"image_id": ["b", "a", "c"], "class_name": ["x", None, "y"], "split": ["train", "out", "test"]})
 
@@ -40,3 +47,84 @@ def test_a_hash_of_64_bits_keeps_its_bits_beside_missing_ones(tmp_path):
     rows = rows.reindex(columns=IMAGES.schema.names)
     IMAGES.write(rows, str(tmp_path / "images"))
     assert IMAGES.read(str(tmp_path / "images"))["phash"].tolist() == [2**64 - 1, pd.NA]
+
+
+def column(path: str, name: str, values: pa.Array) -> None:
+    """Write a column in place of one of SPLITS, the other columns being empty."""
+    others = {other: pa.nulls(len(values), pa.string()) for other in SPLITS.schema.names}
+    pq.write_table(pa.table(others | {name: values}), path)
+
+
+def swap_bytes(path: str, old: bytes, new: bytes) -> None:
+    column(path, "image_id", pa.array(["a", "b", "c"]))
+    Path(path).write_bytes(Path(path).read_bytes().replace(old, new))
+
+
+HOSTILE = {
+    "more rows than any library": (
+        lambda path: column(path, "image_id", pa.nulls(MAX_ROWS + 1, pa.string())),
+        r"has 20,000,001 rows, .*expected at most 20,000,000 rows",
+    ),
+    "another type": (
+        lambda path: column(path, "image_id", pa.array([1, 2])),
+        "the column image_id should be string, it is int64",
+    ),
+    "a nested column": (
+        lambda path: column(path, "split", pa.array([["a"], ["b"]])),
+        "the column split should be string, it is list<",
+    ),
+    "a row without its key": (
+        lambda path: column(path, "image_id", pa.array(["a", None])),
+        "has rows without image_id",
+    ),
+    "no UTF-8": (
+        lambda path: column(path, "image_id", pa.Array.from_buffers(
+            pa.string(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")])),
+        r"is damaged, or no Parquet file \(.*UTF8",
+    ),
+    "a pickle": (
+        lambda path: Path(path).write_bytes(b"\x80\x04 and so on, long enough for a footer."),
+        r"is damaged, or no Parquet file \(",
+    ),
+    "an empty file": (lambda path: Path(path).touch(), r"is damaged, or no Parquet file \("),
+    "cut off in its middle": (
+        lambda path: (column(path, "image_id", pa.array(["a"])), os.truncate(path, 200)),
+        r"is damaged, or no Parquet file \(",
+    ),
+    "no pages": (lambda path: swap_bytes(path, b"PAR1\x15", b"PAR1\xff"), r"is damaged, or no Parquet file \("),
+    "a pipe": (os.mkfifo, "is a pipe, not a regular file. Delete it"),
+    "a folder": (os.mkdir, "is a folder, not a regular file. Delete it"),
+    "a device": (lambda path: Path(path).symlink_to("/dev/zero"), "is a device, not a regular file. Delete it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_file_that_is_no_table_of_ours_is_refused_in_one_message(workspace, case):
+    make, match = HOSTILE[case]
+    make(SPLITS.path)
+    with pytest.raises(InputError, match=rf"(?s)^data/splits\.parquet:? {match}.*`dvc repro .*split` writes it"):
+        SPLITS.read()
+
+
+def test_rows_are_counted_before_any_is_read(workspace, monkeypatch):
+    column(SPLITS.path, "image_id", pa.nulls(MAX_ROWS + 1, pa.string()))
+    monkeypatch.delattr(pq.ParquetFile, "read")
+    with pytest.raises(InputError, match="20,000,001 rows"):
+        SPLITS.read()
+
+
+def test_a_table_that_would_fill_the_memory_is_refused_before_it_is_read(workspace, monkeypatch):
+    monkeypatch.setattr("stages.tables.table.MAX_BYTES", 1000)
+    column(SPLITS.path, "image_id", pa.array(["a" * 2000]))
+    monkeypatch.delattr(pq.ParquetFile, "read")
+    with pytest.raises(InputError, match="MB decompressed; expected at most 20,000,000 rows and 0 MB"):
+        SPLITS.read()
+
+
+def test_a_table_out_of_the_cache_is_checked_like_one_on_the_disk(workspace):
+    SPLITS.write(ROWS)
+    content = Path(SPLITS.path).read_bytes()
+    assert SPLITS.parse(content).equals(SPLITS.read())
+    assert SPLITS.parse(content, ["image_id", "split"]).columns.tolist() == ["image_id", "split"]
+    with pytest.raises(InputError, match="is damaged, or no Parquet file"):
+        SPLITS.parse(content[:-9])

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runtime.errors import InputError
 from runtime.outputs import whole
+from runtime.regular_files import open_regular
 
 if TYPE_CHECKING:  # a third of a second, which `fingerprint` saves where nearly nothing is new
     import pandas as pd
+
+# Twenty times a library of a million pictures: a file of some kilobytes may claim to have billions of rows.
+MAX_ROWS = 20_000_000
+# Of all columns, decompressed: the widest table, the fingerprints, takes about 600 a row.
+MAX_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -43,24 +51,72 @@ class Table:
             A frame with the columns of the schema; integers are of pandas' nullable types.
 
         Raises:
-            InputError: the file is absent, or lacks a column.
+            InputError: the file is absent, no table, larger than any of ours, or its columns are not those of the
+                schema.
         """
+        path = path or self.path
+        remedy = f"`dvc repro {self.stage}` writes it." if path == self.path else self._remedy(path)
+        with open_regular(path, remedy) as file:
+            return self._to_pandas(self._checked(file, path, self.schema.names))
+
+    def parse(self, content: bytes, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read the table out of the bytes of its file; as `read`.
+
+        Args:
+            content: of the file.
+            columns: which to read; by default all of the schema.
+        """
+        return self._to_pandas(self._checked(BytesIO(content), self.path, columns or self.schema.names))
+
+    def _checked(self, file: IO[bytes], path: str, columns: Sequence[str]) -> pa.Table:
+        """Read columns, after everything that the file says of itself was checked."""
+        try:
+            parquet = pq.ParquetFile(file)
+            self._require_bounds(parquet.metadata, path)
+            self._require_schema(parquet.schema_arrow, path)
+            table = parquet.read(columns=list(columns))
+            # What the file holds may differ from what it says of itself; Arrow counts, and looks at every text.
+            table.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise InputError(f"{path} is damaged, or no Parquet file ({reason}). {self._remedy(path)}") from None
+        if nulls := [name for name in self.key if name in columns and table[name].null_count]:
+            raise InputError(f"{path} has rows without {nulls[0]}. {self._remedy(path)}")
+        return table
+
+    def _require_bounds(self, metadata: pq.FileMetaData, path: str) -> None:
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        num_rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+        num_bytes = sum(group.total_byte_size for group in groups)
+        if num_rows > MAX_ROWS or num_bytes > MAX_BYTES:
+            raise InputError(
+                f"{path} has {num_rows:,} rows, {num_bytes / 1e6:,.0f} MB decompressed; expected at most "
+                f"{MAX_ROWS:,} rows and {MAX_BYTES / 1e6:,.0f} MB. {self._remedy(path)}"
+            )
+
+    def _require_schema(self, schema: pa.Schema, path: str) -> None:
+        missing = [name for name in self.schema.names if schema.names.count(name) != 1]
+        if missing:
+            raise InputError(
+                f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}. {self._remedy(path)}"
+            )
+        for field in self.schema:
+            if (type_ := schema.field(field.name).type) != field.type:
+                raise InputError(
+                    f"{path}: the column {field.name} should be {field.type}, it is {type_}. {self._remedy(path)}"
+                )
+
+    def _remedy(self, path: str) -> str:
+        if path != self.path:
+            return f"`dvc checkout --force {path}` brings it back."
+        return f"`dvc repro --force {self.stage}` writes it again, `dvc checkout --force {path}` brings it back."
+
+    def _to_pandas(self, table: pa.Table) -> pd.DataFrame:
         import pandas as pd
 
         # Integers stay integers where a value is missing: a float64 cannot hold a 64-bit hash.
         dtypes = {pa.uint64(): pd.UInt64Dtype(), pa.int64(): pd.Int64Dtype()}
-        path = path or self.path
-        try:
-            table = pq.read_table(path)
-        except FileNotFoundError:
-            raise InputError(f"{path} is not there: `dvc repro {self.stage}` writes it.") from None
-        missing = [name for name in self.schema.names if name not in table.column_names]
-        if missing:
-            raise InputError(
-                f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}. "
-                f"`dvc repro {self.stage}` writes it again."
-            )
-        frame: pd.DataFrame = table.select(self.schema.names).to_pandas(types_mapper=dtypes.get)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=dtypes.get)
         return frame
 
     def write(self, frame: pd.DataFrame, path: str | None = None) -> None:
