@@ -4,8 +4,8 @@ PYTHON ?= python3
 BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# What a person gives is text: make would take its dollars for variables, and would run what $(shell ...) says. This
-# holds for every name; recipes read it in the shell alone, with a doubled dollar: what the environment gives is text as well.
+# What a person gives is text: make would take its dollars for variables, and would run what $(shell ...) says. So each
+# variable of the command line is exported as it was typed, and recipes read variables in the shell, with a doubled dollar.
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 export PYTHON BASE
 
@@ -42,10 +42,10 @@ repro: .venv/ready | data/library ## run what changed; then metrics, verdict and
 review: .venv/ready ## print what a pull request needs, draw the worst pictures [BASE=main]
 	@python -m review.pull_request --base="$$BASE"
 
-push: .venv/ready ## send all that commits need to the DVC remote [COMMITS="model-006 main"]
+push: .venv/ready ## send what the workspace needs to the DVC remote [COMMITS="model-006 main"]
 	@python -m remote.push --commits="$$COMMITS"
 
-pull: .venv/ready ## fetch all that commits need, checking every byte [COMMITS="..."]
+pull: .venv/ready ## fetch what the workspace needs, checking every byte [COMMITS="..."]
 	@python -m remote.pull --commits="$$COMMITS"
 
 promote: .venv/ready ## tag the model as the one in production [REASON="..."]
@@ -55,19 +55,19 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 report: .venv/ready ## write one page for people who run no commands: build/report.html
 	@python -m review.page
 
-next: .venv/ready ## open the next cycle from the promoted model
+next: .venv/ready ## open the next cycle: the promoted model becomes the base
 	@python -m release.next_cycle
 
-base: .venv/ready ## roll back: an older promoted model becomes the base VERSION=6
+base: .venv/ready ## roll back: an older promoted model becomes the base, VERSION=6
 	@python -m release.change_base --version="$$VERSION"
 
-publish: .venv/ready ## copy a promoted model to where it is served TO=az://models [VERSION=7]
+publish: .venv/ready ## copy a promoted model to where it is served, TO=az://models [VERSION=7]
 	@python -m release.publish --to="$$TO" $${VERSION:+--version="$$VERSION"}
 
-compact: .venv/ready ## pack shards that are not full into full ones, in this cycle
+compact: .venv/ready ## let this cycle pack shards that are not full into full ones
 	@python -m release.compact
 
-adopt: .venv/ready ## use your own pictures LIBRARY=folder [BENCHMARKS=...] [UNLABELLED=...]
+adopt: .venv/ready ## use your own pictures, LIBRARY=folder [BENCHMARKS=...] [UNLABELLED=...]
 	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED"
 
 sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
@@ -77,7 +77,7 @@ sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for
 	@python -m remote.check
 
-verify: .venv/ready ## name what is damaged or missing there and here [COMMITS="..."] [SAMPLE=0.1]
+verify: .venv/ready ## name what is damaged or missing, there or here [COMMITS="..."] [SAMPLE=0.1]
 	@python -m remote.verify --commits="$$COMMITS" --sample="$${SAMPLE:-1}"
 
 gc: .venv/ready ## list or delete what nothing needs [DELETE=1] [DAYS=30] [SHARED="cache remote"]
@@ -106,7 +106,7 @@ format: .venv/ready ## repair what can be repaired automatically
 	ruff check --fix .
 	ruff format .
 
-#@   make coverage, lock, licences, sbom, audit: tested lines, pins, licences, bill of materials, holes
+#@   make coverage, lock, licences, sbom, audit: coverage, locks, licences, bill of materials, holes
 lock: .venv/ready
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --extra gpu --extra cluster --constraint requirements.lock --output-file requirements-gpu.lock pyproject.toml

@@ -13,7 +13,7 @@
 #   IMAGE_LOCK  the lock that this image was built from; a commit with another is refused
 #   REQUIRE_GPU yes: without a visible GPU nothing is begun
 #   KEEP_SECONDS between two copies of the newest checkpoint to OUT
-#   WORKERS     host:port of each machine that trains together, divided by spaces; JOB_COMPLETION_INDEX says which is
+#   WORKERS     host:port of each machine that trains together, with spaces between them; JOB_COMPLETION_INDEX says which is
 #               this one. COMMIT then has the data half made and pushed
 set -Eeuo pipefail
 

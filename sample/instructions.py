@@ -11,10 +11,10 @@ CLASSES = """\
 
 merge: # class: the sub-classes that it is made of; a class may have the name of one of them
   seven: [seven, seven_crossed] # two ways to write it
-  zero: [zero, zero_staged, zero_synthetic] # there are few, so that staged and synthetic ones are added
+  zero: [zero, zero_staged, zero_synthetic] # there are few real ones, so staged and synthetic ones are added
 
 origin: # sub-classes that are not real
-  staged: [zero_staged] # volunteers, who imitate users
+  staged: [zero_staged] # volunteers who imitate users
   synthetic: [zero_synthetic] # rendered
   unknown: [unknown_digit] # good pictures, but nobody is sure what they show: never trained on
 """
