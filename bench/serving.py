@@ -27,7 +27,8 @@ from stages.export import ServedModel
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.models import files, networks
-from stages.models.files import Description, TrainedModel
+from stages.models.description import Description
+from stages.models.files import TrainedModel
 from stages.served import preparation
 
 MAX_PIXELS = 100_000_000

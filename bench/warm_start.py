@@ -38,6 +38,7 @@ from PIL import Image
 from bench.harness import options, print_frame, save_chart
 from stages.images.letterbox import letterbox
 from stages.models import determinism, files, networks
+from stages.models.description import Description
 from stages.training import warm_start
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
@@ -200,7 +201,7 @@ class Experiment:
         print(
             f"seed {self.seed}: base, {rows['val_accuracy'].max():.3f} right of its validation set at best", flush=True
         )
-        description = files.Description(
+        description = Description(
             format=1,
             network=NETWORK,
             size=self._pixels.shape[1],

@@ -5,9 +5,10 @@
 The folders are copied; nothing outside the clone is changed. It works once, on a clone that still has the sample.
 
 Writes: data/library/, data/benchmarks/, data/unlabelled/, data/base/ (empty) and their .dvc files, data/classes.yaml
-    (the folders, and proposals), data/confused.csv (emptied), data/decisions/ (an example, with nothing in force)
+    (the folders, and proposals), data/confused.csv (emptied), data/decisions/ (an example, with nothing in force),
+    params.yaml (rules of the gate that name benchmarks which are not there)
 Deletes: dvc.lock and what the stages wrote
-Params: split
+Params: split, gate
 """
 
 import argparse
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 from intake.folders import Listing, list_folder, require_apart
+from intake.gate_rules import Fitting, fit
 from intake.proposals import classes_yaml, decisions_example
 from runtime import parameters
 from runtime.command import run
@@ -115,7 +117,7 @@ def _copy(listing: Listing, to: Path) -> None:
             ) from None
 
 
-def _replace(listings: Mapping[str, Listing], merges: str) -> None:
+def _replace(listings: Mapping[str, Listing], merges: str, rules: Fitting) -> None:
     written = outputs(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")))
     decided = sorted(str(path) for path in Path(decisions.FOLDER).glob("*.csv"))
     tracked = [f"{folder}.dvc" for folder in (*FOLDERS, BASE)]
@@ -126,11 +128,12 @@ def _replace(listings: Mapping[str, Listing], merges: str) -> None:
             _copy(listing, Path(aside, folder))
         with as_before_on_failure(
             [*FOLDERS, BASE, LOCK, *written, *decided],
-            [*tracked, classes.PATH, confused.PATH, EXAMPLE, "data/.gitignore"],
+            [*tracked, classes.PATH, confused.PATH, EXAMPLE, "data/.gitignore", parameters.PATH],
         ):
             for folder in (*FOLDERS, BASE):
                 Path(aside, folder).rename(folder)
             _write_instructions(merges)
+            rules.apply()
             dvc_add([*FOLDERS, BASE])
 
 
@@ -155,21 +158,23 @@ def _given() -> dict[str, str]:
 def main() -> None:
     """Run the command."""
     given = _given()
-    minimum = parameters.read(parameters.Split).minimum
+    minimum, gate = parameters.read(parameters.Split).minimum, parameters.read(parameters.Gate)
     require_root()
     undo_killed()
     require_committed(["data", LOCK])
 
     listings = _list(given)
     require_sample()
-    _replace(listings, classes_yaml(listings[FOLDERS[0]].counts, minimum))
+    rules = fit(gate.rules, listings[FOLDERS[1]].counts if FOLDERS[1] in listings else ())
+    _replace(listings, classes_yaml(listings[FOLDERS[0]].counts, minimum), rules)
 
     for folder, listing in listings.items():
         numbers = len(listing.files), listing.num_left_out
         log.info("adopt: %s has %d files; %d were left out (hidden, or in no sub-folder)", folder, *numbers)
+    log.info("adopt: %s", rules.describe())
     log.info(
         "Next: read %s, which lists the folders and has proposals; set params.yaml for your pictures (picture.side, "
-        "train.network, and the gate's rules, which name benchmarks); `git add --all && git commit`; `make repro`.",
+        "train.network, the gate's rules); `git add --all && git commit`; `make repro`.",
         classes.PATH,
     )
 

@@ -4,7 +4,7 @@ A key that is unknown, missing, of another type or out of range is refused with 
 stands in params.yaml or nowhere: no model has defaults.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -267,11 +267,64 @@ def changed(text: str, values: Mapping[str, Scalar]) -> str:
     return text
 
 
-def _find(node: yaml.Node | None, key: str) -> yaml.ScalarNode:
+def remove(key: str, numbers: Collection[int]) -> None:
+    """Take entries out of a list in params.yaml, with the comments on their lines; every other character stays.
+
+    Args:
+        key: of the list, such as "gate.rules".
+        numbers: of the entries, counted from 0.
+
+    Raises:
+        ParameterError: as `read` and `without` have it.
+    """
+    text = without(_read_text(), key, numbers)
+    _parse(text)
+    with whole(PATH) as partial:
+        partial.write_bytes(text.encode())
+
+
+def without(text: str, key: str, numbers: Collection[int]) -> str:
+    """Take entries out of a list in the text of params.yaml.
+
+    Args:
+        text: the file's.
+        key: as `remove` has it.
+        numbers: as `remove` has them.
+
+    Raises:
+        ParameterError: there is no such list, or its entries do not stand on lines of their own.
+    """
+    node = _node(yaml.compose(text, Loader=yaml.SafeLoader), key)
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style:
+        raise ParameterError(f"{key} is no list with a line for each entry: write it as {PATH} came, and try again.")
+    lines = text.splitlines(keepends=True)
+    for number in sorted(numbers, reverse=True):
+        entry = node.value[number]
+        del lines[entry.start_mark.line : _last_line(entry) + 1]
+    if len(numbers) == len(node.value):
+        above = node.start_mark.line - 1
+        lines[above] = lines[above].replace(":", ": []", 1)
+    return "".join(lines)
+
+
+def _last_line(node: yaml.Node) -> int:
+    """The line on which a node's last value stands: its own end may be that of a comment below it."""
+    if isinstance(node, yaml.ScalarNode) or not node.value:
+        return int(node.end_mark.line)
+    last = node.value[-1]
+    return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)
+
+
+def _node(node: yaml.Node | None, key: str) -> yaml.Node:
     for part in key.split("."):
         node = _entries(node).get(part)
     if node is None:
         raise ParameterError(f"{key} is not a parameter (misspelt?): {PATH} has no such key.")
+    return node
+
+
+def _find(root: yaml.Node | None, key: str) -> yaml.ScalarNode:
+    node = _node(root, key)
     if not isinstance(node, yaml.ScalarNode):
         raise ParameterError(f"{key} is a section or a list: set one of its values, such as train.epochs=20.")
     return node

@@ -33,7 +33,8 @@ from runtime.outputs import whole, write_json
 from runtime.wording import counted
 from stages.metrics.temperature import TINY, applied_temperature
 from stages.models import files
-from stages.models.files import Description, TrainedModel
+from stages.models.description import Description
+from stages.models.files import TrainedModel
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
 from stages.tables.exported import EXPORT, RELEASE

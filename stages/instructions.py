@@ -1,11 +1,11 @@
-"""Refuse what no later stage could obey, before any of them works: people's instructions, compared with the folders.
+"""Refuse what no later stage could obey, before any of them works: people's instructions, compared with what is there.
 
-Every stage that reads an instruction checks it as well. This one comes first, so that a misspelt class does not stop a
-run that has worked for a night.
+Every stage that reads an instruction checks it as well. This one comes first, so that a misspelt class or network does
+not stop a run that has worked for a night.
 
 Reads: data/library/, data/benchmarks/, data/base/, data/classes.yaml, data/decisions/, data/confused.csv
 Writes: data/instructions.txt (always the same, so that `fingerprint`, which waits for it, does not run again)
-Params: gate
+Params: gate, picture, train
 """
 
 import logging
@@ -16,7 +16,7 @@ import pandas as pd
 
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import InstructionError
+from runtime.errors import BaseError, InstructionError
 from runtime.outputs import whole
 from runtime.wording import listed
 from stages.labels import classes, decisions
@@ -26,11 +26,13 @@ from stages.labels.folders import list_empty, list_paths
 from stages.labels.labelling import RESERVED, label, list_sub_classes
 from stages.labels.names import composed, look_alikes
 from stages.labels.renamed import names_now, renamed_classes
-from stages.models.base import base_class_names
+from stages.models.base import BASE_MODEL, base_class_names, has_base
+from stages.models.description import read_description, require_same
 
 log = logging.getLogger(__name__)
 
 PATH = Path("data/instructions.txt")
+_QUICK = "small"  # the network that fits pictures of any size: Keras, which takes seconds to load, need not say so
 
 
 def require_sets(gate: parameters.Gate, benchmarks: Collection[str]) -> None:
@@ -54,6 +56,26 @@ def require_sets(gate: parameters.Gate, benchmarks: Collection[str]) -> None:
             )
 
 
+def require_network(train: parameters.Train, size: int) -> None:
+    """Refuse a network that training could not start with.
+
+    Args:
+        train: names the network, and perhaps a file of weights.
+        size: side of the pictures in pixels.
+
+    Raises:
+        BaseError: the base has another network or input size.
+        ParameterError: there is no such network, or it cannot take pictures of this size.
+        InputError: the file of weights is absent, or holds another network's.
+    """
+    if has_base():
+        require_same(read_description(Path(BASE_MODEL), BaseError), train.network, size)
+    elif train.network != _QUICK or train.weights is not None:
+        from stages.training import warm_start
+
+        warm_start.start(train, size, num_classes=2)
+
+
 def warn_of_look_alikes(paths: Collection[str]) -> None:
     """Say which folders of the library have names that are easily taken for one another.
 
@@ -75,11 +97,13 @@ def warn_of_look_alikes(paths: Collection[str]) -> None:
 def main() -> None:
     """Run the stage."""
     gate = parameters.read(parameters.Gate)
+    size, train = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     paths = [*list_paths("library"), *list_paths("benchmarks")]
     sub_classes = list_sub_classes(paths)
     if sub_classes:  # else `fingerprint` says that there is no library
         _check(paths, sub_classes, gate)
         warn_of_look_alikes(paths)
+    require_network(train, size)
 
     with whole(PATH) as partial:
         partial.write_text("classes.yaml, decisions, confused.csv and the gate's rules can be obeyed\n")

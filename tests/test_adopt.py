@@ -13,6 +13,7 @@ import yaml
 from repositories import commit, dvc, run, surroundings, write
 
 from intake.adopt import main, outputs
+from runtime import parameters
 from runtime.errors import InputError, RepositoryError
 from stages.labels.decisions import read_decisions
 
@@ -57,7 +58,8 @@ def stamps(folder: str) -> list[tuple[int, int, int, int]]:
 
 
 def state() -> tuple[dict[str, bytes], str]:
-    return contents("data") | {"lock": Path("dvc.lock").read_bytes()}, run("git", "status", "--porcelain", "--ignored")
+    files = {name: Path(name).read_bytes() for name in ("dvc.lock", "params.yaml")}
+    return contents("data") | files, run("git", "status", "--porcelain", "--ignored")
 
 
 def test_the_sample_gives_way_and_nothing_outside_the_clone_changes(
@@ -76,6 +78,7 @@ def test_the_sample_gives_way_and_nothing_outside_the_clone_changes(
     assert read_decisions("data/decisions", NAMES) == []
     assert Path("data/confused.csv").read_text() == "truth,predicted,weight\n"
     assert yaml.safe_load(Path("data/classes.yaml").read_text()) is None
+    assert [rule.set for rule in parameters.read(parameters.Gate).rules] == ["test", "test"]
     for gone in ("dvc.lock", "data/model", "data/shards", "data/scores/metrics.json", "data/scores/gate.json"):
         assert not Path(gone).exists()
     commit("Adopt our library")
@@ -100,6 +103,7 @@ def test_a_fresh_clone_without_pictures_is_adopted_with_all_three_folders(
     )
     assert set(contents("data/benchmarks")) == {"data/benchmarks/difficult/boots/9.png"}
     assert set(contents("data/unlabelled")) == {"data/unlabelled/8.png"}
+    assert [rule.set for rule in parameters.read(parameters.Gate).rules] == ["difficult", "difficult"]
 
 
 def test_a_failure_leaves_everything_as_it_was(clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

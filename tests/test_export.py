@@ -20,6 +20,7 @@ from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.metrics.temperature import applied_temperature, scale
 from stages.models import files, networks
+from stages.models.description import read_description
 from stages.served import preparation, warmup_requests
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.model import DESCRIPTION
@@ -126,7 +127,7 @@ def test_version_threshold_temperature_and_checksum_travel_with_the_model(export
         "version": 1,
         "threshold": parameters.read(parameters.Score).threshold,
         "temperature": 1.0,
-        "weights_sha256": files.read_description(root / MODEL).weights_sha256,
+        "weights_sha256": read_description(root / MODEL).weights_sha256,
     }
 
 

@@ -1,5 +1,6 @@
 """What a run could not obey is refused before its first stage works, from the instructions and the folders alone."""
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from runtime.errors import InputError, InstructionError
+from runtime.errors import BaseError, InputError, InstructionError, ParameterError
 from stages import instructions
 from stages.labels.folders import list_paths
 
@@ -93,6 +94,58 @@ def test_what_names_a_folder_s_old_name_can_be_obeyed(world):
     write("data/confused.csv", "truth,predicted,weight\nhound,cat,0.5\n")
     write("data/benchmarks/difficult/hound/1.png")
     instructions.main()
+
+
+def set_parameters(**sections):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    for name, values in sections.items():
+        params[name] |= values
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def write_base(network, size):
+    for name in ("lineage.parquet", "model.weights.h5"):
+        write(f"data/base/model/{name}")
+    for name in ("shards/index.parquet", "metrics.json", "version.json"):
+        write(f"data/base/{name}")
+    write("data/base/model/classes.json", '["cat", "dog"]')
+    description = {"format": 1, "network": network, "size": size, "weights_sha256": "0" * 64, "sub_classes": {}}
+    write("data/base/model/model.json", json.dumps(description))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("train", "side", "error", "message"),
+    [
+        (
+            {"network": "smal"},
+            32,
+            ParameterError,
+            "train.network: no network is called 'smal'; expected small, incepti",
+        ),
+        ({"network": "InceptionV3"}, 32, ParameterError, "InceptionV3 cannot take pictures of picture.side 32"),
+        ({"weights": "absent.weights.h5"}, 32, InputError, "train.weights: absent.weights.h5 is not there"),
+        ({"weights": "params.yaml"}, 32, InputError, "train.weights: params.yaml does not hold the weights of small"),
+    ],
+)
+def test_a_network_that_training_could_not_start_with_is_named(world, train, side, error, message):
+    set_parameters(train=train, picture={"side": side})
+    with pytest.raises(error, match=message):
+        instructions.main()
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "message"),
+    [
+        ("smal", 32, "data/base is a small, params.yaml: train.network says smal"),
+        ("small", 64, "pictures of 32 pixels"),
+    ],
+)
+def test_a_base_that_training_could_not_start_from_is_named(world, network, size, message):
+    write_base("small", 32)
+    set_parameters(train={"network": network}, picture={"side": size})
+    with pytest.raises(BaseError, match=message):
+        instructions.main()
 
 
 def test_a_library_without_pictures_is_left_to_the_stage_that_says_so(workspace):

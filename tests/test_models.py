@@ -11,6 +11,7 @@ from worlds import Shards
 
 from runtime.errors import BaseError, InputError, ParameterError
 from stages.models import determinism, files, inception_v4, networks
+from stages.models.description import Description, read_description, require_same
 from stages.models.predict import predict
 from stages.tables import model
 from stages.training import warm_start
@@ -261,9 +262,7 @@ def kernels(network):
 def base_of(network, sub_classes):
     """A model that is not on the disk; the rows of its output layer have the biases 1, 2, 3."""
     network.get_layer("scores").set_weights([kernels(network)[0], np.arange(1, 4, dtype=np.float32)])
-    description = files.Description(
-        format=1, network="small", size=16, weights_sha256="0" * 64, sub_classes=sub_classes
-    )
+    description = Description(format=1, network="small", size=16, weights_sha256="0" * 64, sub_classes=sub_classes)
     return files.TrainedModel(network, description, list(sub_classes))
 
 
@@ -350,12 +349,12 @@ def test_shrink_and_perturb_mixes_trainable_weights_with_drawn_ones_and_leaves_r
 
 
 def test_a_base_of_another_network_or_size_is_refused(folder):
-    base = files.read_description(folder)
-    warm_start.check(base, "small", 16)
+    base = read_description(folder)
+    require_same(base, "small", 16)
     with pytest.raises(BaseError, match=r"data/base is a small, params.yaml: train.network says Xception.*Set train"):
-        warm_start.check(base, "Xception", 16)
+        require_same(base, "Xception", 16)
     with pytest.raises(BaseError, match=r"takes pictures of 16 pixels, params.yaml: picture.side says 32.*Set picture"):
-        warm_start.check(base, "small", 32)
+        require_same(base, "small", 32)
 
 
 def test_an_empty_or_absent_base_is_none_and_half_a_release_is_refused(folder, tmp_path, monkeypatch):

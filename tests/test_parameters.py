@@ -126,6 +126,20 @@ def test_a_change_that_is_refused_writes_nothing(workspace, key, value, message)
     assert Path("params.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize("numbers", [[], [0], [5], [1, 2, 4], [0, 1, 2, 3, 4, 5]])
+def test_entries_of_a_list_are_taken_out_and_nothing_else_changes(numbers):
+    text = parameters.without(TEXT, "gate.rules", numbers)
+    expected = yaml.safe_load(TEXT)
+    expected["gate"]["rules"] = [rule for number, rule in enumerate(expected["gate"]["rules"]) if number not in numbers]
+    assert yaml.safe_load(text) == expected
+    assert [line for line in TEXT.splitlines() if "#" in line] == [line for line in text.splitlines() if "#" in line]
+
+
+def test_a_list_on_one_line_is_not_changed():
+    with pytest.raises(ParameterError, match="gate.rules is no list with a line for each entry"):
+        parameters.without("gate:\n  rules: [{set: test}]\n", "gate.rules", [0])
+
+
 def test_several_values_are_changed_at_once_and_line_ends_stay(workspace):
     Path("params.yaml").write_bytes(TEXT.replace("\n", "\r\n").encode())
     parameters.change({"split.minimum": 35, "train.learning_rate": 1e-05, "score.calibrate": True})

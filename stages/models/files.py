@@ -6,38 +6,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import h5py
 import keras
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
 from stages.models import networks
-from stages.tables.model import CLASSES, DESCRIPTION, FOLDER, WEIGHTS, problems, read_label_map
+from stages.models.description import Description, read_description, remedy, require_file
+from stages.tables.model import CLASSES, DESCRIPTION, WEIGHTS, read_label_map
 
 # At most this much is needed by HDF5 in addition to an array's numbers.
 _DATASET_BYTES = 8192
-
-
-class Description(BaseModel):
-    """What model.json holds.
-
-    Attributes:
-        format: of the folder; a higher number when its contents change.
-        network: its name, as `networks.build` takes it.
-        size: side of the square pictures that it takes, in pixels.
-        weights_sha256: of model.weights.h5.
-        sub_classes: those that each class was made of, sorted.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    format: Literal[1]
-    network: Annotated[str, Field(min_length=1)]
-    size: Annotated[int, Field(ge=1)]
-    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    sub_classes: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -90,22 +70,22 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
             weights do not fit the network.
     """
     description = read_description(folder, error)
-    class_names = read_label_map(folder / CLASSES, _remedy(folder), error)
+    class_names = read_label_map(folder / CLASSES, remedy(folder), error)
     if set(class_names) != set(description.sub_classes):
-        raise error(f"{folder / CLASSES} and {folder / DESCRIPTION} name different classes. {_remedy(folder)}")
+        raise error(f"{folder / CLASSES} and {folder / DESCRIPTION} name different classes. {remedy(folder)}")
     weights = folder / WEIGHTS
-    _require(weights, error)
+    require_file(weights, error)
     # Before anything parses the file: HDF5 is a large format, and .weights.h5 has no checksum of its own.
     if (digest := _sha256(weights)) != description.weights_sha256:
         raise error(
             f"{weights} has the SHA-256 {digest}, where {folder / DESCRIPTION} says {description.weights_sha256}: "
-            f"one of the two was changed or cut short. {_remedy(folder)}"
+            f"one of the two was changed or cut short. {remedy(folder)}"
         )
     network = networks.build(description.network, description.size, len(class_names))
     if not fits(network, weights):
         raise error(
             f"{weights} does not hold the weights of {description.network} for {len(class_names)} classes, though its "
-            f"checksum is right: it was written by another version of this code. {_remedy(folder)}"
+            f"checksum is right: it was written by another version of this code. {remedy(folder)}"
         )
     return TrainedModel(network, description, class_names)
 
@@ -125,16 +105,6 @@ def fits(model: keras.Model, weights: Path) -> bool:
         except (ValueError, KeyError, OSError, UserWarning):
             return False
     return True
-
-
-def read_description(folder: Path, error: type[RetrainError] = InputError) -> Description:
-    """Read model.json; see `load`."""
-    path = folder / DESCRIPTION
-    _require(path, error)
-    try:
-        return Description.model_validate_json(path.read_bytes())
-    except ValidationError as problem:
-        raise error(f"{path} is no description of a model: {problems(problem)}. {_remedy(folder)}") from None
 
 
 def _write_weights(network: keras.Model, path: Path) -> None:
@@ -164,14 +134,3 @@ def _require_space(path: Path, num_bytes: int) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _require(path: Path, error: type[RetrainError]) -> None:
-    if not path.is_file():
-        raise error(f"{path} is not there: {_remedy(path.parent)}")
-
-
-def _remedy(folder: Path) -> str:
-    if folder == Path(FOLDER):
-        return f"`dvc repro --force train` writes it again, `dvc checkout {FOLDER}` brings back the tracked one."
-    return f"`dvc checkout {folder.parent}` brings back the tracked one."

@@ -12,8 +12,9 @@ from runtime import parameters
 from runtime.errors import BaseError, InputError
 from stages.labels.names import composed
 from stages.models import determinism, files, networks
-from stages.models.base import BASE, BASE_MODEL, has_base
-from stages.models.files import Description, TrainedModel
+from stages.models.base import BASE_MODEL, has_base
+from stages.models.description import read_description, require_same
+from stages.models.files import TrainedModel
 
 How = Literal["kept", "renamed", "merged", "split", "new"]
 
@@ -78,31 +79,8 @@ def load_base(network: str, size: int) -> TrainedModel | None:
     if not has_base():
         return None
     folder = Path(BASE_MODEL)
-    check(files.read_description(folder, BaseError), network, size)
+    require_same(read_description(folder, BaseError), network, size)
     return files.load(folder, BaseError)
-
-
-def check(base: Description, network: str, size: int) -> None:
-    """Refuse a base that training cannot start from.
-
-    Args:
-        base: of the base's model.
-        network: that is to be trained.
-        size: side of its pictures in pixels.
-
-    Raises:
-        BaseError: the base has another network or input size.
-    """
-    if base.network != network:
-        raise BaseError(
-            f"{BASE} is a {base.network}, params.yaml: train.network says {network}: a warm start needs the same. "
-            f"Set train.network to {base.network}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
-        )
-    if base.size != size:
-        raise BaseError(
-            f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.side says {size}: a warm start needs "
-            f"the same. Set picture.side to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
-        )
 
 
 def carried_rows(

@@ -1,0 +1,83 @@
+"""model.json: what a model's folder says about itself. Reading it loads no Keras."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.errors import BaseError, InputError, RetrainError
+from stages.models.base import BASE
+from stages.tables.model import DESCRIPTION, FOLDER, problems
+
+
+class Description(BaseModel):
+    """What model.json holds.
+
+    Attributes:
+        format: of the folder; a higher number when its contents change.
+        network: its name, as `networks.build` takes it.
+        size: side of the square pictures that it takes, in pixels.
+        weights_sha256: of model.weights.h5.
+        sub_classes: those that each class was made of, sorted.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    format: Literal[1]
+    network: Annotated[str, Field(min_length=1)]
+    size: Annotated[int, Field(ge=1)]
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sub_classes: dict[str, list[str]]
+
+
+def read_description(folder: Path, error: type[RetrainError] = InputError) -> Description:
+    """Read the model.json of a model's folder.
+
+    Args:
+        folder: of the model.
+        error: what to raise; `BaseError` where the folder is the base's.
+
+    Raises:
+        RetrainError: of the type `error`: the file is absent or malformed.
+    """
+    path = folder / DESCRIPTION
+    require_file(path, error)
+    try:
+        return Description.model_validate_json(path.read_bytes())
+    except ValidationError as problem:
+        raise error(f"{path} is no description of a model: {problems(problem)}. {remedy(folder)}") from None
+
+
+def require_same(base: Description, network: str, size: int) -> None:
+    """Refuse a base that training cannot start from.
+
+    Args:
+        base: of the base's model.
+        network: that is to be trained.
+        size: side of its pictures in pixels.
+
+    Raises:
+        BaseError: the base has another network or input size.
+    """
+    if base.network != network:
+        raise BaseError(
+            f"{BASE} is a {base.network}, params.yaml: train.network says {network}: a warm start needs the same. "
+            f"Set train.network to {base.network}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
+        )
+    if base.size != size:
+        raise BaseError(
+            f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.side says {size}: a warm start needs "
+            f"the same. Set picture.side to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
+        )
+
+
+def require_file(path: Path, error: type[RetrainError]) -> None:
+    """Refuse a model's folder that lacks a file; the error is of the type `error`."""
+    if not path.is_file():
+        raise error(f"{path} is not there: {remedy(path.parent)}")
+
+
+def remedy(folder: Path) -> str:
+    """Say what brings a model's folder back."""
+    if folder == Path(FOLDER):
+        return f"`dvc repro --force train` writes it again, `dvc checkout {FOLDER}` brings back the tracked one."
+    return f"`dvc checkout {folder.parent}` brings back the tracked one."
