@@ -7,6 +7,7 @@ read.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,8 @@ from PIL import Image
 
 from runtime.errors import InputError, RetrainError
 from runtime.tracked_files import TrackedFiles
+from stages.shards.index import parse_index
+from stages.shards.tars import BLOCK, content_of
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER, INDEX
@@ -75,12 +78,14 @@ def _with_examples(files: TrackedFiles, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_pictures(files: TrackedFiles, image_ids: Collection[object]) -> dict[str, Image.Image]:
-    index = INDEX.parse(files.read(INDEX.path))
+    index = parse_index(files.read(INDEX.path))
     pictures = {}
     for shard, rows in index[index["image_id"].isin(list(image_ids))].groupby("shard"):
-        contents = files.read_parts(f"{FOLDER}/{shard}", list(zip(rows["offset"], rows["size"], strict=True)))
-        for image_id, content in zip(rows["image_id"], contents, strict=True):
-            pictures[str(image_id)] = _decode(content, f"{FOLDER}/{shard}")
+        path = f"{FOLDER}/{shard}"
+        extents = zip(rows["offset"] - BLOCK, rows["size"] + BLOCK, strict=True)
+        members = files.read_parts(path, [(int(offset), int(size)) for offset, size in extents])
+        for image_id, size, member in zip(rows["image_id"], rows["size"], members, strict=True):
+            pictures[image_id] = _decode(content_of(member, image_id, size, Path(path)), path)
     return pictures
 
 

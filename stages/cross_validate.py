@@ -20,9 +20,9 @@ from runtime import parameters
 from runtime.command import run
 from runtime.outputs import whole
 from runtime.wording import counted
+from stages.shards.index import read_index
 from stages.tables.held_out import FOLDER, HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
-from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def hold_out(num_folds: int, size: int, params: parameters.Train) -> tuple[pd.Da
     groups = images.drop_duplicates("image_id").set_index("image_id")["group"]
     image_ids = sorted(splits.loc[splits["split"] == "train", "image_id"])
     folds = pd.Series(folds_of(groups[image_ids], num_folds), index=image_ids)
-    with open_session(params, size, splits, INDEX.read()) as session:
+    with open_session(params, size, splits, read_index()) as session:
         classes = counted(len(session.class_names), "class", "classes")
         pictures = counted(len(folds), "picture")
         log.info("cross_validate: %s, %s of %s in %d folds", params.network, pictures, classes, num_folds)

@@ -29,12 +29,12 @@ from stages.labels.renamed import names_now, renamed_classes
 from stages.models import files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.predict import predict_batches
+from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
 from stages.tables.images import IMAGES
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
-from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def load_base() -> files.TrainedModel:
 def main() -> None:
     """Run the stage."""
     batch_size = parameters.read(parameters.Evaluate).batch_size
-    rows, index = in_order(SPLITS.read()), INDEX.read()
+    rows, index = in_order(SPLITS.read()), read_index()
     model = files.load(Path(MODEL))
     base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))

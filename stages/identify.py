@@ -27,6 +27,7 @@ from stages.labels.renamed import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
 from stages.models.predict import predict_batches
+from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
 from stages.suspects.embeddings import read_embeddings
 from stages.suspects.neighbours import Embedded, nearest, nearest_of_class, units
@@ -37,7 +38,7 @@ from stages.tables.images import IMAGES
 from stages.tables.matrices import read_class_names
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, CLASSES, ROWS
-from stages.tables.shards import FOLDER, INDEX
+from stages.tables.shards import FOLDER
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, N
         What `guesses` returns, and embeddings of shape (pictures, features), float32, of length 1.
     """
     trained = files.load(Path(MODEL))
-    with ShardReader(FOLDER, INDEX.read()) as reader:
+    with ShardReader(FOLDER, read_index()) as reader:
         batches = [
             (*best_classes(scores), embeddings)
             for _, scores, embeddings in predict_batches(trained.network, reader, image_ids, batch_size)

@@ -30,6 +30,7 @@ from stages.images.letterbox import letterbox
 from stages.memos.shard_memo import ShardMemo, dvc_objects
 from stages.models.base import BASE_INDEX, base_version, has_base
 from stages.shards.codec import encode
+from stages.shards.index import read_index
 from stages.shards.tars import write_shard
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.shards import FOLDER, INDEX
@@ -144,7 +145,7 @@ def main() -> None:
     max_pixels = parameters.read(parameters.Fingerprint).max_pixels
     fingerprints = FINGERPRINTS.read()
     paths = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").set_index("image_id")["path"]
-    base_index = INDEX.read(BASE_INDEX) if has_base() else None
+    base_index = read_index(BASE_INDEX) if has_base() else None
     compact = base_index is not None and wants_compaction(base_version(), params.compacted)
     if paths.empty:
         raise InputError("no picture can be read: the column `error` of data/fingerprints.parquet says why.")

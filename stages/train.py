@@ -28,11 +28,11 @@ from runtime.outputs import whole
 from runtime.wording import counted
 from stages.models import files
 from stages.models.base import BASE_LINEAGE
+from stages.shards.index import read_index
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.model import CARRIED, CARRIED_COLUMNS, HISTORY
 from stages.tables.model import FOLDER as MODEL
-from stages.tables.shards import INDEX
 from stages.tables.splits import SPLITS
 from stages.training import warm_start
 from stages.training.session import open_session
@@ -157,7 +157,7 @@ def write(
 def main() -> None:
     """Run the stage."""
     size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
-    splits, images, index = SPLITS.read(), IMAGES.read(), INDEX.read()
+    splits, images, index = SPLITS.read(), IMAGES.read(), read_index()
 
     with open_session(params, size, splits, index) as session:
         base = warm_start.load_base(params.network, size)

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from runtime.digest import md5_of_file
 from stages.memos.memo_file import MemoFile
+from stages.shards.index import fault
 from stages.shards.tars import ShardReader
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,9 @@ class ShardMemo:
         """Read the rows of shards that are in the cache, damaged or not."""
         rows = self._file.read() if self._objects is not None else None
         frame: pd.DataFrame = (rows or _SCHEMA.empty_table()).to_pandas()
+        if problem := fault(frame):
+            log.warning("memo: %s %s: every picture is prepared again.", self._file.folder, problem)
+            frame = frame.head(0)
         return frame[frame["shard"].isin([md5 for md5 in frame["shard"].unique() if self._object(md5).is_file()])]
 
     def _find_shards(self, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
@@ -137,7 +141,8 @@ class ShardMemo:
         """Open pictures that are in a shard of the cache."""
         rows = self._rows[self._rows["image_id"].isin(image_ids)].drop_duplicates("image_id")
         rows = rows[rows["shard"].isin([md5 for md5 in rows["shard"].unique() if self._is_whole(md5)])]
-        return ShardReader(self._objects or "", rows.assign(shard=rows["shard"].map(_object_name)))
+        remedy = f"Delete {self._file.folder}: every picture is then prepared again."
+        return ShardReader(self._objects or "", rows.assign(shard=rows["shard"].map(_object_name)), remedy)
 
     def _is_whole(self, md5: str) -> bool:
         if md5 not in self._whole:

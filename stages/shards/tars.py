@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import pandas as pd
 
 from runtime.errors import InputError
+from runtime.regular_files import open_regular
+
+BLOCK = tarfile.BLOCKSIZE  # bytes of a member's header; every content begins at a multiple of it
+REMEDY = "`dvc checkout --force data/shards` brings back the tracked ones, `dvc repro --force shard` packs them again."
 
 
 def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> list[tuple[int, int]]:
@@ -28,7 +32,7 @@ def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> list[tuple[
         for name, data in members:
             member = tarfile.TarInfo(name)
             member.size = len(data)
-            extents.append((tar.offset + tarfile.BLOCKSIZE, len(data)))
+            extents.append((tar.offset + BLOCK, len(data)))
             tar.addfile(member, BytesIO(data))
     return extents
 
@@ -38,40 +42,85 @@ class ShardReader:
 
     Args:
         folder: of the tars.
-        index: columns `image_id`, `shard`, `offset`, `size`.
+        index: columns `image_id`, `shard`, `offset`, `size`, in which `stages.shards.index.fault` finds none.
+        remedy: what to do where shards and index do not fit together, as a sentence.
     """
 
-    def __init__(self, folder: str | Path, index: pd.DataFrame) -> None:
+    def __init__(self, folder: str | Path, index: pd.DataFrame, remedy: str = REMEDY) -> None:
         self._folder = Path(folder)
+        self._remedy = remedy
         self._extents = {
             image_id: (shard, offset, size)
             for image_id, shard, offset, size in zip(
                 index["image_id"], index["shard"], index["offset"].astype(int), index["size"].astype(int), strict=True
             )
         }
-        self._files: dict[str, int] = {}
+        self._files: dict[str, BinaryIO] = {}
 
     def __enter__(self) -> Self:
-        for shard in sorted({shard for shard, _, _ in self._extents.values()}):
-            try:
-                self._files[shard] = os.open(self._folder / shard, os.O_RDONLY)
-            except FileNotFoundError:
-                raise InputError(
-                    f"{self._folder / shard} is not there, though the index names it: `dvc repro shard` writes it, "
-                    f"`dvc pull {self._folder}` fetches it."
-                ) from None
+        ends: dict[str, int] = {}
+        for shard, offset, size in self._extents.values():
+            ends[shard] = max(ends.get(shard, 0), offset + size)
+        try:
+            for shard in sorted(ends):
+                self._open(shard, ends[shard])
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._files:
-            os.close(self._files.popitem()[1])
+        self._close()
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._extents
 
     def encoded(self, image_id: str) -> bytes:
-        """Read one picture's bytes as they are in the shard."""
+        """Read one picture's bytes as they are in the shard.
+
+        Raises:
+            InputError: the shard holds another picture where the index has this one.
+        """
         shard, offset, size = self._extents[image_id]
-        return os.pread(self._files[shard], size, offset)
+        member = os.pread(self._files[shard].fileno(), BLOCK + size, offset - BLOCK)
+        return content_of(member, image_id, size, self._folder / shard, self._remedy)
+
+    def _open(self, shard: str, end: int) -> None:
+        path = self._folder / shard
+        remedy = f"`dvc repro shard` writes it, `dvc pull {self._folder}` fetches it."
+        self._files[shard] = open_regular(path, remedy)
+        num_bytes = os.fstat(self._files[shard].fileno()).st_size
+        if num_bytes < end:
+            raise InputError(
+                f"{path} has {num_bytes:,} bytes, where the index has a picture that ends at {end:,}: shard or index "
+                f"is cut short, or another. {self._remedy}"
+            )
+
+    def _close(self) -> None:
+        while self._files:
+            self._files.popitem()[1].close()
+
+
+def content_of(member: bytes, image_id: str, size: int, path: Path, remedy: str = REMEDY) -> bytes:
+    """Take a picture's bytes out of a member of a tar, if it is that picture's.
+
+    Args:
+        member: its header, then its content.
+        image_id: of the picture.
+        size: of the content in bytes.
+        path: of the tar, for the message.
+        remedy: as in `ShardReader`.
+
+    Raises:
+        InputError: the member has another name or size.
+    """
+    # A member is called after its picture, and after how it is encoded; then comes a zero. The size is in octal digits.
+    if not member.startswith(b"%s." % image_id.encode()) or member[124:136] != b"%011o\0" % size:
+        name = member[:100].partition(b"\0")[0].decode(errors="backslashreplace")
+        raise InputError(
+            f"{path} holds {name!r} where the index has {size:,} bytes of the picture {image_id}: one of the two was "
+            f"changed. {remedy}"
+        )
+    return member[BLOCK:]
