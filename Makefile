@@ -14,7 +14,7 @@ DRIVER := .venv/bin/python -m remote.merge
 $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
-.PHONY: help repro review push pull promote report next base publish compact adopt sql remote-check verify gc
+.PHONY: help repro review push pull promote report plots next base publish compact adopt sql remote-check verify gc
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
 help:
@@ -52,8 +52,11 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 	@python -m release.promote --reason="$$REASON"
 
 #@ Models and pictures:
-report: .venv/ready ## write one page for people who run no commands: build/report.html
+report: .venv/ready ## write build/report.html, for people who run no commands; `make plots`: plots.html
 	@python -m review.page
+
+plots: .venv/ready # of dvc.yaml, to build/plots.html [AGAINST=main]
+	@python -m review.plots --against="$$AGAINST"
 
 next: .venv/ready ## open the next cycle: the promoted model becomes the base
 	@python -m release.next_cycle

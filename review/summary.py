@@ -2,7 +2,7 @@
 
     python -m review.summary
 
-Reads: data/scores/metrics.json, data/scores/gate.json, data/base/, params.yaml
+Reads: data/scores/metrics.json, data/scores/gate.json, data/library.dvc, data/base/, params.yaml
 """
 
 import json
@@ -16,7 +16,9 @@ import pandas as pd
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import InputError
+from runtime.tracked import tracked_folders
 from runtime.wording import counted
+from sample import LIBRARY_DIGEST
 from stages.models.base import has_base
 from stages.tables.exported import EXPORT
 from stages.tables.scores import GATE, METRICS, SUMMARY
@@ -45,13 +47,13 @@ def verdict(gate: Mapping[str, Any]) -> str:
     return "\n".join([f"Gate: {gate['verdict']}", *lines, f"  passed  {_passed(len(gate['rules']), len(failed))}"])
 
 
-def next_steps(passed: bool, version: int, base: bool) -> list[str]:
+def next_steps(passed: bool, version: int, adoptable: bool) -> list[str]:
     """Say what to try next.
 
     Args:
         passed: whether the gate says yes.
         version: under which the model is exported.
-        base: whether training started from a base.
+        adoptable: whether the library is the sample, and no model of it was promoted.
     """
     promote = "make promote" if passed else 'make promote REASON="..."  (the gate says no)'
     return [
@@ -59,11 +61,16 @@ def next_steps(passed: bool, version: int, base: bool) -> list[str]:
         "make review BASE=main                what a pull request needs, as Markdown",
         "make report                          one page for people who run no commands",
         "make next                            open the next cycle from the promoted model",
-        "dvc plots show                       learning curves, thresholds, classes",
+        "make plots                           learning curves, thresholds, classes",
         "dvc exp run --temp -S split.minimum=35 -n throwaway-35 identify",
         "                                     a throw-away model that also knows the classes just below the cut-off",
-        *([] if base else ["make adopt LIBRARY=folder            use your own pictures instead of the sample"]),
+        *["make adopt LIBRARY=folder            use your own pictures instead of the sample"] * adoptable,
     ]
+
+
+def is_sample() -> bool:
+    """Tell whether the library is the sample, to which nothing was added."""
+    return any(folder.recorded == LIBRARY_DIGEST for folder in tracked_folders([Path("data/library")]))
 
 
 def main() -> None:
@@ -73,7 +80,7 @@ def main() -> None:
     metrics, gate = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (METRICS, GATE))
     version = parameters.read(parameters.Export).version
 
-    steps = next_steps(gate["verdict"] == "yes", version, has_base())
+    steps = next_steps(gate["verdict"] == "yes", version, is_sample() and not has_base())
     files = FILES | {f"{EXPORT}/{version:03d}/": "the model for TensorFlow Serving, with its reports"}
     where = "\n".join(f"  {path:<36} {what}" for path, what in files.items())
     parts = [metrics_table(metrics), verdict(gate), f"Where to look:\n{where}", "Next:\n  " + "\n  ".join(steps)]

@@ -55,3 +55,17 @@ def command(monkeypatch, caplog):
         return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("remote"))
 
     return run_main
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Open headless Chromium or Chrome."""
+    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    if path is None:
+        pytest.skip("no Chromium or Chrome is installed, which shows whether everybody can read the page")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()

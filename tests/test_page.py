@@ -238,19 +238,6 @@ def test_marks_are_round_and_what_hardly_differs_is_drawn_level():
     assert len({y for _, y, _ in charts.chart([0.0, 0.0], ["1", "2"]).points}) == 1
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-    if path is None:
-        pytest.skip("no Chromium or Chrome is installed, which shows whether everybody can read the page")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize("width", [1200, 400])
 def test_everybody_can_read_the_page_and_it_asks_for_nothing(world, monkeypatch, browser, width):
     from axe_playwright_python.sync_playwright import Axe

@@ -4,12 +4,12 @@ import re
 import shutil
 
 import pytest
-import vl_convert
 import yaml
 from conftest import ROOT
 from repositories import commit, run, surroundings, write
 
-from docs.guide.plot import specifications
+from review.plots import draw, main, specifications
+from runtime.errors import RepositoryError
 from stages.tables import scores
 from stages.tables.splits import COUNT_COLUMNS
 
@@ -45,8 +45,8 @@ TABLES = {
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """The words of each plot, in the order in which they are drawn."""
+def clone(tmp_path_factory):
+    """A repository with the tables that the plots read."""
     folder = tmp_path_factory.mktemp("plots") / "clone"
     folder.mkdir()
     with surroundings(folder):
@@ -58,8 +58,35 @@ def drawn(tmp_path_factory):
             write(path, "\n".join(lines) + "\n")
         run("git", "init", "--quiet")
         commit("Plots")
-        pictures = {name: vl_convert.vegalite_to_svg(each) for name, each in specifications().items()}
-    return {name: re.findall(r">([^<>]+)</text>", picture) for name, picture in pictures.items()}
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def drawn(clone):
+    """The words of each plot, in the order in which they are drawn."""
+    return {name: re.findall(r">([^<>]+)</text>", draw(each)) for name, each in specifications().items()}
+
+
+def test_the_page_shows_every_plot_of_two_models_without_a_network(clone, monkeypatch, browser):
+    monkeypatch.setattr("sys.argv", ["plots", "--against", "HEAD"])
+    main()
+    page, asked = browser.new_page(), []
+    page.context.set_offline(True)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((clone / "build/plots.html").as_uri())
+    shown = page.evaluate("[...document.images].filter(image => image.naturalWidth > 100).map(image => image.alt)")
+    assert shown == sorted(name.replace("_", " ") for name in PLOTS)
+    assert [url for url in asked if not url.startswith("data:")] == [(clone / "build/plots.html").as_uri()]
+
+
+def test_a_plot_against_a_commit_has_both_models(clone):
+    drawn = specifications("loss", against="HEAD")["loss"]
+    assert {row["rev"] for row in drawn["data"]["values"]} == {"HEAD", "workspace"}
+
+
+def test_a_commit_that_is_not_there_is_said(clone):
+    with pytest.raises(RepositoryError, match="`dvc plots diff` failed: .*nowhere"):
+        specifications(against="nowhere")
 
 
 def test_every_plot_reads_columns_that_its_table_has():

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from runtime import parameters
 from runtime.errors import InputError
 from runtime.repository import folder_digest
+from sample import LIBRARY_DIGEST
 from sample.write import write
 from stages import dedup, fingerprint, merge, split
 from stages.labels import decisions
@@ -47,6 +48,10 @@ def written(tmp_path_factory):
 def test_the_sample_is_the_same_bytes_every_time(written, tmp_path):
     write(tmp_path / "data")
     assert digests(tmp_path / "data") == digests(written)
+
+
+def test_the_library_is_known_by_its_digest(written):
+    assert folder_digest(written / "library") == LIBRARY_DIGEST
 
 
 @pytest.fixture
