@@ -52,7 +52,7 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 	@python -m release.promote --reason="$$REASON"
 
 #@ Models and pictures:
-report: .venv/ready ## write build/report.html, for people who run no commands; `make plots`: plots.html
+report: .venv/ready ## write build/report.html for people who run no commands (make plots: the plots)
 	@python -m review.page
 
 plots: .venv/ready # of dvc.yaml, to build/plots.html [AGAINST=main]
