@@ -15,6 +15,7 @@ from runtime.errors import ParameterError
 from runtime.outputs import whole
 
 PATH = "params.yaml"
+LARGEST_SIDE = 1024  # pixels: no network of keras.applications was designed for more than 600
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Confidence = Annotated[float, Field(ge=0, le=100)]
 Section = TypeVar("Section", bound="_Section")
@@ -28,7 +29,7 @@ class _Section(BaseModel):
 class Picture(_Section):
     """What every picture is made into."""
 
-    side: Annotated[int, Field(ge=16, le=1024)]
+    side: Annotated[int, Field(ge=16, le=LARGEST_SIDE)]
 
 
 class Fingerprint(_Section):

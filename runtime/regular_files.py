@@ -2,8 +2,8 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from runtime.errors import InputError, RetrainError
 
@@ -15,7 +15,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | Path, remedy: str, error: type[RetrainError] = InputError) -> BinaryIO:
+def open_regular(path: str | Path, remedy: str, error: type[RetrainError] = InputError) -> BufferedReader:
     """Open a file for reading, through links if it is one.
 
     Args:

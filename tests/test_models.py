@@ -2,6 +2,7 @@ import json
 import math
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -388,3 +389,13 @@ def test_a_file_of_weights_that_is_absent_or_does_not_fit_is_refused(small, tmp_
     (tmp_path / "x.weights.h5").write_bytes(b"no HDF5")
     with pytest.raises(InputError, match=r"x.weights.h5 does not hold the weights of small; expected"):
         warm_start.load_weights(small, tmp_path / "x.weights.h5")
+
+
+def test_arrays_that_take_no_room_in_the_file_are_refused_before_they_are_read(small, tmp_path, monkeypatch):
+    path = tmp_path / "x.weights.h5"
+    small.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("zeros", shape=(2**40,), dtype="float64", chunks=True)
+    assert path.stat().st_size < 10**6
+    monkeypatch.setattr(keras.Model, "load_weights", None)
+    assert not files.fits(small, path)

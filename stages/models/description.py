@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from runtime.errors import BaseError, InputError, RetrainError
+from runtime.json_files import read_json
+from runtime.parameters import LARGEST_SIDE
 from stages.models.base import BASE
-from stages.tables.model import DESCRIPTION, FOLDER, problems
+from stages.tables.model import DESCRIPTION, FOLDER, MAX_CLASSES, ClassName
 
 
 class Description(BaseModel):
@@ -24,9 +26,12 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     format: Literal[1]
     network: Annotated[str, Field(min_length=1)]
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    sub_classes: dict[str, list[str]]
+    sub_classes: Annotated[dict[ClassName, list[ClassName]], Field(max_length=MAX_CLASSES)]
+
+
+_FORM = TypeAdapter(Description)
 
 
 def read_description(folder: Path, error: type[RetrainError] = InputError) -> Description:
@@ -39,12 +44,7 @@ def read_description(folder: Path, error: type[RetrainError] = InputError) -> De
     Raises:
         RetrainError: of the type `error`: the file is absent or malformed.
     """
-    path = folder / DESCRIPTION
-    require_file(path, error)
-    try:
-        return Description.model_validate_json(path.read_bytes())
-    except ValidationError as problem:
-        raise error(f"{path} is no description of a model: {problems(problem)}. {remedy(folder)}") from None
+    return read_json(folder / DESCRIPTION, _FORM, "description of a model", remedy(folder), error)
 
 
 def require_same(base: Description, network: str, size: int) -> None:
@@ -68,12 +68,6 @@ def require_same(base: Description, network: str, size: int) -> None:
             f"{BASE} takes pictures of {base.size} pixels, params.yaml: picture.side says {size}: a warm start needs "
             f"the same. Set picture.side to {base.size}, or empty {BASE} (`dvc add {BASE}` then) to train from scratch."
         )
-
-
-def require_file(path: Path, error: type[RetrainError]) -> None:
-    """Refuse a model's folder that lacks a file; the error is of the type `error`."""
-    if not path.is_file():
-        raise error(f"{path} is not there: {remedy(path.parent)}")
 
 
 def remedy(folder: Path) -> str:

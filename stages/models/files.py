@@ -12,12 +12,15 @@ import keras
 
 from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
+from runtime.regular_files import open_regular
 from stages.models import networks
-from stages.models.description import Description, read_description, remedy, require_file
+from stages.models.description import Description, read_description, remedy
 from stages.tables.model import CLASSES, DESCRIPTION, WEIGHTS, read_label_map
 
 # At most this much is needed by HDF5 in addition to an array's numbers.
 _DATASET_BYTES = 8192
+# By how much a file of weights may be larger than a model: an optimizer's two numbers per weight may be in it too.
+_LARGER = 4
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def save(
         format=1,
         network=network.name,
         size=network.input.shape[1],
-        weights_sha256=_sha256(folder / WEIGHTS),
+        weights_sha256=_sha256(folder / WEIGHTS, remedy(folder), InputError),
         sub_classes={name: sorted(sub_classes[name]) for name in class_names},
     )
     write_json(folder / DESCRIPTION, description.model_dump())
@@ -74,9 +77,8 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
     if set(class_names) != set(description.sub_classes):
         raise error(f"{folder / CLASSES} and {folder / DESCRIPTION} name different classes. {remedy(folder)}")
     weights = folder / WEIGHTS
-    require_file(weights, error)
     # Before anything parses the file: HDF5 is a large format, and .weights.h5 has no checksum of its own.
-    if (digest := _sha256(weights)) != description.weights_sha256:
+    if (digest := _sha256(weights, remedy(folder), error)) != description.weights_sha256:
         raise error(
             f"{weights} has the SHA-256 {digest}, where {folder / DESCRIPTION} says {description.weights_sha256}: "
             f"one of the two was changed or cut short. {remedy(folder)}"
@@ -101,10 +103,20 @@ def fits(model: keras.Model, weights: Path) -> bool:
         # Keras only warns of a part of the model that the file lacks.
         warnings.simplefilter("error", UserWarning)
         try:
+            _require_size(weights, sum(values.nbytes for values in model.get_weights()))
             model.load_weights(weights)
         except (ValueError, KeyError, OSError, UserWarning):
             return False
     return True
+
+
+def _require_size(weights: Path, num_bytes: int) -> None:
+    """Refuse, by a ValueError, arrays much larger than a model's: in the file, compressed zeros take no room."""
+    sizes = []
+    with h5py.File(weights) as file:
+        file.visititems(lambda _, item: sizes.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
+    if sum(sizes) > _LARGER * num_bytes + _DATASET_BYTES:
+        raise ValueError(f"{sum(sizes)} bytes of numbers, where the model has {num_bytes}")
 
 
 def _write_weights(network: keras.Model, path: Path) -> None:
@@ -131,6 +143,6 @@ def _require_space(path: Path, num_bytes: int) -> None:
     path.unlink()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(path: Path, remedy: str, error: type[RetrainError]) -> str:
+    with open_regular(path, remedy, error) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

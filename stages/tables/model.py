@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from runtime.errors import InputError, RetrainError
+from runtime.json_files import MAX_BYTES, parse_json
+from runtime.regular_files import read_small
 
 FOLDER = "data/model"
 WEIGHTS = "model.weights.h5"
@@ -16,7 +18,10 @@ HISTORY = "history.csv"  # one row per epoch
 CARRIED = "carried.csv"  # one row per class: what its row of the output layer began with
 CARRIED_COLUMNS = ("class_name", "how", "base_classes")
 
-_CLASS_NAMES = TypeAdapter(list[Annotated[str, Field(min_length=1)]])
+# More than twice as many as ImageNet-21k has: an output layer of still more would not fit in memory.
+MAX_CLASSES = 50_000
+ClassName = Annotated[str, Field(min_length=1, max_length=1000)]  # a merged class may have any name
+_CLASS_NAMES = TypeAdapter(Annotated[list[ClassName], Field(max_length=MAX_CLASSES)])
 
 
 def read_label_map(
@@ -33,31 +38,16 @@ def read_label_map(
     Raises:
         RetrainError: of the type `error`: the file is absent or is no label map.
     """
-    try:
-        content = Path(path).read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise error(f"{path} is not there: {remedy}") from None
-    return parse_label_map(content, path, remedy, error, may_be_empty)
+    return parse_label_map(read_small(path, MAX_BYTES, remedy, error), path, remedy, error, may_be_empty)
 
 
 def parse_label_map(
     content: bytes, path: Path | str, remedy: str, error: type[RetrainError] = InputError, may_be_empty: bool = False
 ) -> list[str]:
     """Check a label map that was read already; arguments and errors as in `read_label_map`."""
-    try:
-        class_names = _CLASS_NAMES.validate_json(content, strict=True)
-    except ValidationError as problem:
-        raise error(f"{path} is no list of class names: {problems(problem)}. {remedy}") from None
+    class_names = parse_json(content, path, _CLASS_NAMES, "list of class names", remedy, error)
     if len(set(class_names)) < len(class_names):
         raise error(f"{path} names a class twice. {remedy}")
     if not class_names and not may_be_empty:
         raise error(f"{path} is an empty list; expected at least one class name. {remedy}")
     return class_names
-
-
-def problems(error: ValidationError) -> str:
-    """Say in one line what is wrong with a JSON file, and where in it."""
-    return "; ".join(
-        f"{'.'.join(map(str, detail['loc'])) or 'the file'}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-        for detail in error.errors()
-    )
