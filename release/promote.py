@@ -4,8 +4,8 @@
 
 Before, the export answers ten pictures in a fresh process (`release/smoke.py`); no reason overrides a wrong answer.
 
-Reads: data/scores/gate.json, data/scores/metrics.json, dvc.lock (through DVC); of the commit data/export, ten pictures
-    and what `evaluate` said of them
+Reads: data/scores/gate.json, data/scores/metrics.json, dvc.lock (through DVC); of the commit data/fingerprints.parquet,
+    data/export, ten pictures and what `evaluate` said of them
 Asks: the DVC remote, if there is one, which must have all that the commit needs
 Writes: the annotated tag model-NNN, NNN being export.version
 Params: export
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from release.origin import TAG, require_free
+from release.pictures import require_same_pictures
 from release.smoke import require_answers
 from remote.clone import opened
 from remote.stores import lacking
@@ -184,6 +185,7 @@ def main() -> None:
     require_pass(gate, reason)
     require_up_to_date()
     require_pushed()
+    require_same_pictures()
     require_answers("HEAD", version)
 
     git("tag", "--annotate", tag, "--cleanup=whitespace", "--file=-", text=message(tag, gate, metrics, reason))

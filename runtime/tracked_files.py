@@ -33,6 +33,11 @@ class TrackedFiles:
         """List the files below a folder, sorted; none where there is no such folder."""
         return sorted(self._ask(self._files.find, folder))
 
+    def digests(self, folder: str) -> dict[str, str]:
+        """Give the MD5 of each file below a folder that DVC tracks, by its path; of a commit, not of the workspace."""
+        files = self._ask(self._files.find, folder, detail=True)
+        return {path: info["md5"] for path, info in files.items() if info.get("md5")}
+
     def read(self, path: str) -> bytes:
         """Read a file, which is small enough for memory."""
         content: bytes = self._ask(self._files.read_bytes, path)
@@ -68,9 +73,9 @@ class TrackedFiles:
                 f"{digest}. Delete {expected[:2]}/{expected[2:]} in .dvc/cache/files/md5, or push it there again."
             )
 
-    def _ask(self, function: Callable[..., Result], *arguments: object) -> Result:
+    def _ask(self, function: Callable[..., Result], *arguments: object, **options: object) -> Result:
         try:
-            return function(*arguments)
+            return function(*arguments, **options)
         except Exception as error:
             if not is_storage_failure(error):
                 raise

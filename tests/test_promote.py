@@ -5,14 +5,17 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import repositories
 from conftest import ROOT
-from repositories import GATE, METRICS, commit, run, surroundings, write
+from repositories import GATE, METRICS, commit, dvc, run, surroundings, write
 
 import release.promote
 from release.promote import main, message, require_pass
+from runtime.digest import md5_of_file
 from runtime.errors import GateError, InputError, RemoteError, RepositoryError
+from stages.tables.fingerprints import FINGERPRINTS
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +107,47 @@ def test_what_is_not_committed_is_refused_by_name(clone: Path, monkeypatch: pyte
 def test_a_picture_that_dvc_does_not_know_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write("data/library/boots/2.png", "another boot")
     with pytest.raises(RepositoryError, match=r"dvc.lock is stale.*would run again: train"):
+        promote(monkeypatch, "--reason", "now")
+    assert tags() == []
+
+
+@pytest.fixture
+def fingerprinted(clone: Path) -> Path:
+    """The clone with the fingerprints of its pictures, committed and pushed."""
+    paths = [file for folder in ("library", "benchmarks", "unlabelled") for file in Path("data", folder).rglob("*.png")]
+    rows = {
+        "path": [str(path.relative_to("data")) for path in paths],
+        "image_id": [md5_of_file(path) for path in paths],
+    }
+    FINGERPRINTS.write(pd.DataFrame({name: rows.get(name) for name in FINGERPRINTS.schema.names}))
+    dvc("add", FINGERPRINTS.path)
+    commit("Fingerprints")
+    dvc("push")
+    return clone
+
+
+def test_pictures_that_the_run_read_are_promoted(fingerprinted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    promote(monkeypatch, "--reason", "now")
+    run("git", "tag", "--delete", "model-001")
+    run("git", "clone", "--quiet", "--depth=1", fingerprinted.as_uri(), "../shallow")
+    monkeypatch.chdir("../shallow")
+    promote(monkeypatch, "--reason", "now")
+
+
+def test_pictures_that_changed_while_the_run_went_on_are_refused_by_name(
+    fingerprinted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = FINGERPRINTS.read()
+    rows.loc[rows["path"].str.startswith("library"), "image_id"] = "0" * 32
+    FINGERPRINTS.write(pd.concat([rows, rows.tail(1).assign(path="unlabelled/gone.png")]))
+    write("data/library/.hidden.png", "litter")
+    dvc("add", "data/library", FINGERPRINTS.path)
+    dvc("commit", "--force")
+    commit("What plain `dvc repro` leaves")
+    dvc("push")
+    with pytest.raises(
+        RepositoryError, match=r"2 pictures of this commit changed.*boots/1.png, data/unlabelled/gone.png"
+    ):
         promote(monkeypatch, "--reason", "now")
     assert tags() == []
 
