@@ -27,6 +27,7 @@ NUM_LAST_LINES = 10
 RAN = re.compile(r"^Running stage '", re.MULTILINE)
 CACHED = re.compile(r"^Stage '.*' is cached", re.MULTILINE)
 UNCHANGED = re.compile(r"^Stage '.*' didn't change", re.MULTILINE)
+NAMED = re.compile(r"^(?:Running stage|Stage) '(.+?)'", re.MULTILINE)
 
 
 def reproduce(arguments: Sequence[str]) -> int:
@@ -50,7 +51,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     if status and interrupted:
         _say("repro: interrupted. `make repro` goes on where it was: stages that ended are kept.")
         return INTERRUPTED
-    if status == 0 and (changed := changed_meanwhile()):
+    if status == 0 and (changed := changed_meanwhile(set(NAMED.findall(words)))):
         _say(
             f"error: {listed(changed)} changed while the run went on, so what it made is of no commit's pictures. `dvc "
             "add` records the folder as it is now, and `make repro` again makes what belongs to it."

@@ -6,7 +6,7 @@ lost.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -158,14 +158,17 @@ def require_recorded(may_be_absent: bool = False) -> None:
                 raise RepositoryError(f"{tracked.folder} is not here: `make pull` fetches what {tracked.file} names.")
 
 
-def changed_meanwhile() -> list[str]:
+def changed_meanwhile(stages: Collection[str]) -> list[str]:
     """List the folders that a stage of the run found other than their `.dvc` files say.
 
     DVC digests what a stage reads after the stage: `dvc.lock` then vouches for pictures that came too late to be read.
+
+    Args:
+        stages: of the run; what `dvc.lock` says of others may be of an earlier commit.
     """
     lock = Path("dvc.lock")
-    entries = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values() if lock.is_file() else []
-    read = {(dep["path"], dep.get("md5")) for entry in entries for dep in entry.get("deps", [])}
+    entries = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
+    read = {(dep["path"], dep.get("md5")) for name in stages for dep in entries.get(name, {}).get("deps", [])}
     recorded = {str(tracked.folder): tracked.recorded for tracked in tracked_folders()}
     return sorted({path for path, digest in read if recorded.get(path, digest) != digest})
 
