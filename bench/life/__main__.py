@@ -1,6 +1,6 @@
 """Let two people work for ten weeks in two clones, kill their commands at random moments, and check what is left.
 
-    python -m bench.life [--seeds 0 1 2] [--weeks 10] [--kill 0.3] [--folder FOLDER] [--keep]
+    python -m bench.life [--seeds 0 1 2] [--weeks 10] [--kill 0.15] [--folder FOLDER] [--keep]
 
 The first week is the same in every life: a small library and its first model, promoted. It stays in FOLDER, where the
 next call takes it up. In the others, drawn by the
@@ -13,24 +13,26 @@ looks at what is there, and imports nothing of the product.
 import contextlib
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.harness import options, print_table
 from bench.life.team import Life, begun, founded
-from bench.life.weeks import drawn
+from bench.life.weeks import Week, drawn
 from bench.life.world import LifeError
 
 log = logging.getLogger(__name__)
 
 
-def live(life: Life, weeks: int, kill: float) -> None:
+def live(life: Life, weeks: Sequence[Week], kill: float) -> None:
     """Go on with a life to its end, or to the week in which something is wrong."""
     life.kill = kill
-    for number, week in enumerate(drawn(life.rng, weeks), start=2):
+    for number, week in enumerate(weeks, start=2):
         person, other = life.rng.permutation(sorted(life.people))
         started = time.monotonic()
         try:
@@ -47,7 +49,7 @@ def lived(beginning: Life, folder: Path, seed: int, asked: Any) -> list[object]:
     """Live one life; returns its row of the table."""
     started = time.monotonic()
     life = beginning.copied(folder / f"seed-{seed}", seed)
-    live(life, asked.weeks, asked.kill)
+    live(life, drawn(life.rng, asked.weeks), asked.kill)
     for problem in life.problems:
         log.error("seed %d: %s", seed, problem)
     if not life.problems and not asked.keep:
@@ -65,8 +67,9 @@ def lived(beginning: Life, folder: Path, seed: int, asked: Any) -> list[object]:
 
 def main() -> None:
     """Print the table."""
-    asked = options(__doc__, seeds=[0], weeks=10, kill=0.3, folder=None, keep=False)
+    asked = options(__doc__, seeds=[0], weeks=10, kill=0.15, folder=None, keep=False)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what runs in a world ends as well
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="life-"))
     beginning = begun(folder / "beginning") if (folder / "beginning").is_dir() else founded(folder / "beginning")
     if beginning.problems:

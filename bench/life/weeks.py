@@ -25,7 +25,7 @@ def gathering_week(life: Life, person: Person, other: Person) -> None:
 
 
 def both_week(life: Life, person: Person, other: Person) -> None:
-    """Both change pictures from the same commit; the second to push merges."""
+    """Both change pictures from the same commit; the second to push merges, and runs the stages that look at them."""
     for each in (person, other):
         life.pull(each)
     path = person.draw_path("library/ant/")
@@ -33,11 +33,12 @@ def both_week(life: Life, person: Person, other: Person) -> None:
         _work(life, each, parameter=each is person)
     if path and path in person.holds and path in other.holds and life.rng.random() < 0.3:
         _both_edit(life, path, person, other)
-    ran = "shards" if life.rng.random() < 0.6 else ""
-    for each in (person, other):
-        if ran:
-            life.run(each, *DATA_STAGES)
-        life.share(each, f"What {each.name} did", ran)
+    if life.rng.random() < 0.4:
+        life.run(person, *DATA_STAGES)
+        life.share(person, f"What {person.name} did", "shards")
+    else:
+        life.share(person, f"What {person.name} did")
+    life.share(other, f"What {other.name} did", "shards")
 
 
 def model_week(life: Life, person: Person, other: Person) -> None:
@@ -50,12 +51,13 @@ def model_week(life: Life, person: Person, other: Person) -> None:
 
 
 def rollback_week(life: Life, person: Person, other: Person) -> None:
-    """One person makes an older model the base, trains from it, and promotes that."""
+    """One person makes an older model the base, trains from it, and may promote that."""
     life.pull(person)
     life.run(person, "make", "base", "VERSION=1", may_be_done=True)
     life.run(person, "make", "repro")
     life.share(person, "A model from the first one", "all")
-    life.promote(person)
+    if life.rng.random() < 0.5:
+        life.promote(person)
 
 
 def _work(life: Life, person: Person, parameter: bool = True) -> None:

@@ -90,6 +90,9 @@ class World:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, which)
                 process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
             took = time.monotonic() - started
             strays = self.end_strays()
             output.seek(0)
