@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runtime.errors import GateError
+from runtime.errors import GateError, InputError
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
@@ -28,6 +28,7 @@ from stages.metrics.temperature import scale
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
+from stages.tables.matrix import read_header
 from stages.tables.model import parse_label_map
 from stages.tables.predictions import CLASSES, ROWS, SCORES
 
@@ -143,6 +144,7 @@ _WHAT_IS_TAKEN = (
     "It takes JPEG, PNG, GIF, BMP and WebP (docs/guide/serving.md): put such pictures into data/benchmarks, run "
     "`make repro`, commit, then promote again."
 )
+_WRITTEN = "`dvc repro --force evaluate` writes it again; commit dvc.lock, then promote again."
 _REMEDY = "`dvc repro --force export` writes the export again; commit dvc.lock, then promote again."
 
 
@@ -173,7 +175,9 @@ def require_answers(rev: str, version: int) -> None:
         )
 
     class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
-    problems = faults(list(taken["answer"]), _rows(commit, list(taken["row"])), class_names, release, TOLERANCE)
+    problems = faults(
+        list(taken["answer"]), _rows(commit, list(taken["row"]), len(class_names)), class_names, release, TOLERANCE
+    )
     if problems:
         raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(problems) + f"\n{_REMEDY}")
 
@@ -229,12 +233,20 @@ def _try_out(
     return release, answers_of(exported / exported.name, list(files.values()))
 
 
-def _rows(files: TrackedFiles, numbers: Sequence[int]) -> NDArray[np.float32]:
+def _rows(files: TrackedFiles, numbers: Sequence[int], num_classes: int) -> NDArray[np.float32]:
     """Read some rows of the matrix of scores, which may be larger than memory."""
     (beginning,) = files.read_parts(SCORES, [(0, _LONGEST_HEADER)])
-    header = BytesIO(beginning)
-    np.lib.format.read_magic(header)
-    (_, num_classes), _, dtype = np.lib.format.read_array_header_1_0(header)
-    size = num_classes * dtype.itemsize
-    parts = files.read_parts(SCORES, [(header.tell() + number * size, size) for number in numbers])
-    return np.stack([np.frombuffer(part, dtype) for part in parts])
+    try:
+        header = read_header(BytesIO(beginning))
+    except (ValueError, TypeError):
+        raise InputError(f"{SCORES} is no .npy file of a matrix. {_WRITTEN}") from None
+    if len(header.shape) != 2 or header.shape[1] != num_classes or header.dtype != np.float32:
+        raise InputError(
+            f"{SCORES} should have {num_classes} columns of float32 after {CLASSES}; it is {header.shape} of "
+            f"{header.dtype}. {_WRITTEN}"
+        )
+    size = num_classes * header.dtype.itemsize
+    parts = files.read_parts(SCORES, [(header.num_bytes + number * size, size) for number in numbers])
+    if any(len(part) < size for part in parts):
+        raise InputError(f"{SCORES} has fewer rows than {ROWS.path}. {_WRITTEN}")
+    return np.stack([np.frombuffer(part, header.dtype) for part in parts])

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from runtime.errors import InputError
 from runtime.memory_map import release_pages
 from stages.suspects.neighbours import units
+from stages.tables.matrix import open_matrix
 from stages.tables.predictions import EMBEDDINGS, ROWS
 
 BLOCK = 10_000  # rows that are mapped at once, so that the file and what is made of it are not in memory together
@@ -22,19 +23,14 @@ def read_embeddings(rows: pd.DataFrame) -> NDArray[np.float32]:
         Of shape (rows, features), float32, each of length 1.
 
     Raises:
-        InputError: the file is absent, or the matrix has another shape or type.
+        InputError: the file is absent, or the matrix has another shape or type, or holds what is no number.
     """
-    try:
-        matrix = np.load(EMBEDDINGS, mmap_mode="r")
-    except FileNotFoundError:
-        raise InputError(f"{EMBEDDINGS} is not there: `dvc repro evaluate` writes it.") from None
-    if matrix.ndim != 2 or len(matrix) != len(rows) or matrix.dtype != np.float16:
-        raise InputError(
-            f"{EMBEDDINGS} should be {len(rows)} rows of float16 features after {ROWS.path}; it is {matrix.shape} of "
-            f"{matrix.dtype}. `dvc repro --force evaluate` writes them again."
-        )
+    matrix = open_matrix(EMBEDDINGS, (len(rows), None), np.float16, f"features after {ROWS.path}", "evaluate")
     scaled = np.empty(matrix.shape, np.float32)
     for start in range(0, len(rows), BLOCK):
-        scaled[start : start + BLOCK] = units(matrix[start : start + BLOCK])
+        block = matrix[start : start + BLOCK]
+        if not np.isfinite(block).all():
+            raise InputError(f"{EMBEDDINGS} holds what is no number. `dvc repro --force evaluate` writes it again.")
+        scaled[start : start + BLOCK] = units(block)
         release_pages(matrix)
     return scaled

@@ -7,9 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
+from runtime.memory_map import release_pages
 from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
+from stages.tables.matrix import open_matrix
 from stages.tables.model import read_label_map
 from stages.tables.predictions import BASE_CLASSES, ROWS
+
+BLOCK = 2**20  # scores that are looked at together: 4 MB
+TOLERANCE = 1e-3  # as `stages/models/predict.py` has it
 
 
 def read_class_names(path: str) -> list[str]:
@@ -36,19 +41,15 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
         The matrix, of shape (rows, classes), and the names; no rows and no names where there is no model.
 
     Raises:
-        InputError: a file is absent, or the matrix has another shape or type than rows and names ask for.
+        InputError: a file is absent, the matrix has another shape or type than rows and names ask for, or a row of it
+            holds no probabilities.
     """
     classes = read_class_names(classes_path)
-    try:
-        matrix = np.load(path, mmap_mode="r") if classes else np.empty((0, 0), dtype=np.float32)
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is not there: `dvc repro evaluate` writes it.") from None
-    expected = (len(rows), len(classes)) if classes else (0, 0)
-    if matrix.shape != expected or matrix.dtype != np.float32:
-        raise InputError(
-            f"{path} should be {expected[0]} rows of {expected[1]} float32 scores after {ROWS.path} and "
-            f"{classes_path}; it is {matrix.shape} of {matrix.dtype}. `dvc repro --force evaluate` writes them again."
-        )
+    if not classes:
+        return np.empty((0, 0), dtype=np.float32), classes
+    what = f"scores after {ROWS.path} and {classes_path}"
+    matrix = open_matrix(path, (len(rows), len(classes)), np.float32, what, "evaluate")
+    _require_probabilities(matrix, path, "evaluate")
     return matrix, classes
 
 
@@ -66,19 +67,18 @@ def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.floa
         InputError: a file is absent, or it is about other pictures or classes.
     """
     held_out = HELD_OUT.read()["image_id"]
-    try:
-        scores: NDArray[np.float32] = np.load(HELD_OUT_SCORES, mmap_mode="r" if len(held_out) else None)
-    except FileNotFoundError:
-        raise InputError(f"{HELD_OUT_SCORES} is not there: `dvc repro cross_validate` writes it.") from None
+    shape = len(held_out), None if held_out.empty else len(classes)
+    what = f"scores after {HELD_OUT.path} and the model's classes"
+    scores: NDArray[np.float32] = open_matrix(HELD_OUT_SCORES, shape, np.float32, what, "cross_validate")
     if held_out.empty:
         return None
     trained = rows.loc[rows["split"] == "train", "image_id"]
-    if held_out.tolist() != trained.tolist() or scores.shape != (len(trained), len(classes)):
+    if held_out.tolist() != trained.tolist():
         raise InputError(
             f"{HELD_OUT.path} should be about the {len(trained)} training pictures and {len(classes)} classes of "
-            f"{ROWS.path}; it is about {len(held_out)} pictures, {HELD_OUT_SCORES} of shape {scores.shape}. `dvc repro "
-            "--force cross_validate` writes them again."
+            f"{ROWS.path}; it is about {len(held_out)} pictures. `dvc repro --force cross_validate` writes it again."
         )
+    _require_probabilities(scores, HELD_OUT_SCORES, "cross_validate")
     return scores
 
 
@@ -86,13 +86,13 @@ def check_answers(rows: pd.DataFrame, classes: Sequence[str], column: str) -> No
     """Refuse rows without an order or an answer.
 
     Args:
-        rows: columns `split` and `column`.
+        rows: columns `split`, `column` and the confidences that belong to it.
         classes: those of the model; none where there is no model.
-        column: the one with the answers.
+        column: the one with the answers: predicted or base_predicted.
 
     Raises:
-        InputError: an answer is not one of the classes, the rows of a set are not next to each other, or there are no
-            rows.
+        InputError: an answer is not one of the classes, or has no confidence from 0 to 100; the rows of a set are not
+            next to each other, or there are no rows.
     """
     strange = rows[~rows[column].isin(classes)] if classes else rows[rows[column].notna()]
     if rows.empty or len(strange) or not rows["split"].is_monotonic_increasing:
@@ -101,3 +101,27 @@ def check_answers(rows: pd.DataFrame, classes: Sequence[str], column: str) -> No
             f"classes; of its {len(rows)} rows {len(strange)} have another. "
             "`dvc repro --force evaluate` writes it again."
         )
+    confidence = column.replace("predicted", "confidence")
+    num_strange = int((~rows[confidence].between(0, 100)).sum()) if classes else 0
+    if num_strange:
+        raise InputError(
+            f"{ROWS.path} should hold numbers from 0 to 100 as {confidence}; of its {len(rows)} rows {num_strange} "
+            "hold none. `dvc repro --force evaluate` writes it again."
+        )
+
+
+def _require_probabilities(matrix: NDArray[np.float32], path: str, stage: str) -> None:
+    """Refuse rows that are not probabilities; a part of the matrix is in memory at a time."""
+    rows = max(1, BLOCK // matrix.shape[1])
+    for start in range(0, len(matrix), rows):
+        block = matrix[start : start + rows]
+        with np.errstate(invalid="ignore"):
+            sums = block.sum(axis=1, dtype=np.float64)
+        # Written so that what is no number is refused too.
+        good = (np.abs(sums - 1) <= TOLERANCE) & (block.min(axis=1) >= 0)
+        if not good.all():
+            raise InputError(
+                f"{path}: row {start + int(good.argmin())} is no row of probabilities, which are numbers from 0 to 1 "
+                f"and together 1. `dvc repro --force {stage}` writes it again."
+            )
+        release_pages(matrix)
