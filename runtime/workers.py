@@ -3,21 +3,16 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
-from runtime.errors import InputError
-from runtime.identity import code_identity, library_versions
+from runtime.cluster import Submit, on_cluster
 from runtime.progress import progress
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 # Large enough that handing a chunk over costs nothing next to decoding it, small enough to share out evenly.
 CHUNK = 64
@@ -43,7 +38,7 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], what: str, f
     Raises:
         InputError: the cluster cannot be used.
     """
-    yield from progress(_ordered(function, items, few), total=len(items), what=what)
+    yield from progress(_in_chunks(function, items, few), total=len(items), what=what)
 
 
 def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
@@ -59,9 +54,8 @@ def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what:
     Raises:
         InputError: the cluster cannot be used.
     """
-    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    if address and len(items) > 1:
-        yield from progress(_on_cluster(address, function, items), total=len(items), what=what)
+    if len(items) > 1 and (address := _cluster()):
+        yield from progress(_in_order(on_cluster(address, function), items), total=len(items), what=what)
     else:
         with ThreadPoolExecutor(num_cores()) as executor:
             yield from progress(executor.map(function, items), total=len(items), what=what)
@@ -72,103 +66,45 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _ordered(function: Callable[[Item], Result], items: Sequence[Item], few: int) -> Iterator[Result]:
-    if len(items) <= (CHUNK if os.environ.get("DASK_SCHEDULER_ADDRESS") else few):
+def _cluster() -> str | None:
+    return os.environ.get("DASK_SCHEDULER_ADDRESS")
+
+
+def _in_chunks(function: Callable[[Item], Result], items: Sequence[Item], few: int) -> Iterator[Result]:
+    address = _cluster()
+    if len(items) <= (CHUNK if address else few):
         yield from map(function, items)
         return
     chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     work = partial(_chunk, function)
-    with _executor() as (executor, num_workers):
-        pending: deque[Future[list[Result]]] = deque()
-        for chunk in chunks:
-            pending.append(executor.submit(work, chunk))
-            if len(pending) > 4 * num_workers:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
+    workers = on_cluster(address, work) if address else _on_processes(work)
+    yield from chain.from_iterable(_in_order(workers, chunks))
 
 
 def _chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
     return [function(item) for item in chunk]
 
 
+def _in_order(workers: AbstractContextManager[tuple[Submit, int]], items: Iterable[object]) -> Iterator[Any]:
+    with workers as (submit, num_workers):
+        pending: deque[Future[Any]] = deque()
+        for item in items:
+            pending.append(submit(item))
+            if len(pending) > 4 * num_workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
 @contextmanager
-def _executor() -> Iterator[tuple[Executor, int]]:
-    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    if address:
-        with _client(address) as client:
-            yield client.get_executor(), sum(client.nthreads().values())
-    else:
-        # Not fork: a forked process inherits locks that another thread may hold.
-        context = get_context("forkserver")
-        context.set_forkserver_preload(_modules())
-        # One worker per core: threads of their own for small products of matrices make each twenty times as slow.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
-            yield executor, num_cores()
-
-
-def _on_cluster(address: str, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    with _client(address) as client:
-        # A task's result, not scattered data: when the worker that has it dies, the scheduler makes it again.
-        shared = client.submit(_same, function, pure=False)
-        for future in [client.submit(_call, shared, item, pure=False) for item in items]:
-            yield future.result()
-
-
-def _same(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
-    return function
-
-
-def _call(function: Callable[[Item], Result], item: Item) -> Result:
-    return function(item)
-
-
-def _client(address: str) -> "Client":
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError(
-            "DASK_SCHEDULER_ADDRESS is set, and Dask is not installed: `pip install .[cluster]`, or unset it."
-        ) from None
-    try:
-        client = Client(address)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"DASK_SCHEDULER_ADDRESS is {address}, where no Dask scheduler answers ({error}). Start one, or unset it."
-        ) from None
-    try:
-        _require_same_surroundings(client)
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _require_same_surroundings(client: "Client") -> None:
-    """Refuse workers that would give other results: in another folder, with other code or other libraries."""
-    with NamedTemporaryFile(dir=".", prefix="shared-", suffix=".partial") as token:
-        name = Path(token.name).name
-        ours = _surroundings(name)
-        surroundings = client.run(_surroundings, name, on_error="return")
-    if not surroundings:
-        raise InputError("the Dask cluster has no workers: start some in this folder, or unset DASK_SCHEDULER_ADDRESS.")
-    for worker, theirs in sorted(surroundings.items()):
-        if theirs != ours:
-            differs = [key for key in ours if theirs[key] != ours[key]] if isinstance(theirs, dict) else [str(theirs)]
-            raise InputError(
-                f"the Dask worker {worker} would not give the same results: {', '.join(differs)}. Start every worker "
-                "in this very folder, shared between the machines, and in the same environment as here."
-            )
-
-
-def _surroundings(token: str) -> dict[str, object]:
-    """List what a result depends on apart from its inputs; a key is how a message names a difference."""
-    return {
-        "it works in another folder": Path(token).is_file(),
-        "other code stands in runtime/ or stages/": code_identity(["runtime", "stages"]),
-        **{f"it has another {name}": version for name, version in library_versions().items()},
-    }
+def _on_processes(function: Callable[[Any], object]) -> Iterator[tuple[Submit, int]]:
+    # Not fork: a forked process inherits locks that another thread may hold.
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_modules())
+    # One worker per core: threads of their own for small products of matrices make each twenty times as slow.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with ProcessPoolExecutor(num_cores(), mp_context=context) as executor:
+        yield lambda item: executor.submit(function, item), num_cores()
 
 
 def _modules() -> list[str]:

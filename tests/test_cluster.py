@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from dying import KILLED, Dying
 from pictures import save
 from test_shard import digests
 
+from runtime import cluster as clusters
 from runtime import workers
 from runtime.errors import InputError
 from stages import dedup, fingerprint, shard
@@ -28,11 +29,11 @@ SCHEDULER_FILE = "scheduler.json"
 PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
 
 
-def process(folder, kind, *arguments):
+def process(folder, kind, *arguments, **environment):
     """Start a scheduler or a worker in a folder."""
-    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *arguments]
+    command = [Path(sys.executable).with_name("dask"), kind, "--no-dashboard", *arguments]
     with (folder / f"{kind}.log").open("a") as log:
-        return subprocess.Popen(command, cwd=folder, env=os.environ | PATHS, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log)
 
 
 @contextmanager
@@ -44,30 +45,32 @@ def running(process):
         process.wait()
 
 
-def worker(folder, file):
-    return running(process(folder, "worker", "--scheduler-file", str(file), "--no-nanny", "--nthreads", "1"))
+def worker(folder, file, **environment):
+    return running(
+        process(folder, "worker", "--scheduler-file", str(file), "--no-nanny", "--nthreads", "1", **environment)
+    )
 
 
 @contextmanager
 def cluster(folder, workers_in):
-    """Run a scheduler in a folder, and a worker in each of others; yields its address."""
+    """Run a scheduler, and a worker in each of some folders; yields its address."""
     file = folder / SCHEDULER_FILE
     arguments = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
     with ExitStack() as stack:
         stack.enter_context(running(process(folder, "scheduler", *arguments)))
-        wait_until(file.exists)
         for place in workers_in:
-            stack.enter_context(worker(place, file))
+            stack.enter_context(worker(place, file, **PATHS))
+        wait_until(file.exists)
         address = json.loads(file.read_text())["address"]
-        wait_until(lambda: num_workers(address) == len(workers_in))
+        wait_for_workers(address, len(workers_in))
         yield address
 
 
-def num_workers(address):
+def wait_for_workers(address, number):
     from distributed import Client
 
     with Client(address) as client:
-        return len(client.nthreads())
+        wait_until(lambda: len(client.nthreads()) == number)
 
 
 def wait_until(holds):
@@ -84,31 +87,6 @@ def library(workspace):
     save(workspace / "data/library/b/near.png", 3, (80, 46))
     (workspace / "data/library/a/broken.png").write_bytes(b"no")
     return workspace
-
-
-def die_once(picture, **options):
-    """Prepare a picture; the first worker that is given the hundredth is killed at it."""
-    if picture[1] == "library/a/99.png":
-        try:
-            Path("killed").touch(exist_ok=False)
-        except FileExistsError:
-            pass
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return prepare(picture, **options)
-
-
-class Labelled:
-    """A function that holds what all items share; the first worker that is given 7 is killed at it."""
-
-    def __init__(self, label):
-        self.label = label
-
-    def call(self, item):
-        if item == 7 and not Path("killed").exists():
-            Path("killed").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return f"{self.label} {item}"
 
 
 def results():
@@ -131,19 +109,26 @@ def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed_in_the_midd
         # As `dvc repro` runs it: its functions stand in `__main__`, of which the workers have another.
         subprocess.run([sys.executable, "-m", "stages.fingerprint"], check=True, env=os.environ | PATHS)
         dedup.main()
-        monkeypatch.setattr(shard, "prepare", die_once)
+        (deadly,) = (picture for picture in pictures() if picture[1] == "library/a/99.png")
+        monkeypatch.setattr(shard, "prepare", Dying(prepare, deadly))
         shard.main()
-        assert Path("killed").exists()
-        assert num_workers(address) == 1
+        assert KILLED.exists()
+        wait_for_workers(address, 1)
     assert results() == alone
     assert not list(library.glob("*.partial"))
+
+
+def pictures():
+    table = shard.FINGERPRINTS.read()
+    return zip(table["image_id"], table["path"], strict=True)
 
 
 def test_what_items_share_survives_the_worker_that_had_it(workspace, monkeypatch):
     with cluster(workspace, [workspace, workspace]) as address:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-        found = list(workers.over_shared(Labelled("item").call, range(20), "items"))
-        assert num_workers(address) == 1
+        found = list(workers.over_shared(Dying("item {}".format, 7), range(20), "items"))
+        assert KILLED.exists()
+        wait_for_workers(address, 1)
     assert found == [f"item {number}" for number in range(20)]
 
 
@@ -153,6 +138,21 @@ def test_a_worker_in_another_folder_is_refused(workspace, tmp_path_factory, monk
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
         with pytest.raises(InputError, match=r"would not give the same results: it works in another folder\. Start"):
             list(workers.over(abs, range(100), "numbers"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [({}, r"it cannot load the code of this run \(No module named"), (PATHS, "it works in another folder")],
+)
+def test_a_worker_that_joins_during_a_run_is_compared_too(environment, why, workspace, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with cluster(workspace, [workspace]) as address:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+        found = workers.over_shared(time.sleep, [0.5] * 100, "pauses")
+        next(found)  # the run has begun
+        refused = pytest.raises(InputError, match=f"would not give the same results: {why}")
+        with worker(elsewhere, workspace / SCHEDULER_FILE, **environment), refused:
+            list(found)
 
 
 def test_a_cluster_without_workers_is_refused(workspace, monkeypatch):
@@ -179,3 +179,40 @@ def test_dask_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"Dask is not installed: `pip install \.\[cluster\]`"):
         list(workers.over(abs, range(100), "numbers"))
+
+
+OURS = {
+    "folder": True,
+    "code": {"stages/a.py": "1", "stages/b.py": "2"},
+    "libraries": {"numpy": "2.4.6", "keras": None},
+}
+
+
+def test_a_worker_that_is_alike_differs_in_nothing():
+    assert clusters.differences(OURS, OURS) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        (OURS | {"folder": False}, ["it works in another folder"]),
+        (
+            OURS | {"code": {"stages/a.py": "1", "stages/b.py": "3"}},
+            ["it loaded other code than this run: stages/b.py"],
+        ),
+        (OURS | {"code": {"stages/a.py": "1"}}, ["it loaded other code than this run: stages/b.py"]),
+        (OURS | {"libraries": {"numpy": "2.4.5"}}, ["it has another numpy"]),
+        ({"folder": True}, ["it loaded older code, which does not tell its code and libraries"]),
+        ({}, ["it loaded older code, which does not tell its code and folder and libraries"]),
+        (ImportError("cannot import name 'x'"), ["it cannot load the code of this run (cannot import name 'x')"]),
+    ],
+)
+def test_how_a_worker_differs_is_said_in_words(theirs, why):
+    assert clusters.differences(OURS, theirs) == why
+
+
+def test_code_that_changed_after_the_run_began_is_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(clusters, "changed_code", lambda: ["stages/a.py"])
+    refused = pytest.raises(InputError, match=r"stages/a\.py changed after this run began\. Start the run again")
+    with refused, clusters._token():
+        pass

@@ -1,4 +1,11 @@
+import shutil
+import subprocess
+import sys
+
+import numpy
+import PIL
 import pytest
+from conftest import ROOT
 from PIL import features
 from test_dvc_yaml import closure
 
@@ -40,12 +47,52 @@ def test_other_settings_are_another_identity():
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(features, "version"), (identity, "version"), (identity.platform, "python_version")]
+    ("owner", "name"), [(features, "version"), (identity, "_version"), (identity.platform, "python_version")]
 )
 def test_another_version_of_a_library_is_another_identity(owner, name, monkeypatch):
     before = code_identity([])
     monkeypatch.setattr(owner, name, lambda *_: "1.0")
     assert code_identity([]) != before
+
+
+SCRIPT = """
+from pathlib import Path
+from runtime.identity import changed_code, code_identity, loaded_code
+
+before, loaded = code_identity(["stages"]), loaded_code()
+assert loaded.keys() == {"stages/kept.py", "stages/edited.py", "stages/deleted.py", *NAMES}
+assert not changed_code()
+Path("stages/edited.py").write_text("SHADE = 2")
+Path("stages/deleted.py").unlink()
+Path("stages/new.py").touch()
+assert changed_code() == ["stages/deleted.py", "stages/edited.py"]
+differs = {path for path, digest in loaded_code().items() if loaded.get(path) != digest}
+assert differs == {"stages/deleted.py", "stages/edited.py", "stages/new.py"}
+print(before, code_identity(["stages"]))
+"""
+
+
+def test_what_was_edited_after_a_process_began_is_of_no_known_identity(tmp_path):
+    shutil.copytree(ROOT / "runtime", tmp_path / "runtime")
+    (tmp_path / "stages").mkdir()
+    for name in ("kept", "edited", "deleted"):
+        (tmp_path / f"stages/{name}.py").touch()
+    names = [f"runtime/{path.name}" for path in (ROOT / "runtime").glob("*.py")]
+    command = [sys.executable, "-c", f"NAMES = {names}{SCRIPT}"]
+    before, unknown = subprocess.check_output(command, cwd=tmp_path, encoding="utf-8").split()
+    # What a process says that begins after the edit.
+    command[-1] = "from runtime.identity import *; print(code_identity(['stages']))"
+    after = subprocess.check_output(command, cwd=tmp_path, encoding="utf-8").strip()
+    assert len({before, unknown, after}) == 3
+
+
+def test_of_a_library_that_is_loaded_its_own_word_counts(monkeypatch):
+    monkeypatch.setattr(identity, "version", lambda _: "installed since")
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    versions = identity.library_versions()
+    assert versions["numpy"] == numpy.__version__
+    assert versions["pillow"] == PIL.__version__
+    assert versions["numba"] == "installed since"
 
 
 # What a stage imports and its memo does not depend on: where a table stands, and how a memo is kept.

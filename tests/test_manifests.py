@@ -1,6 +1,7 @@
 """The Kubernetes manifests: valid by Kubernetes' own schemas, and in line with each other and with the code."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from conftest import ROOT
+from guide import command
 
 MANIFESTS = sorted(path for path in (ROOT / "deploy").glob("*.yaml"))
 SCRIPT = (ROOT / "deploy/train.sh").read_text(encoding="utf-8")
@@ -173,6 +175,30 @@ def test_machines_that_train_together_have_the_names_that_they_are_called_by():
     assert spec["template"]["spec"]["subdomain"] == service["metadata"]["name"]
     assert service["spec"]["clusterIP"] == "None"
     assert spec["template"]["metadata"]["labels"].items() >= service["spec"]["selector"].items()
+
+
+def test_a_cluster_for_the_data_half_is_started_by_the_commands_of_the_guide_in_the_clone_of_the_run():
+    cluster = of_kind("dask.yaml", "DaskCluster")["spec"]
+    scheduler, worker = (cluster[part]["spec"]["containers"][0] for part in ("scheduler", "worker"))
+    # In a pod of its own it may listen everywhere.
+    assert [*scheduler["command"], "--host", "$DASK_SCHEDULER_ADDRESS"] == words(
+        command("cluster.md", "dask scheduler")
+    )
+    shell, option, script = worker["command"]
+    assert (shell, option) == ("bash", "-c")
+    (start,) = re.findall(r"^.*; done; (PYTHONPATH=.*)$", script)
+    named = [word for word in words(start) if word not in ("exec", "--name", "$DASK_WORKER_NAME")]
+    documented = words(command("cluster.md", "dask worker"))
+    assert named[: len(documented)] == documented
+    assert named[len(documented) :] == ["--local-directory", "/tmp"]  # noqa: S108 - the pod's own
+    # What the Job's script clones, on the share that both mount.
+    assert re.findall(r"\bcd (\S+)", script) == ["/scratch/retrain"]
+    assert "clone=$WORK/retrain" in SCRIPT
+    assert {"name": "work", "mountPath": "/scratch"} in worker["volumeMounts"]
+
+
+def words(line: str) -> list[str]:
+    return shlex.split(line, comments=True)
 
 
 def test_the_image_is_built_from_the_lock_and_keeps_its_rules():
