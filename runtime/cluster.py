@@ -44,6 +44,8 @@ def on_cluster(address: str, function: Callable[[Any], object]) -> Iterator[tupl
     Raises:
         InputError: no cluster answers there, or one of its workers would not give the same results.
     """
+    if changed := changed_code():
+        raise InputError(f"{listed(changed)} changed after this run began. Start the run again.")
     with _connected(address) as client, _token() as token:
         from cloudpickle import dumps  # comes with Dask
 
@@ -115,8 +117,6 @@ def _connected(address: str) -> "Iterator[Client]":
 @contextmanager
 def _token() -> Iterator[str]:
     """Give the name of a file that is in this folder as long as the run lasts."""
-    if changed := changed_code():
-        raise InputError(f"{listed(changed)} changed after this run began. Start the run again.")
     with NamedTemporaryFile(dir=".", prefix="shared-", suffix=".partial") as file:
         yield Path(file.name).name
 

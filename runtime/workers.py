@@ -54,7 +54,7 @@ def over_shared(function: Callable[[Item], Result], items: Sequence[Item], what:
     Raises:
         InputError: the cluster cannot be used.
     """
-    if len(items) > 1 and (address := _cluster()):
+    if len(items) > 1 and (address := _cluster_address()):
         yield from progress(_in_order(on_cluster(address, function), items), total=len(items), what=what)
     else:
         with ThreadPoolExecutor(num_cores()) as executor:
@@ -66,12 +66,12 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _cluster() -> str | None:
+def _cluster_address() -> str | None:
     return os.environ.get("DASK_SCHEDULER_ADDRESS")
 
 
 def _in_chunks(function: Callable[[Item], Result], items: Sequence[Item], few: int) -> Iterator[Result]:
-    address = _cluster()
+    address = _cluster_address()
     if len(items) <= (CHUNK if address else few):
         yield from map(function, items)
         return

@@ -174,14 +174,14 @@ def test_another_version_of_the_code_or_another_limit_knows_nothing(library, dec
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("max_pixels: 100000000", "max_pixels: 99"))
     table()
     assert len(decoded) == 12
-    monkeypatch.setattr(identity, "version", lambda package: "99")
+    monkeypatch.setattr(identity, "_version", lambda package: "99")
     table()
     assert len(decoded) == 18
 
 
 def test_the_memos_of_few_versions_are_kept(library, monkeypatch):
     for number in range(6):
-        monkeypatch.setattr(identity, "version", lambda package, number=number: str(number))
+        monkeypatch.setattr(identity, "_version", lambda package, number=number: str(number))
         table()
     assert len(list(Path(".dvc/tmp/retrain/memo/fingerprints").iterdir())) == file_memo.NUM_KEPT
 
