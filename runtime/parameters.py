@@ -81,6 +81,12 @@ class Shard(_Section):
     compacted: Annotated[int, Field(ge=0, le=999)]
 
 
+class Pretrained(_Section):
+    """Whose published weights are fetched."""
+
+    network: Annotated[str, Field(min_length=1)] | None
+
+
 class Augmentation(_Section):
     """How a training picture is varied."""
 
@@ -202,6 +208,7 @@ class Params(_Section):
     """The whole of params.yaml; see the comments there."""
 
     picture: Picture
+    pretrained: Pretrained
     fingerprint: Fingerprint
     quality: Quality
     dedup: Dedup

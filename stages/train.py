@@ -5,7 +5,8 @@ of. The weights of the epoch with the lowest validation loss are kept. An interr
 its last checkpoint and ends with the same bytes. The sample takes about a minute on two cores and reaches 0.97 top-1
 accuracy and more.
 
-Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model)
+Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model), data/pretrained/ (where
+    train.weights names a file of it)
 Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, phash,
     carried.csv: class_name, how, base_classes, what each row of the output layer began with;
     history.csv: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate); progress in dvclive/, which git ignores

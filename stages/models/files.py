@@ -49,7 +49,7 @@ def save(
         class_names: in the order of the scores.
         sub_classes: those that each class was made of.
     """
-    _write_weights(network, folder / WEIGHTS)
+    write_weights(network, folder / WEIGHTS)
     description = Description(
         format=1,
         network=network.name,
@@ -119,8 +119,13 @@ def _require_size(weights: Path, num_bytes: int) -> None:
         raise ValueError(f"{sum(sizes)} bytes of numbers, where the model has {num_bytes}")
 
 
-def _write_weights(network: keras.Model, path: Path) -> None:
-    """Save the weights without the layers' names: Keras counts those up from model to model in one process."""
+def write_weights(network: keras.Model, path: Path) -> None:
+    """Save weights without the layers' names: Keras counts those up from model to model in one process.
+
+    Args:
+        network: whose weights are saved.
+        path: of the `.weights.h5`, which is replaced.
+    """
     named = path.with_name(f"named.{path.name}")
     _require_space(path, 2 * sum(values.nbytes + _DATASET_BYTES for values in network.get_weights()))
     network.save_weights(named)
