@@ -3,7 +3,8 @@
 Every stage that reads an instruction checks it as well. This one comes first, so that a misspelt class or network does
 not stop a run that has worked for a night.
 
-Reads: data/library/, data/benchmarks/, data/base/, data/classes.yaml, data/decisions/, data/confused.csv
+Reads: data/library/, data/benchmarks/, data/base/, data/pretrained/, data/classes.yaml, data/decisions/,
+    data/confused.csv
 Writes: data/instructions.txt (always the same, so that `fingerprint`, which waits for it, does not run again)
 Params: gate, picture, train
 """

@@ -9,7 +9,6 @@ Writes: data/pretrained/ (<network>.weights.h5: every weight but the output laye
 Params: pretrained
 """
 
-import hashlib
 import logging
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +18,7 @@ import keras
 
 from runtime import parameters
 from runtime.command import run
+from runtime.digest import sha256_of_file
 from runtime.errors import InputError
 from runtime.outputs import whole, write_json
 from stages.models import efficientnet_lite0, files, networks
@@ -57,7 +57,7 @@ def from_package() -> tuple[keras.Model, Source]:
             "`make` installs it from requirements.lock."
         ) from None
     path = next(Path(str(package.locate_file(file))) for file in package.files or () if file.suffix == ".pth")
-    digest = _sha256(path)
+    digest = sha256_of_file(path)
     if digest != SHA256:
         raise InputError(f"{path} has the SHA-256 {digest}, not {SHA256}. Install {PACKAGE} again.")
     body = efficientnet_lite0.build(efficientnet_lite0.SIZE)
@@ -103,7 +103,9 @@ def write(folder: Path, name: str, body: keras.Model, source: Source) -> None:
     """Write the weights, and beside them what they are."""
     weights = folder / f"{name}.weights.h5"
     files.write_weights(body, weights)
-    write_json(folder / f"{name}.json", {"network": name, **source._asdict(), "weights_sha256": _sha256(weights)})
+    write_json(
+        folder / f"{name}.json", {"network": name, **source._asdict(), "weights_sha256": sha256_of_file(weights)}
+    )
     log.info("pretrained: %s, %s weights, from %s %s", name, f"{body.count_params():,}", source.source, source.version)
 
 
@@ -116,11 +118,6 @@ def main() -> None:
             log.info("pretrained: no weights, as pretrained.network is empty in params.yaml")
         else:
             write(folder, name, *fetch(name))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from runtime.outputs import whole
 from runtime.wording import counted
 from stages.models import files
 from stages.models.base import BASE_LINEAGE
+from stages.models.description import Origin
 from stages.shards.index import read_index
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
@@ -136,6 +137,7 @@ def write(
     trained: pd.DataFrame,
     history: pd.DataFrame,
     rows: Sequence[warm_start.CarriedRow],
+    origins: Sequence[Origin],
 ) -> None:
     """Write the model's folder, whole or not at all.
 
@@ -145,11 +147,12 @@ def write(
         trained: from `lineage`.
         history: columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, one row per epoch.
         rows: what each row of the output layer began with.
+        origins: what the other weights began with.
     """
     carried = [(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows]
     with whole(MODEL) as folder:
         folder.mkdir()
-        files.save(folder, network, list(by_class), by_class)
+        files.save(folder, network, list(by_class), by_class, origins)
         LINEAGE.write(trained, str(folder / Path(LINEAGE.path).name))
         pd.DataFrame(carried, columns=CARRIED_COLUMNS).to_csv(folder / CARRIED, index=False, lineterminator="\n")
         history.to_csv(folder / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
@@ -173,7 +176,8 @@ def main() -> None:
         history = pd.DataFrame(reported(training.epochs, training.num_epochs) if is_chief else training.epochs)
 
         if is_chief:
-            write(training.network, by_class, lineage(images, training.image_ids, ancestors), history, rows)
+            origins = warm_start.origins(params, base)
+            write(training.network, by_class, lineage(images, training.image_ids, ancestors), history, rows, origins)
             training.checkpoints.remove()
     log.info("train: %s: %s", MODEL, what_came_out(history))
 

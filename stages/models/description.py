@@ -12,6 +12,22 @@ from stages.models.base import BASE
 from stages.tables.model import DESCRIPTION, FOLDER, MAX_CLASSES, ClassName
 
 
+MAX_ORIGINS = 10_000  # one per release: more than a model can have had
+
+
+class Origin(BaseModel):
+    """Weights that a training began with.
+
+    Attributes:
+        path: of the file: the base's, or what `train.weights` named.
+        weights_sha256: of the file as it was then.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    path: Annotated[str, Field(min_length=1)]
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class Description(BaseModel):
     """What model.json holds.
 
@@ -21,6 +37,8 @@ class Description(BaseModel):
         size: side of the square pictures that it takes, in pixels.
         weights_sha256: of model.weights.h5.
         sub_classes: those that each class was made of, sorted.
+        began_with: the weights that this model began with, those that these began with before them, and so on back to
+            the first; empty for weights drawn at random.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -29,6 +47,7 @@ class Description(BaseModel):
     size: Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     sub_classes: Annotated[dict[ClassName, list[ClassName]], Field(max_length=MAX_CLASSES)]
+    began_with: Annotated[list[Origin], Field(max_length=MAX_ORIGINS)] = []
 
 
 _FORM = TypeAdapter(Description)

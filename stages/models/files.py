@@ -14,7 +14,7 @@ from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
 from runtime.regular_files import open_regular
 from stages.models import networks
-from stages.models.description import Description, read_description, remedy
+from stages.models.description import Description, Origin, read_description, remedy
 from stages.tables.model import CLASSES, DESCRIPTION, WEIGHTS, read_label_map
 
 # At most this much is needed by HDF5 in addition to an array's numbers.
@@ -39,7 +39,11 @@ class TrainedModel:
 
 
 def save(
-    folder: Path, network: keras.Model, class_names: Sequence[str], sub_classes: Mapping[str, Sequence[str]]
+    folder: Path,
+    network: keras.Model,
+    class_names: Sequence[str],
+    sub_classes: Mapping[str, Sequence[str]],
+    began_with: Sequence[Origin] = (),
 ) -> None:
     """Write weights, description and label map into a folder that exists, the same bytes for the same numbers.
 
@@ -48,6 +52,7 @@ def save(
         network: from `networks.build`.
         class_names: in the order of the scores.
         sub_classes: those that each class was made of.
+        began_with: what the weights come from, as `Description` has it.
     """
     write_weights(network, folder / WEIGHTS)
     description = Description(
@@ -56,6 +61,7 @@ def save(
         size=network.input.shape[1],
         weights_sha256=_sha256(folder / WEIGHTS, remedy(folder), InputError),
         sub_classes={name: sorted(sub_classes[name]) for name in class_names},
+        began_with=list(began_with),
     )
     write_json(folder / DESCRIPTION, description.model_dump())
     write_json(folder / CLASSES, list(class_names))

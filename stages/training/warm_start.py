@@ -9,12 +9,14 @@ from typing import Literal, get_args
 import keras
 
 from runtime import parameters
+from runtime.digest import sha256_of_file
 from runtime.errors import BaseError, InputError
 from stages.labels.names import composed
 from stages.models import determinism, files, networks
 from stages.models.base import BASE_MODEL, has_base
-from stages.models.description import read_description, require_same
+from stages.models.description import Origin, read_description, require_same
 from stages.models.files import TrainedModel
+from stages.tables.model import WEIGHTS
 
 How = Literal["kept", "renamed", "merged", "split", "new"]
 
@@ -61,6 +63,21 @@ def start(
     elif params.weights is not None:
         load_weights(network, Path(params.weights))
     return network
+
+
+def origins(params: parameters.Train, base: TrainedModel | None) -> list[Origin]:
+    """List the weights that training starts from, and what these began with; empty if they are drawn at random.
+
+    Args:
+        params: of the section `train`.
+        base: None without a base.
+    """
+    if base is not None:
+        weights = Origin(path=f"{BASE_MODEL}/{WEIGHTS}", weights_sha256=base.description.weights_sha256)
+        return [weights, *base.description.began_with]
+    if params.weights is not None:
+        return [Origin(path=params.weights, weights_sha256=sha256_of_file(Path(params.weights)))]
+    return []
 
 
 def load_base(network: str, size: int) -> TrainedModel | None:
