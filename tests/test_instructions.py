@@ -121,7 +121,7 @@ def write_base(network, size):
             {"network": "smal"},
             32,
             ParameterError,
-            "train.network: no network is called 'smal'; expected small, incepti",
+            "train.network: no network is called 'smal'; expected small, effic",
         ),
         ({"network": "InceptionV3"}, 32, ParameterError, "InceptionV3 cannot take pictures of picture.side 32"),
         ({"weights": "absent.weights.h5"}, 32, InputError, "train.weights: absent.weights.h5 is not there"),

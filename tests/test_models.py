@@ -79,7 +79,7 @@ def test_every_name_of_keras_applications_is_known():
 
 
 def test_an_unknown_name_and_a_size_too_small_are_refused_by_the_parameters_name():
-    with pytest.raises(ParameterError, match=r"train.network: no network is called 'resnet50'; expected small, incep"):
+    with pytest.raises(ParameterError, match=r"train.network: no network is called 'resnet50'; expected small, effic"):
         networks.build("resnet50", 32, 2)
     with pytest.raises(ParameterError, match=r"picture.side 16 \(Input size must be at least 32x32"):
         networks.build("EfficientNetV2B0", 16, 2)

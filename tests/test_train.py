@@ -337,6 +337,22 @@ def test_a_start_from_a_file_of_weights_takes_them(workspace):
     assert all(np.allclose(a.numpy(), b.numpy(), atol=1e-6) for a, b in weights)
 
 
+def test_a_model_names_every_file_of_weights_that_it_and_its_ancestors_began_with(workspace):
+    def weights_of(folder):
+        return {"path": f"{folder}/model.weights.h5", "weights_sha256": digests(folder)["model.weights.h5"]}
+
+    write_model("given", ["amber", "blue"], seed=5)
+    write_world(epochs_from_scratch=1, epochs=1, weights="given/model.weights.h5")
+    chain = [weights_of("given")]
+    for _ in range(3):
+        train.main()
+        described = json.loads(Path("data/model/model.json").read_text())
+        assert described["began_with"] == chain
+        shutil.rmtree("data/base")
+        make_base()
+        chain = [weights_of("data/base/model"), *chain]
+
+
 def test_without_a_picture_to_validate_with_nothing_is_trained(workspace):
     write_world(validation=0)
     with pytest.raises(InputError, match="splits.parquet has no picture of the split 'validation'"):
