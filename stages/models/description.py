@@ -11,7 +11,6 @@ from runtime.parameters import LARGEST_SIDE
 from stages.models.base import BASE
 from stages.tables.model import DESCRIPTION, FOLDER, MAX_CLASSES, ClassName
 
-
 MAX_ORIGINS = 10_000  # one per release: more than a model can have had
 
 
