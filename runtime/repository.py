@@ -99,6 +99,20 @@ def require_root() -> None:
         raise RepositoryError(f"this is not the root of the git repository: run it in {root}.")
 
 
+def require_a_commit() -> None:
+    """Refuse a git repository without a commit, which DVCLive refuses in words of its own once training begins.
+
+    Raises:
+        RepositoryError: there is none.
+    """
+    inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True).returncode == 0
+    if inside and subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True).returncode:
+        raise RepositoryError(
+            "this git repository has no commit yet, and training asks for one. "
+            "`git add --all && git commit --message 'Begin'` makes it; then `make repro`."
+        )
+
+
 def require_committed(paths: Sequence[str] = ()) -> None:
     """Refuse a tree with changes that are not committed, files unknown to git included.
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from runtime.command import INTERRUPTED
 from runtime.errors import RetrainError
-from runtime.repository import remove_unreadable_lock
+from runtime.repository import remove_unreadable_lock, require_a_commit
 from runtime.terminal import LOG, VARIABLE
 from runtime.tracked import changed_meanwhile, require_recorded
 from runtime.wording import counted, listed
@@ -41,6 +41,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     """
     remove_unreadable_lock()
     try:
+        require_a_commit()
         require_recorded(may_be_absent=not {"--allow-missing", "--pull"}.isdisjoint(arguments))
     except RetrainError as error:
         _say(f"error: {error}")

@@ -57,6 +57,7 @@ def folder(tmp_path, monkeypatch):
         repositories.write(".dvc/config", "[core]\n    analytics = false\n")
         repositories.write(".dvc/.gitignore", "/tmp\n/cache\n")  # noqa: S108
         repositories.write("dvc.yaml", PIPELINE)
+        repositories.run("git", "commit", "--quiet", "--allow-empty", "--message", "Begin")
         yield folder
 
 
@@ -99,6 +100,15 @@ def test_what_a_user_can_mend_is_one_message_and_the_log_is_named(folder):
     status, lines = repro("noisy")
     assert status == 1
     assert lines[3:] == ["error: no pictures: put some there", f"repro: stopped. All lines of the run are in {LOG}"]
+
+
+def test_a_repository_without_a_commit_is_refused_before_any_work(folder):
+    repositories.run("git", "update-ref", "-d", "HEAD")
+    write_stage()
+    status, lines = repro()
+    assert status == 1
+    assert "no commit yet" in lines[0]
+    assert not Path("out.txt").exists()
 
 
 def test_a_bug_of_ours_is_one_message_and_its_traceback_is_in_the_log(folder):
