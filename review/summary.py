@@ -27,7 +27,7 @@ FILES = {
     "data/scores/review.parquet": "pictures that a person should look at, worst first",
     "data/scores/": "all metrics and reports: against the base, thresholds, classes, confused pairs",
     "data/class_counts.csv": "which classes are in, which are out and why",
-    "data/conflicts.csv": "files that show the same in two classes, and what ends each",
+    "data/conflicts.csv": "files that show the same thing in two classes, and what ends each",
     "data/identified.parquet": "which classes the model gives the unlabelled pictures",
 }
 

@@ -50,7 +50,7 @@ class Quality(_Section):
 
 
 class Dedup(_Section):
-    """When two pictures show the same."""
+    """When two pictures show the same thing."""
 
     distance: Annotated[int, Field(ge=0, le=20)]
     similarity: Annotated[float, Field(gt=0, le=2)]

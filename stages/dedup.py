@@ -1,4 +1,4 @@
-"""Find the pairs of pictures that show the same, and say which of the two to keep.
+"""Find the pairs of pictures that show the same thing, and say which of the two to keep.
 
 Pictures whose perceptual hashes resemble each other, mirrored and turned ones too, are candidates; thumbnails decide.
 Pairs that a person called distinct are left out; pairs that a person called duplicates are in, however far apart.

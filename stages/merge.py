@@ -4,7 +4,7 @@ Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, da
 Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, group_size, dropped, phash,
     faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
-    data/conflicts.csv (files that show the same and stand in two classes, and what ends each)
+    data/conflicts.csv (files that show the same thing and stand in two classes, and what ends each)
 Params: quality
 """
 
@@ -80,8 +80,8 @@ def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str,
 def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     """Say of each file why it is not used.
 
-    Of pictures that show the same and are in one class of one set, the one of lowest rank is kept. A picture is dropped
-    only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
+    Of pictures that show the same thing and are in one class of one set, the one of lowest rank is kept. A picture is
+    dropped only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
 
     Args:
         labelled: what `label` returned, with the column `group`.

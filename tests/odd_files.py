@@ -156,7 +156,7 @@ def refused_by_both() -> dict[str, bytes]:
 
 
 def bmp_of(depth: int, compression: int = 0) -> bytes:
-    """A BMP of 16 bits a pixel, or one that says that it is compressed."""
+    """A BMP of 16 bits per pixel, or one that says that it is compressed."""
     row = (WIDTH * depth // 8 + 3) // 4 * 4
     head = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, depth, compression, row * HEIGHT, 0, 0, 0, 0)
     palette = bytes(4 * 256) if depth == 8 else b""
@@ -174,7 +174,7 @@ def read_by_one() -> dict[str, bytes]:
         "AVIF": saved(image, "AVIF"),
         "WebP, animated": saved(image, "WEBP", save_all=True, append_images=[draw(2, (WIDTH, HEIGHT))]),
         "BMP, 1 bit a pixel": saved(image.convert("1"), "BMP"),
-        "BMP, 16 bits a pixel": bmp_of(16),
+        "BMP, 16 bits per pixel": bmp_of(16),
         "BMP, compressed": bmp_of(8, 1),
         "BMP with bytes behind its pixels": saved(image, "BMP") + bytes(99),
         "GIF whose compressed pixels are damaged": changed(saved(image, "GIF"), 850),

@@ -1,1 +1,1 @@
-"""Which pictures show the same: candidates by perceptual hash, then thumbnails compared."""
+"""Which pictures show the same thing: candidates by perceptual hash, then thumbnails compared."""

@@ -1,4 +1,4 @@
-"""Files that show the same and are in two classes: what a person must decide, and the words for it."""
+"""Files that show the same thing and are in two classes: what a person must decide, and the words for it."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -2,7 +2,7 @@
 
 It equals `letterbox(decode(data))` of `stages/images`, which made the pictures that the model was trained on; a test
 holds the two together. JPEG (CMYK too), PNG, GIF (its first frame), BMP and WebP are prepared here. TIFF, AVIF,
-animated WebP and BMP that is compressed or has 1, 4 or 16 bits a pixel are refused with a message: TensorFlow cannot
+animated WebP and BMP that is compressed or has 1, 4 or 16 bits per pixel are refused with a message: TensorFlow cannot
 decode them, or not safely. A picture may cost here what it may cost there: `stages/images/limits.py`.
 """
 
@@ -185,7 +185,7 @@ def _png(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     has_transparency = transparency >= 0
     with tf.control_dependencies([tf.debugging.Assert(is_whole, [message])]):
         is_deep_grey, is_deep_rgb = (depth == 16) & (colours == GREY), (depth == 16) & (colours == RGB)
-        # Four channels only where there is alpha: for fewer than 8 bits a pixel TensorFlow fills in an alpha of 1.
+        # Four channels only where there is alpha: for fewer than 8 bits per pixel TensorFlow fills in an alpha of 1.
         pixels = tf.case(
             [
                 (is_deep_grey, lambda: _grey_16(encoded, data, transparency)),
@@ -228,7 +228,7 @@ def _bmp(encoded: tf.Tensor, data: tf.Tensor, max_pixels: int) -> Stored:
     height = number(data, 22, 4, False)
     height = tf.minimum(height, 2**32 - height)  # negative where the rows run from the top
     depth, plain = number(data, 28, 2, False), number(data, 30, 4, False) == 0
-    message = "a BMP that is compressed or has other than 8, 24 or 32 bits a pixel: save it as PNG or JPEG"
+    message = "a BMP that is compressed or has other than 8, 24 or 32 bits per pixel: save it as PNG or JPEG"
     known = tf.debugging.Assert(
         plain & ((depth == 8) | (depth == 24) | (depth == 32)) & (number(data, 14, 4, False) >= 40), [message]
     )

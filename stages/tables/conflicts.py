@@ -1,4 +1,4 @@
-"""`data/conflicts.csv`: files that show the same and stand in two classes, one row per file, and what ends each."""
+"""`data/conflicts.csv`: files that show the same thing in two classes, one row per file, and what ends each."""
 
 PATH = "data/conflicts.csv"
 COLUMNS = (

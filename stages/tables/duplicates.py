@@ -1,4 +1,4 @@
-"""`data/duplicates.parquet`: one row per pair of pictures that show the same."""
+"""`data/duplicates.parquet`: one row per pair of pictures that show the same thing."""
 
 import pyarrow as pa
 
