@@ -31,7 +31,7 @@ from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.repository import git, require_root
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
-from runtime.wording import counted
+from runtime.wording import counted, listed
 from stages.tables.exported import EXPORT
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,13 @@ def _promoted(version: int | None) -> int:
 
 def _fetch(tag: str, export: str, folder: Path) -> dict[str, Path]:
     commit = TrackedFiles(tag)
-    names = {path: str(PurePosixPath(path).relative_to(export)) for path in commit.find(EXPORT)}
+    names = {path: str(PurePosixPath(path).relative_to(export)) for path in commit.find(export)}
+    if not any(PurePosixPath(name).name == LAST for name in names.values()):
+        others = sorted({PurePosixPath(path).relative_to(EXPORT).parts[0] for path in commit.find(EXPORT)})
+        raise RepositoryError(
+            f"{tag} names no model in {export}, only {listed(others) or 'nothing'} in {EXPORT}: its tag and its "
+            "export.version differ. `make promote` sets tags; delete one that was set by hand, and promote again."
+        )
     commit.fetch({path: folder / name for path, name in names.items()})
     return {name: folder / name for name in names.values()}
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime import child
 from runtime.errors import RepositoryError
 from runtime.wording import counted, listed
 
@@ -64,11 +65,13 @@ def dvc_add(folders: Sequence[str]) -> None:
         RepositoryError: DVC refused.
     """
     remove_unreadable_lock()
-    command = [sys.executable, "-m", "dvc", "add", *folders]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE)
+    command = child.command_of("dvc", "add", *folders)
+    words = None if sys.stderr.isatty() else subprocess.PIPE
+    with child.tied() as parent:  # DVC must not go on when this command is killed: the next one undoes and adds again
+        done = subprocess.run(command, stdin=parent, stdout=subprocess.PIPE, stderr=words)
     if done.returncode:
-        words = (done.stderr or b"its words are above").decode(errors="replace").strip()
-        raise RepositoryError(f"`dvc add {' '.join(folders)}` failed: {words}")
+        said = (done.stderr or b"its words are above").decode(errors="replace").strip()
+        raise RepositoryError(f"`dvc add {' '.join(folders)}` failed: {said}")
 
 
 def folder_digest(folder: Path) -> str:

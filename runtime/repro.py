@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from runtime.command import INTERRUPTED
+from runtime import child
 from runtime.errors import RetrainError
 from runtime.repository import remove_unreadable_lock, require_a_commit
 from runtime.terminal import LOG, VARIABLE
 from runtime.tracked import changed_meanwhile, require_recorded
 from runtime.wording import counted, listed
 
+SECONDS_TO_UNDO = 30  # that an interrupted stage has before this command ends
 # Of the log, shown when DVC ends without a message of ours: it could not start, or a stage was killed.
 NUM_LAST_LINES = 10
 # How DVC says what became of a stage.
@@ -37,7 +39,7 @@ def reproduce(arguments: Sequence[str]) -> int:
         arguments: those of `dvc repro`.
 
     Returns:
-        The exit status: 0, 1, or what a shell reports after Ctrl-C.
+        The exit status: 0, 1, or what a shell reports after Ctrl-C or another signal.
     """
     remove_unreadable_lock()
     try:
@@ -47,11 +49,11 @@ def reproduce(arguments: Sequence[str]) -> int:
         _say(f"error: {error}")
         return 1
     _say(f"repro: looking for what changed; DVC's and TensorFlow's own lines go to {LOG}")
-    status, interrupted = _run_dvc(arguments)
+    status, signals = _run_dvc(arguments)
     words = LOG.read_text(encoding="utf-8", errors="replace")
-    if status and interrupted:
+    if status and signals:
         _say("repro: interrupted. `make repro` goes on where it was: stages that ended are kept.")
-        return INTERRUPTED
+        return 128 + signals[0]
     if status == 0 and (changed := changed_meanwhile(set(NAMED.findall(words)))):
         _say(
             f"error: {listed(changed)} changed while the run went on, so what it made is of no commit's pictures. `dvc "
@@ -62,23 +64,65 @@ def reproduce(arguments: Sequence[str]) -> int:
     return int(status != 0)
 
 
-def _run_dvc(arguments: Sequence[str]) -> tuple[int, bool]:
-    """Run `dvc repro`, and tell its exit status and whether Ctrl-C ended it."""
-    interrupts: list[int] = []
-    # The terminal sends Ctrl-C to DVC and to the stage as well: this command waits until they have ended.
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    with _terminal() as path:
+def _run_dvc(arguments: Sequence[str]) -> tuple[int, list[int]]:
+    """Run `dvc repro`, and tell its exit status and the signals that came meanwhile."""
+    signals: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
+    with _terminal() as path, child.tied() as parent:
         LOG.parent.mkdir(parents=True, exist_ok=True)
         LOG.unlink(missing_ok=True)  # another run that goes on keeps writing to its own
         with LOG.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro", *arguments],
+                child.command_of("dvc", "repro", *arguments),
+                stdin=parent,
                 stdout=log,
                 stderr=log,
                 env=os.environ | {VARIABLE: path},
+                process_group=0,  # DVC, the stage and its workers: what comes here is sent to all of them, once
             )
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        return process.wait(), bool(interrupts)
+        _forward(process.pid, signals)
+        status = process.wait()
+        if signals:
+            _wait_for(process.pid)
+        return status, signals
+
+
+def _wait_for(group: int) -> None:
+    """Wait until every process of a group has ended: the stage's shell, and so DVC, may end before it has undone."""
+    until = time.monotonic() + SECONDS_TO_UNDO
+    with suppress(ProcessLookupError):  # none is left
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+
+
+def _forward(group: int, signals: list[int]) -> None:
+    """Interrupt a group of processes as Ctrl-C does, whichever signal ends this one; pause it where this one is.
+
+    Args:
+        group: the number of its first process.
+        signals: those that came; the ones to come are added.
+    """
+
+    def send(number: int) -> None:
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(group, number)
+
+    def end(number: int, _: object) -> None:
+        signals.append(number)
+        send(signal.SIGINT)
+
+    def pause(*_: object) -> None:
+        send(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        send(signal.SIGCONT)
+
+    if signals:
+        send(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, end)
+    signal.signal(signal.SIGTSTP, pause)
 
 
 @contextmanager

@@ -138,6 +138,19 @@ def test_a_file_that_arrived_otherwise_is_noticed_before_the_model_appears(
     assert "007/007/saved_model.pb" not in published(url)
 
 
+def test_a_tag_whose_export_is_another_version_s_is_refused_in_words(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("git", "tag", "model-009", "model-007")
+    try:
+        with pytest.raises(
+            RepositoryError, match="model-009 names no model in data/export/009, only 007 in data/export"
+        ):
+            publish_to(monkeypatch, str(tmp_path / "models"))
+    finally:
+        run("git", "tag", "--delete", "model-009")
+
+
 def test_only_what_was_promoted_is_published(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RepositoryError, match="no tag model-008 here: only what was promoted is published"):
         publish_to(monkeypatch, str(tmp_path), "--version", "8")

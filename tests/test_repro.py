@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import repositories
 from conftest import ROOT
+from test_child import eventually
 
 from runtime.command import INTERRUPTED
 from runtime.terminal import LOG
@@ -30,9 +31,12 @@ def main():
     logging.getLogger("tensorflow").warning("noise: a library's logger")
     warnings.warn("noise: a warning")
     logging.getLogger(__name__).info("noisy: reads 3 pictures")
-    logging.getLogger("stages.training.fit").warning("noisy: a shared module's line")
-    for _ in progress(range(3), total=3, what="pictures"):
-        time.sleep(SECONDS)
+    try:
+        logging.getLogger("stages.training.fit").warning("noisy: a shared module's line")
+        for _ in progress(range(3), total=3, what="pictures"):
+            time.sleep(SECONDS)
+    finally:
+        Path("undone").touch()
     END
     Path("out.txt").write_text("done")
     logging.getLogger(__name__).info("noisy: done")
@@ -187,6 +191,30 @@ def test_ctrl_c_reaches_the_stage_once_and_the_run_can_go_on(folder):
     assert repro()[0] == 0
 
 
+def test_a_command_that_is_paused_goes_on(folder):
+    write_stage(seconds=1.0)
+    with subprocess.Popen(COMMAND, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        while "shared module" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGTSTP)
+        assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(timeout=60)[1].splitlines()[-1] == "repro: 1 stage ran, 0 did not change"
+    assert process.returncode == 0
+
+
+def test_a_stage_ends_when_the_command_is_killed(folder):
+    write_stage('Path("after").touch()', seconds=20.0)
+    process = subprocess.Popen(COMMAND, stderr=subprocess.PIPE, encoding="utf-8")
+    while "shared module" not in process.stderr.readline():
+        pass
+    process.kill()
+    process.stderr.close()
+    process.wait()
+    eventually(lambda: Path("undone").exists() or None)
+    assert not Path("after").exists()
+
+
 def test_plain_dvc_repro_shows_everything_and_leaves_no_log(folder):
     write_stage()
     done = subprocess.run([sys.executable, "-m", "dvc", "repro"], capture_output=True, encoding="utf-8", check=True)
@@ -196,11 +224,15 @@ def test_plain_dvc_repro_shows_everything_and_leaves_no_log(folder):
     assert not LOG.exists()
 
 
-def test_sigterm_ends_dvc_too(folder):
-    write_stage(seconds=5.0)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_ends_the_command_ends_the_stage_as_ctrl_c_does(folder, number):
+    write_stage('Path("after").touch()', seconds=20.0)
     process = subprocess.Popen(COMMAND, stderr=subprocess.PIPE, encoding="utf-8")
     while "shared module" not in process.stderr.readline():
         pass
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 1
-    process.stderr.close()
+    process.send_signal(number)
+    words = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert "repro: interrupted. `make repro` goes on" in words
+    assert Path("undone").exists()
+    assert not Path("after").exists()
