@@ -25,7 +25,7 @@ from runtime.command import run
 from runtime.errors import BaseError
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
-from stages.labels.renamed import names_now, renamed_classes
+from stages.labels.names import names_now, renamed_classes
 from stages.models import files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.predict import predict_batches

@@ -23,7 +23,7 @@ from runtime.command import run
 from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.labels.renamed import renamed_classes
+from stages.labels.names import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
 from stages.models.predict import predict_batches

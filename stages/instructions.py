@@ -25,8 +25,7 @@ from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.labels.folders import list_empty, list_paths
 from stages.labels.labelling import RESERVED, label, list_sub_classes
-from stages.labels.names import composed, look_alikes
-from stages.labels.renamed import names_now, renamed_classes
+from stages.labels.names import composed, look_alikes, names_now, renamed_classes
 from stages.models.base import BASE_MODEL, base_class_names, has_base
 from stages.models.description import read_description, require_same
 

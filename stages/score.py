@@ -33,7 +33,7 @@ from runtime.outputs import whole, write_json
 from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.labels.renamed import renamed_classes
+from stages.labels.names import renamed_classes
 from stages.metrics.answers import Answers
 from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
 from stages.metrics.splits import set_slices

@@ -29,7 +29,7 @@ from stages.duplicates.pairs import near_pairs
 from stages.duplicates.turns import turned_back
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.labels.renamed import names_now, renamed_classes
+from stages.labels.names import names_now, renamed_classes
 from stages.models.base import BASE, BASE_LINEAGE, base_class_names, has_base, require_base_after_release
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE

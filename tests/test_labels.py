@@ -10,7 +10,7 @@ from runtime.errors import InputError, InstructionError
 from stages.labels.classes import Classes, read_classes
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
 from stages.labels.labelling import label, list_sub_classes
-from stages.labels.renamed import names_now, renamed_classes
+from stages.labels.names import names_now, renamed_classes
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 FOLDERS = ["cat", "kitten", "dog", "dog_staged", "bird's “nest” 鳥", "odd"]
