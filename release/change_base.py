@@ -12,7 +12,6 @@ Params: export, shard
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Collection
 from pathlib import Path
@@ -25,7 +24,7 @@ from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.repository import git, require_committed, require_root
 from runtime.undo import undo_killed
-from stages.models.base import BASE_VERSION
+from stages.models.base import BASE_VERSION, base_version
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +79,7 @@ def main() -> None:
 
 
 def _base() -> int | None:
-    file = Path(BASE_VERSION)
-    return int(json.loads(file.read_text(encoding="utf-8"))["version"]) if file.exists() else None
+    return base_version() if Path(BASE_VERSION).exists() else None
 
 
 if __name__ == "__main__":

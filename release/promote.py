@@ -12,13 +12,11 @@ Params: export
 """
 
 import argparse
-import json
 import logging
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from release.origin import TAG, require_free
@@ -28,11 +26,11 @@ from remote.clone import opened
 from remote.stores import lacking
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import GateError, InputError, RemoteError, RepositoryError
+from runtime.errors import GateError, RemoteError, RepositoryError
 from runtime.repository import git, require_committed, require_root
 from runtime.wording import counted
 from stages.models.base import require_base_after_release
-from stages.tables.scores import GATE, METRICS
+from stages.tables.documents import read_gate, read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -147,14 +145,6 @@ def _figures(name: str, figures: Mapping[str, Any]) -> str:
     return f"{name}: " + ", ".join(known)
 
 
-def _read_json(path: str) -> dict[str, Any]:
-    try:
-        read: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: `make repro` writes it, `dvc pull` fetches it.") from None
-    return read
-
-
 def _require_new(tag: str) -> None:
     if git("tag", "--list", tag):
         raise RepositoryError(
@@ -176,7 +166,7 @@ def main() -> None:
     reason = _reason()
     version = parameters.read(parameters.Export).version
     tag = tag_name(version)
-    gate, metrics = _read_json(GATE), _read_json(METRICS)
+    gate, metrics = read_gate(), read_metrics()
 
     require_root()
     require_committed()

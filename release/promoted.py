@@ -1,12 +1,11 @@
 """The models that were promoted, as their tags tell: when, with which verdict, and how good they were."""
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from release.promote import promoted_versions, tag_name
 from runtime.errors import RepositoryError
 from runtime.repository import git
+from stages.tables.documents import parse_gate, parse_metrics
 from stages.tables.scores import GATE, METRICS
 
 
@@ -40,13 +39,13 @@ def promoted_models(newest: int) -> list[Promoted]:
 
 
 def _read(tag: str, version: int, on: str) -> Promoted:
-    gate, metrics = (_json_at(tag, path) for path in (GATE, METRICS))
-    return Promoted(version, on, str(gate.get("verdict", "")), metrics)
+    gate, metrics = (_text_at(tag, path) for path in (GATE, METRICS))
+    verdict = parse_gate(gate, f"{tag}:{GATE}")["verdict"] if gate else ""
+    return Promoted(version, on, verdict, parse_metrics(metrics or "{}", f"{tag}:{METRICS}"))
 
 
-def _json_at(tag: str, path: str) -> dict[str, Any]:
+def _text_at(tag: str, path: str) -> str:
     try:
-        read: dict[str, Any] = json.loads(git("show", f"{tag}:{path}"))
+        return git("show", f"{tag}:{path}")
     except RepositoryError:
-        return {}  # a tag that somebody set by hand
-    return read
+        return ""  # a tag that somebody set by hand

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from runtime.errors import GateError, InputError
+from runtime.json_files import read_json
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
@@ -42,6 +44,16 @@ NUM_TRIES = 5
 # The export takes none of these: they are tried last.
 _REFUSED = ("TIFF", "AVIF")
 _LONGEST_HEADER = 4096  # bytes of an .npy before its numbers; NumPy writes 128 for a matrix
+
+
+class _Release(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    version: int
+    weights_sha256: str
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_RELEASE = TypeAdapter(_Release)
 
 
 def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -229,8 +241,8 @@ def _try_out(
     files = {f"data/{path}": folder / "pictures" / path for path in pictures}
     commit.fetch({path: folder / path for path in export} | files)
     exported = folder / EXPORT / f"{version:03d}"
-    release = json.loads((exported / RELEASE).read_text(encoding="utf-8"))
-    return release, answers_of(exported / exported.name, list(files.values()))
+    release = read_json(exported / RELEASE, _RELEASE, "description of a release", _REMEDY, GateError)
+    return release.model_dump(), answers_of(exported / exported.name, list(files.values()))
 
 
 def _rows(files: TrackedFiles, numbers: Sequence[int], num_classes: int) -> NDArray[np.float32]:

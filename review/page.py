@@ -12,9 +12,7 @@ Params: score, export
 
 import argparse
 import base64
-import csv
 import io
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -29,14 +27,15 @@ from release.promote import tag_name
 from release.promoted import Promoted, promoted_models
 from review import charts
 from review.markdown import visible
+from review.reports import read_report
 from review.worst_pictures import Worst, beside, read_worst
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.repository import git, require_root
 from runtime.wording import counted
 from stages.tables import scores
+from stages.tables.documents import read_gate, read_metrics, read_wanted_error
 from stages.tables.review import REVIEW
 from stages.tables.shards import FOLDER as SHARDS
 
@@ -187,17 +186,6 @@ def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
 
 
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: `make repro` writes it, `git checkout` brings it back.") from None
-
-
-def _csv(path: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(_text(path))))
-
-
 def _commit() -> dict[str, str]:
     """Say which commit the page is about, and whether files differ from it."""
     commit, on = git("log", "-1", "--format=%h %cs").split()
@@ -221,7 +209,7 @@ def main() -> None:
 
 def _verdict() -> dict[str, Any]:
     """Read the verdict and the trend."""
-    gate, metrics = (json.loads(_text(path)) for path in (scores.GATE, scores.METRICS))
+    gate, metrics = read_gate(), read_metrics()
     version, commit = parameters.read(parameters.Export).version, _commit()
     promoted = promoted_models(version)
     in_production = next((model for model in promoted if model.version == version), None)
@@ -240,15 +228,15 @@ def _verdict() -> dict[str, Any]:
 
 def _figures() -> dict[str, Any]:
     """Read the reports."""
-    figures = _csv(scores.FIGURES)
+    figures = read_report(scores.FIGURES, scores.FIGURE_COLUMNS)
     return {
         "threshold": parameters.read(parameters.Score).threshold,
         "new": of_test(figures, "new"),
         "base": of_test(figures, "base"),
-        "report": _csv(scores.THRESHOLD_REPORT),
-        "wanted": json.loads(_text(scores.WANTED_ERROR)),
-        "compared": whole_sets(_csv(scores.AGAINST_BASE)),
-        "weakest": weakest(_csv(scores.PER_CLASS)),
+        "report": read_report(scores.THRESHOLD_REPORT, scores.THRESHOLD_COLUMNS),
+        "wanted": read_wanted_error(),
+        "compared": whole_sets(read_report(scores.AGAINST_BASE, scores.AGAINST_BASE_COLUMNS)),
+        "weakest": weakest(read_report(scores.PER_CLASS, scores.PER_CLASS_COLUMNS)),
     }
 
 

@@ -12,10 +12,8 @@ Writes: the contact sheet, where --sheet says; git ignores build/
 """
 
 import argparse
-import csv
-import io
-import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from intake.dates import require_past
 from review.changes import counts_section, decisions_section, flatten, metrics_section, params_section
 from review.contact_sheet import contact_sheet
 from review.markdown import comment, table
+from review.reports import parse_report, read_report
 from review.verdict import base_section, causes_section, gate_section
 from review.worst_pictures import BESIDE, Worst, read_worst
 from runtime import parameters
@@ -37,8 +36,9 @@ from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
 from stages.labels import decisions
 from stages.models.base import BASE_METRICS
+from stages.tables.documents import parse_metrics, read_gate, read_metrics
 from stages.tables.review import REVIEW
-from stages.tables.scores import AGAINST_BASE, FIGURES, GATE, METRICS
+from stages.tables.scores import AGAINST_BASE, AGAINST_BASE_COLUMNS, FIGURES, GATE, METRICS, SUMMARY
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 
@@ -88,23 +88,19 @@ def _at(revision: str, path: str) -> str:
         return ""  # the file did not exist then
 
 
-def _now(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
-
-
-def _base_metrics() -> str:
+def _base_metrics() -> dict[str, Any] | None:
     try:
-        return TrackedFiles().read(BASE_METRICS).decode()
+        return parse_metrics(TrackedFiles().read(BASE_METRICS), BASE_METRICS)
     except RepositoryError:
-        return ""  # there is no base, or its metrics cannot be had; the section says what to do
+        return None  # there is no base, or its metrics cannot be had; the section says what to do
 
 
-def _json(text: str) -> Any:
-    return json.loads(text) if text else None
+def _params_now() -> str:
+    return Path(parameters.PATH).read_text(encoding="utf-8") if Path(parameters.PATH).is_file() else ""
 
 
-def _csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+def _report(path: str, columns: Sequence[str]) -> list[dict[str, str]]:
+    return read_report(path, columns) if Path(path).exists() else []
 
 
 def _decisions_at(revision: str) -> dict[str, str]:
@@ -163,21 +159,22 @@ def main() -> None:
 
 def _judged_sections() -> dict[str, str]:
     return {
-        "gate": gate_section(_json(_now(GATE))),
-        "new against base": base_section(_csv(_now(AGAINST_BASE))),
-        "what the pictures did": causes_section(_json(_base_metrics()), _csv(_now(FIGURES))),
+        "gate": gate_section(read_gate() if Path(GATE).exists() else None),
+        "new against base": base_section(_report(AGAINST_BASE, AGAINST_BASE_COLUMNS)),
+        "what the pictures did": causes_section(_base_metrics(), _report(FIGURES, ("model", "set", *SUMMARY))),
     }
 
 
 def _changed_sections(base: str) -> dict[str, str]:
-    counts = [_csv(text) for text in (_at(base, CLASS_COUNTS), _now(CLASS_COUNTS))]
-    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, parameters.PATH), _now(parameters.PATH))]
-    metrics = [flatten(_json(text) or {}) for text in (_at(base, METRICS), _now(METRICS))]
+    counts_then = parse_report(_at(base, CLASS_COUNTS).encode(), f"{base}:{CLASS_COUNTS}", ("class_name",))
+    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, parameters.PATH), _params_now())]
+    metrics_then = parse_metrics(_at(base, METRICS) or "{}", f"{base}:{METRICS}")
+    metrics_now = read_metrics() if Path(METRICS).exists() else {}
     return {
-        "classes": counts_section(*counts),
+        "classes": counts_section(counts_then, _report(CLASS_COUNTS, ("class_name",))),
         "decisions": decisions_section(_decisions_at(base), _decisions_now()),
         "parameters": params_section(*params),
-        "metrics": metrics_section(*metrics),
+        "metrics": metrics_section(flatten(metrics_then), flatten(metrics_now)),
     }
 
 

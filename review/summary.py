@@ -5,7 +5,6 @@
 Reads: data/scores/metrics.json, data/scores/gate.json, data/library.dvc, data/base/, params.yaml
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +14,13 @@ import pandas as pd
 
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import InputError
 from runtime.tracked import tracked_folders
 from runtime.wording import counted
 from sample import LIBRARY_DIGEST
 from stages.models.base import has_base
+from stages.tables.documents import read_gate, read_metrics
 from stages.tables.exported import EXPORT
-from stages.tables.scores import GATE, METRICS, SUMMARY
+from stages.tables.scores import SUMMARY
 
 FILES = {
     "data/scores/review.parquet": "pictures that a person should look at, worst first",
@@ -75,9 +74,7 @@ def is_sample() -> bool:
 
 def main() -> None:
     """Run the command."""
-    if not Path(GATE).is_file():
-        raise InputError(f"{GATE} is not there: `make repro` writes it.")
-    metrics, gate = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (METRICS, GATE))
+    gate, metrics = read_gate(), read_metrics()
     version = parameters.read(parameters.Export).version
 
     steps = next_steps(gate["verdict"] == "yes", version, is_sample() and not has_base())

@@ -16,7 +16,6 @@ classes.json; scaled by the temperature of calibration.json where it is applied,
 """
 
 import hashlib
-import json
 import logging
 import shutil
 import uuid
@@ -37,6 +36,7 @@ from stages.models.description import Description
 from stages.models.files import TrainedModel
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
+from stages.tables.documents import read_calibration
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.model import CLASSES, DESCRIPTION, HISTORY
 from stages.tables.model import FOLDER as MODEL
@@ -204,7 +204,7 @@ def main() -> None:
     max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
     threshold = parameters.read(parameters.Score).threshold
     copied = companions(Path(MODEL))
-    temperature = applied_temperature(json.loads(Path(CALIBRATION).read_text(encoding="utf-8")))
+    temperature = applied_temperature(read_calibration(CALIBRATION, "`dvc repro --force score` writes it."))
     trained = files.load(Path(MODEL))
 
     classes = counted(len(trained.class_names), "class", "classes")

@@ -18,7 +18,6 @@ Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration
 Params: score, gate, export (version)
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.command import run
+from runtime.errors import BaseError
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
 from stages.labels.confused import PATH as CONFUSED
@@ -50,6 +50,7 @@ from stages.suspects.mislabelled import find_issues_held_out
 from stages.suspects.neighbours import Embedded
 from stages.suspects.review_table import class_examples, reasons, worst_first
 from stages.tables import scores
+from stages.tables.documents import read_calibration
 from stages.tables.images import IMAGES
 from stages.tables.matrices import check_answers, read_held_out, read_scores
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
@@ -174,11 +175,10 @@ def compare_with_truth(inputs: Inputs, calibrate: bool) -> Models:
 
 def base_temperature() -> float:
     """Read by what the base's confidences are scaled where it is served; 1 for not at all."""
-    try:
-        calibration = json.loads(Path(BASE_CALIBRATION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not Path(BASE_CALIBRATION).exists():
         return 1.0  # a base that was put there by hand
-    return applied_temperature(calibration)
+    remedy = f"`dvc checkout --force {BASE_CALIBRATION}` brings it back."
+    return applied_temperature(read_calibration(BASE_CALIBRATION, remedy, BaseError))
 
 
 def compute_reports(

@@ -164,9 +164,8 @@ def test_a_base_that_does_not_say_its_version_is_refused(library):
     shard.main()
     release(library)
     (library / "data/base/version.json").write_text("{}")
-    with pytest.raises(
-        BaseError, match=r'version.json does not hold \{"version": number\}: `dvc checkout --force data/base`'
-    ):
+    match = r'version.json is no \{"version": number\}: version: field required\. `dvc checkout --force data/base`'
+    with pytest.raises(BaseError, match=match):
         shard.main()
 
 

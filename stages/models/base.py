@@ -1,9 +1,12 @@
 """data/base: the last promoted release, from which training starts and with which the new model is compared."""
 
-import json
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 from runtime.errors import BaseError, RepositoryError
+from runtime.json_files import read_json
 from runtime.repository import git
 from stages.tables import model
 from stages.tables.model import read_label_map
@@ -22,6 +25,13 @@ FILES = (
     BASE_VERSION,
 )
 _REMEDY = f"`dvc checkout --force {BASE}` brings the release back."
+
+
+class _Version(BaseModel):
+    version: Annotated[int, Field(strict=True, ge=0, le=999)]
+
+
+_VERSION = TypeAdapter(_Version)
 
 
 def has_base() -> bool:
@@ -88,7 +98,4 @@ def base_version() -> int:
     Raises:
         BaseError: data/base/version.json does not say.
     """
-    try:
-        return int(json.loads(Path(BASE_VERSION).read_text(encoding="utf-8"))["version"])
-    except (ValueError, KeyError, TypeError):
-        raise BaseError(f'{BASE_VERSION} does not hold {{"version": number}}: {_REMEDY}') from None
+    return read_json(BASE_VERSION, _VERSION, '{"version": number}', _REMEDY, BaseError).version
