@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 
 from intake.proposals import decisions_example
 from runtime.errors import InputError, InstructionError
+from stages.labels import classes, confused, decisions
 from stages.labels.classes import Classes, read_classes
+from stages.labels.confused import read_confused
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
 from stages.labels.labelling import label, list_sub_classes
 from stages.labels.names import names_now, renamed_classes
@@ -276,3 +279,32 @@ def test_a_label_is_the_folder_s_unless_a_person_said_another():
 def test_a_benchmark_s_folder_that_is_no_class_is_named(path, message):
     with pytest.raises(InputError, match=message):
         label(fingerprints("library/cat/0.png", path), PLAIN, settle([]))
+
+
+INSTRUCTIONS = {
+    "classes.yaml": (read_classes, classes.MAX_BYTES),
+    "confused.csv": (read_confused, confused.MAX_BYTES),
+    "decisions/ada.csv": (lambda path, names: read_decisions(path.parent, names), decisions.MAX_BYTES),
+}
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+def test_instructions_that_are_no_regular_file_or_too_large_are_refused_unread(tmp_path, name):
+    read, max_bytes = INSTRUCTIONS[name]
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.truncate(path, max_bytes + 1)
+    with pytest.raises(InstructionError, match=f"has {max_bytes + 1:,} bytes; expected at most {max_bytes:,}"):
+        read(path, [])
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InstructionError, match=r"is a pipe, not a regular file|is not read"):
+        read(path, [])
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000, "a: " + "{b: " * 10_000])
+def test_instructions_nested_without_end_are_refused(tmp_path, text):
+    (tmp_path / "classes.yaml").write_text(text)
+    with pytest.raises(InstructionError, match="classes.yaml is nested deeper than"):
+        read_classes(tmp_path / "classes.yaml", [])

@@ -435,7 +435,7 @@ def test_a_wrong_line_of_confused_pairs_is_named(tmp_path, text, message):
 
 
 def test_absent_confused_pairs_say_what_will_do(tmp_path):
-    with pytest.raises(InstructionError, match="is not there; a file with the line truth,predicted,weight will do"):
+    with pytest.raises(InstructionError, match="is not there: a file with the line truth,predicted,weight will do"):
         read_confused(tmp_path / "confused.csv", NAMES)
 
 

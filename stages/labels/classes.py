@@ -23,10 +23,13 @@ from pathlib import Path
 import yaml
 
 from runtime.errors import InstructionError
+from runtime.regular_files import read_small
 from stages.labels.names import composed
 
 PATH = "data/classes.yaml"
 ORIGINS = ("real", "staged", "synthetic", "unknown")
+# Tens of thousands of sub-classes; a larger file takes PyYAML minutes.
+MAX_BYTES = 4 * 2**20
 HEADINGS = ("merge", "origin", "was")
 
 
@@ -73,9 +76,10 @@ def read_classes(path: str | Path, sub_classes: Collection[str], empty: Collecti
             name is that of a folder.
     """
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except FileNotFoundError:
-        raise InstructionError(f"{path} is not there; an empty file will do.") from None
+        text = read_small(path, MAX_BYTES, "an empty file will do.", InstructionError).decode()
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise InstructionError(f"{path} is nested deeper than headings, names and lists of names are.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InstructionError(f"{path} is not YAML: {error}") from None
     headed = _headed(path, root)

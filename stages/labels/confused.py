@@ -8,6 +8,7 @@ Every other pair weighs 1. A pair has a direction; the opposite one is a line of
 
 import csv
 import difflib
+import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,10 +16,14 @@ from types import MappingProxyType
 import pandas as pd
 
 from runtime.errors import InstructionError
+from runtime.regular_files import read_small
 from stages.labels.names import composed
 
 PATH = "data/confused.csv"
 COLUMNS = ["truth", "predicted", "weight"]
+# Hundreds of thousands of pairs.
+MAX_BYTES = 16 * 2**20
+_REMEDY = f"a file with the line {','.join(COLUMNS)} will do."
 
 
 def read_confused(
@@ -61,11 +66,9 @@ def read_confused(
 
 def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return [(reader.line_num, line) for line in reader if line]
-    except FileNotFoundError:
-        raise InstructionError(f"{path} is not there; a file with the line {','.join(COLUMNS)} will do.") from None
+        text = read_small(path, MAX_BYTES, _REMEDY, InstructionError).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return [(reader.line_num, line) for line in reader if line]
     except (csv.Error, UnicodeDecodeError) as error:
         raise InstructionError(f"{path} is not CSV in UTF-8: {error}.") from None
 

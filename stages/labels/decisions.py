@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from runtime.errors import InstructionError
 from runtime.litter import is_litter
+from runtime.regular_files import read_small
 from stages.labels.names import composed
 
 FOLDER = "data/decisions"
@@ -33,6 +34,9 @@ COLUMNS = ("image_id", "decision", "value", "on", "why")
 OF_ONE = ("keep", "remove", "relabel", "undo")
 OF_TWO = ("distinct", "duplicate")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
+# A hundred bytes a line: a person would have to decide two million times.
+MAX_BYTES = 256 * 2**20
+_REMEDY = "`git checkout` brings the committed one back."
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 Pair = tuple[str, str]
 
@@ -197,7 +201,7 @@ def settle(decisions: Iterable[Decision]) -> Verdicts:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, MAX_BYTES, _REMEDY, InstructionError).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InstructionError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from None
 
