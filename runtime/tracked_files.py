@@ -1,14 +1,18 @@
 """The files that Git and DVC track, in a commit or in the workspace, wherever their bytes are."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from runtime.digest import md5_of_file
 from runtime.errors import RepositoryError, is_storage_failure
+from runtime.regular_files import open_regular, read_small
 
 Result = TypeVar("Result")
+# As much as the largest table may take (stages/tables/table.py).
+MAX_BYTES = 4 * 2**30
 
 
 class TrackedFiles:
@@ -27,6 +31,7 @@ class TrackedFiles:
 
     def __init__(self, rev: str | None = None) -> None:
         self._name = rev or "the workspace"
+        self._in_workspace = rev is None
         self._files = self._ask(_file_system, rev)
 
     def find(self, folder: str) -> list[str]:
@@ -40,6 +45,10 @@ class TrackedFiles:
 
     def read(self, path: str) -> bytes:
         """Read a file, which is small enough for memory."""
+        if self._in_workspace and Path(path).exists():
+            return read_small(path, MAX_BYTES, f"`dvc checkout --force {path}` brings it back.", RepositoryError)
+        if (num_bytes := self._ask(self._files.info, path).get("size") or 0) > MAX_BYTES:
+            raise RepositoryError(f"{path} of {self._name} has {num_bytes:,} bytes; expected at most {MAX_BYTES:,}.")
         content: bytes = self._ask(self._files.read_bytes, path)
         self._require_digest(path, hashlib.md5(content, usedforsecurity=False).hexdigest())
         return content
@@ -51,6 +60,9 @@ class TrackedFiles:
             path: of the file.
             parts: the offset and the number of bytes of each.
         """
+        if self._in_workspace and Path(path).exists():
+            with open_regular(path, f"`dvc checkout --force {path}` brings it back.", RepositoryError) as file:
+                return [os.pread(file.fileno(), size, offset) for offset, size in parts]
         return self._ask(_read_parts, self._files, path, parts)
 
     def fetch(self, targets: Mapping[str, Path]) -> None:

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 DATA = Path("data")
 FOLDERS = ("library", "benchmarks", "unlabelled")
 NO_FILE = "not a file but a pipe, a socket, a device or a link to a folder"
+# A picture of 100 million pixels with 16 bits in each of four channels takes 800 MB without compression.
+MAX_BYTES = 2**30
+TOO_LARGE = f"larger than any picture: more than {MAX_BYTES:,} bytes"
 # How often the folders are read until nothing changes while they are read.
 NUM_ATTEMPTS = 3
 # Below this many bytes of pictures, starting processes costs more than the work.
@@ -91,6 +94,8 @@ def read(wanted: Wanted, max_pixels: int) -> Reading:
             return Reading(None, None, {"path": path, "error": NO_FILE})
         with (DATA / path).open("rb", buffering=0) as file:
             before = stamp_of(os.fstat(file.fileno()))
+            if before.size > MAX_BYTES:
+                return Reading(None, None, {"path": path, "error": TOO_LARGE})
             data = file.read()
             stamp = before if stamp_of(os.fstat(file.fileno())) == before else None
     except OSError as error:

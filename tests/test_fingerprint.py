@@ -252,3 +252,14 @@ def test_folders_that_do_not_come_to_rest_stop_the_run(library, monkeypatch):
     reading_that_adds(monkeypatch, [f"{number}.png" for number in range(9)])
     with pytest.raises(InputError, match=r"files below data/ change while they are read: library/late/\d\.png"):
         fingerprint.main()
+
+
+def test_a_file_of_terabytes_is_a_row_with_an_error_and_is_not_read(workspace):
+    save(workspace / "data/library/boot/0.png", 0)
+    path = workspace / "data/library/boot/huge.jpg"
+    path.touch()
+    os.truncate(path, 2**40)
+    fingerprint.main()
+    rows = FINGERPRINTS.read().set_index("path")
+    assert rows.loc["library/boot/huge.jpg", "error"] == "larger than any picture: more than 1,073,741,824 bytes"
+    assert rows["error"].isna().sum() == 1

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -161,3 +162,12 @@ def test_dvc_s_cache_holds_what_it_committed_by_the_md5_of_its_bytes(workspace):
     dvc("add", "--quiet", "file")
     md5 = hashlib.md5(b"bytes").hexdigest()
     assert (dvc_objects() / md5[:2] / md5[2:]).read_text() == "bytes"
+
+
+def test_a_memo_that_is_a_pipe_is_not_waited_for(packed, caplog):
+    (memo,) = Path(".dvc/tmp/retrain/memo/shards").iterdir()
+    memo.unlink()
+    os.mkfifo(memo)
+    shard.main()
+    assert len(packed) == 8
+    assert "is a pipe, not a regular file" in caplog.text

@@ -1,5 +1,6 @@
 """Tracked files: whole ones are compared with their digest, and a bug of ours is not taken for a bad remote."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_a_damaged_table_leaves_the_review_without_pictures_and_names_it(world):
     Path(INDEX.path).write_bytes(b"no table")
     worst = worst_pictures.read_worst(2)
     assert len(worst.rows) == 2
-    assert worst.missing.startswith(f"{INDEX.path} is damaged: ")
+    assert worst.missing.startswith(f"{INDEX.path} is damaged, ")
     Path(REVIEW.path).write_bytes(b"no table")
     assert worst_pictures.read_worst(2).rows.empty
     with pytest.raises(InputError, match="is damaged"):
@@ -122,3 +123,10 @@ def test_a_folder_without_dvc_is_said(tmp_path):
         run("git", "init", "--quiet")
         with pytest.raises(RepositoryError, match="the workspace cannot be read"):
             TrackedFiles()
+
+
+def test_a_pipe_in_the_workspace_keeps_nobody_waiting(world):
+    os.mkfifo("data/pipe")
+    for read in (lambda files: files.read("data/pipe"), lambda files: files.read_parts("data/pipe", [(0, 1)])):
+        with pytest.raises(RepositoryError, match="data/pipe is a pipe, not a regular file"):
+            read(TrackedFiles())

@@ -8,12 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runtime.errors import InputError
 from runtime.outputs import whole
+from runtime.regular_files import read_small
 
 log = logging.getLogger(__name__)
 
 # Next to DVC's own temporary files: ignored by git, on the local disk.
 DEFAULT_FOLDER = ".dvc/tmp/retrain/memo"
+# More than any table of ours takes (stages/tables/table.py).
+MAX_BYTES = 4 * 2**30
 
 
 class MemoFile:
@@ -38,9 +42,9 @@ class MemoFile:
         """Read the table; None where there is none that is whole."""
         for path in sorted(self.folder.glob(f"{self._identity}-*.parquet")):
             try:
-                data = path.read_bytes()
-            except OSError as error:
-                log.warning("memo: %s cannot be read (%s): everything is computed again.", path, error.strerror)
+                data = read_small(path, MAX_BYTES, "everything is computed again.")
+            except InputError as error:
+                log.warning("memo: %s", error)
                 continue
             if path.name == self._name(data):
                 return pq.read_table(pa.BufferReader(data))
