@@ -115,7 +115,7 @@ def test_a_damaged_table_leaves_the_review_without_pictures_and_names_it(world):
     Path(REVIEW.path).write_bytes(b"no table")
     assert worst_pictures.read_worst(2).rows.empty
     with pytest.raises(InputError, match="is damaged"):
-        worst_pictures._read_table(TrackedFiles(), REVIEW.path)
+        REVIEW.parse(TrackedFiles().read(REVIEW.path))
 
 
 def test_a_folder_without_dvc_is_said(tmp_path):
