@@ -55,14 +55,9 @@ def lived(beginning: Life, folder: Path, seed: int, asked: Any) -> list[object]:
     if not life.problems and not asked.keep:
         shutil.rmtree(life.world.root)
     num_pictures, minutes = len(life.ledger.contents), (time.monotonic() - started) / 60
-    return [
-        seed,
-        asked.weeks,
-        num_pictures,
-        life.num_kills,
-        minutes,
-        f"{len(life.problems)} problems" if life.problems else "clean",
-    ]
+    ended = f"{len(life.problems)} problems" if life.problems else "clean"
+    log.info("seed %d: %d commands killed, %s", seed, life.num_kills, ended)
+    return [seed, asked.weeks, num_pictures, life.num_kills, minutes, ended]
 
 
 def main() -> None:
