@@ -78,8 +78,8 @@ class Azurite:
         """Give a client of it."""
         return BlobServiceClient.from_connection_string(self.connection())
 
-    def wait_until_written(self, word: str) -> None:
-        """Wait until what it knows, which it writes down every five seconds, has a word: a kill would undo the rest."""
+    def wait_until_written(self, *words: str) -> None:
+        """Wait until what it knows, written down every five seconds, has all words: a kill would undo the rest."""
         index = self.folder / "__azurite_db_blob__.json"
-        while not index.exists() or word not in index.read_text():
+        while not index.exists() or not all(map(index.read_text().__contains__, words)):
             time.sleep(0.1)

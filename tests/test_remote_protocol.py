@@ -186,7 +186,7 @@ def test_pull_stops_at_the_first_batch_of_which_nothing_came_through_and_says_ho
     put_under_dvc("data/more")
     commit("More")
     command(push)
-    dying.wait_until_written(sorted(in_cache())[-1][2:])
+    dying.wait_until_written(*(name[2:] for name in in_cache()))
     monkeypatch.chdir(another_clone(clone.clone, dying))
     with monkeypatch.context() as patch:
         batches = goes_away(dying, patch)
