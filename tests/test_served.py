@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pictures import draw
 from PIL import Image
@@ -19,8 +19,9 @@ pytestmark = pytest.mark.slow
 SIZE = 48
 MAX_PIXELS = 100_000
 REAL = Path(__file__).parents[2] / "shared/data"
-# Levels of 255 by which the two may differ: at any pixel, and on the mean of a picture's.
-AT_MOST, ON_THE_MEAN = 2, 0.1
+# Levels of 255 by which the two may differ: at any pixel, and on the mean of a picture's. Where a value lies halfway
+# between two levels they round differently: from 18 to 16 pixels, an eighth of the values.
+AT_MOST, ON_THE_MEAN = 2, 0.2
 COLOUR = draw(1, (203, 121))
 SEE_THROUGH = COLOUR.convert("RGBA")
 SEE_THROUGH.putalpha(draw(2, (203, 121)).convert("L"))
@@ -125,6 +126,7 @@ def test_a_damaged_exif_tag_leaves_the_picture_as_it_is(prepare, cut):
 
 
 @settings(max_examples=25)
+@example(width=18, height=18, size=16)
 @given(width=st.integers(1, 150), height=st.integers(1, 150), size=st.integers(16, 64))
 def test_pictures_of_any_shape_are_letterboxed_alike(width, height, size):
     picture = draw(width, (width, height))
