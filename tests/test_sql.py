@@ -21,6 +21,8 @@ from stages.tables.predictions import ROWS
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
 from stages.tables.table import Table
 
+pytestmark = pytest.mark.slow
+
 A, B = "a" * 32, "b" * 32
 QUESTIONS = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/guide/outputs.md").read_text(), re.DOTALL)
 
