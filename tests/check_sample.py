@@ -7,23 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import yaml
 
-from runtime.repository import folder_digest
-from sample.write import write
+from review.summary import is_sample
 
 DATA_HALF = ("fingerprint", "dedup", "merge", "split", "shard")
-
-
-def is_sample() -> bool:
-    """Tell whether Git names the sample's library."""
-    with TemporaryDirectory() as folder:
-        write(folder)
-        digest = folder_digest(Path(folder, "library"))
-    return digest == yaml.safe_load(Path("data/library.dvc").read_text())["outs"][0]["md5"]
 
 
 def main() -> None:
