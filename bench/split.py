@@ -23,7 +23,7 @@ from stages.labels.decisions import Decision, settle
 from stages.labels.labelling import label
 
 Result = TypeVar("Result")
-PARAMS = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
+PARAMS = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1, test_fraction=0.0)
 seconds: dict[str, float] = {}
 
 

@@ -65,11 +65,15 @@ class Split(_Section):
     maximum: Annotated[int, Field(ge=2)]
     staged_cap: Annotated[int, Field(ge=0)]
     validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    test_fraction: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        if self.validation_fraction + self.test_fraction >= 1:
+            fractions = f"validation_fraction {self.validation_fraction} and test_fraction {self.test_fraction}"
+            raise ValueError(f"{fractions} leave nothing to train with: their sum must be below 1")
         return self
 
 

@@ -1,6 +1,7 @@
 """Choose the classes, and which of their pictures train, validate and test, so that nothing leaks.
 
-Of a class's pictures up to `split.maximum` are used, one tenth of them to validate; the real ones left over test. Real
+Of a class's pictures up to `split.maximum` are used, one tenth of them to validate, and `split.test_fraction` of them
+to test; the real ones left over test too. Real
 before staged before synthetic, and those only until all together reach `split.staged_cap`. A picture whose group an
 ancestor of the model was trained on, or whose near-duplicates are used too, is taken first for training and never
 judges. Everything else follows from the hash of the picture's content, so that adding pictures moves hardly any other.
@@ -90,10 +91,15 @@ def split_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.Series
     included = _totals(usable, ordered["class_name"]) >= params.minimum
     used = included & usable & (position < params.maximum)
     judging = included & real & ordered["fresh"]
-    num_validation = (params.validation_fraction * _totals(used, ordered["class_name"])).round().clip(lower=1)
-    judges = ordered[judging & used].sort_values(["class_name", "judge_hash"]).groupby("class_name").cumcount()
+    num_used = _totals(used, ordered["class_name"])
+    num_validation = (params.validation_fraction * num_used).round().clip(lower=1)
+    num_test = (params.test_fraction * num_used).round()
+    by_hash = ordered[judging & used].sort_values(["class_name", "judge_hash"]).groupby("class_name")
+    # From the two ends, so that a larger validation set takes no picture from the test set.
+    judges, judges_from_end = by_hash.cumcount(), by_hash.cumcount(ascending=False)
     sides = pd.Series(None, index=ordered.index, dtype=object)
     sides[used] = "train"
+    sides[judges.index[judges_from_end < num_test[judges.index]]] = "test"
     sides[judges.index[judges < num_validation[judges.index]]] = "validation"
     sides[judging & ~used] = "test"
     return sides.reindex(pictures.index)

@@ -33,6 +33,7 @@ def test_the_committed_parameters_are_read(workspace):
         ("  minimum: 40", "  minimum: forty", r"split\.minimum: input should be a valid integer, got 'forty'"),
         ("  minimum: 40", "  minimum: 1", r"split\.minimum: input should be greater than or equal to 2, got 1"),
         ("  minimum: 40", "  minimum: 200", r"split: value error, minimum 200 is above maximum 125"),
+        ("test_fraction: 0.0", "test_fraction: 0.9", r"split: value error, .* leave nothing to train with"),
         ("split:", "spilt:", r"split is missing; spilt is not a parameter"),
         ("codec: webp", "codec: jpeg", r"shard\.codec: input should be 'png' or 'webp', got 'jpeg'"),
         ("rotation: 12.0", "rotation: 300.0", r"train\.augmentation\.rotation: .* less than or equal to 180"),

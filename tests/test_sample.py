@@ -26,7 +26,7 @@ from stages.tables.splits import CLASS_COUNTS, SPLITS
 pytestmark = pytest.mark.slow
 
 NAMES = ("library", "benchmarks", "unlabelled", "base")
-CUT_OFF = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1)
+CUT_OFF = parameters.Split(minimum=40, maximum=125, staged_cap=60, validation_fraction=0.1, test_fraction=0.0)
 DEDUP = parameters.Dedup(distance=14, similarity=0.935, colour=0.03, distance_alone=8)
 
 

@@ -14,7 +14,7 @@ from stages.tables.splits import SPLITS
 
 pytestmark = pytest.mark.slow
 
-PARAMS = parameters.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1)
+PARAMS = parameters.Split(minimum=10, maximum=25, staged_cap=15, validation_fraction=0.1, test_fraction=0.0)
 
 
 def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
@@ -27,8 +27,8 @@ def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
     )  # fmt: skip
 
 
-def sides(frame, trained=frozenset()):
-    rows = split.split(frame, set(trained), PARAMS)
+def sides(frame, trained=frozenset(), params=PARAMS):
+    rows = split.split(frame, set(trained), params)
     return rows.set_index("image_id")["split"]
 
 
@@ -106,6 +106,45 @@ def test_what_was_trained_on_is_taken_first():
     frame = images(60)
     trained = set(frame["image_id"].tail(20))
     assert (sides(frame, trained)[sorted(trained)] == "train").all()
+
+
+TESTED = PARAMS.model_copy(update={"test_fraction": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "train", "validation", "test"),
+    [
+        ((10, 0, 0), 7, 1, 2),
+        ((40, 0, 0), 18, 2, 20),  # besides those beyond the maximum
+        ((8, 30, 30), 10, 2, 3),
+        ((2, 30, 0), 13, 2, 0),  # the model cannot be chosen without validation pictures
+        ((0, 30, 0), 15, 0, 0),
+    ],
+)
+def test_a_share_of_the_used_pictures_tests(numbers, train, validation, test):
+    counts = sides(images(*numbers), params=TESTED).value_counts()
+    assert [counts.get(side, 0) for side in ("train", "validation", "test")] == [train, validation, test]
+
+
+@settings(max_examples=40)
+@given(WORLDS, st.randoms(use_true_random=False))
+def test_the_share_that_tests_is_real_and_new_and_taken_from_training_alone(frame, random):
+    trained = set(random.sample(frame["image_id"].tolist(), len(frame) // 4))
+    without, tested = sides(frame, trained), sides(frame, trained, TESTED)
+    moved = tested.index[(without != tested) & (without.notna() | tested.notna())]
+    assert (without[moved] == "train").all() and (tested[moved] == "test").all()
+    assert not set(moved) & trained
+    assert (frame.set_index("image_id")["origin"][moved] == "real").all()
+
+
+@settings(max_examples=60)
+@given(st.integers(12, 80), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_adding_pictures_moves_hardly_any_other_into_or_out_of_the_share_that_tests(number, added, random):
+    frame = images(number + added)
+    few = frame.iloc[sorted(random.sample(range(len(frame)), number))]
+    before, after = sides(few, params=TESTED), sides(frame, params=TESTED)
+    # As without the share, and at most one more out of it.
+    assert (before != after.reindex(before.index)).sum() <= 4 * added
 
 
 def lineage(*rows):
