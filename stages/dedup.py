@@ -4,7 +4,7 @@ Pictures whose perceptual hashes resemble each other, mirrored and turned ones t
 Pairs that a person called distinct are left out; pairs that a person called duplicates are in, however far apart.
 What an earlier run compared is not compared again.
 
-Reads: data/fingerprints.parquet, data/classes.yaml, data/decisions/
+Reads: data/fingerprints.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
 Writes: data/duplicates.parquet (image_a, image_b, kind, distance, similarity, turn, keep, label_conflict)
 Params: dedup
 """
@@ -26,9 +26,12 @@ from stages.duplicates.turns import TURNS
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
 from stages.labels.labelling import label, list_sub_classes
+from stages.labels.preference import preference
 from stages.memos.pair_memo import PairMemo
+from stages.models.base import BASE_LINEAGE, has_base
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.lineage import LINEAGE
 
 # Our code that a comparison depends on, in addition to the fingerprints and the parameters.
 COMPARING = ("stages.dedup", "stages.duplicates", "stages.images.resample")
@@ -86,22 +89,23 @@ def _rows(image_ids: pd.Index, pairs: Iterable[Pair]) -> NDArray[np.int64]:
     return rows[(rows >= 0).all(axis=1)]
 
 
-def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
+def judge_pairs(pairs: pd.DataFrame, labelled: pd.DataFrame, best_first: pd.Series) -> pd.DataFrame:
     """Say of each pair which picture to keep, and whether the two are in different classes.
 
     A benchmark's picture is preferred to the library's, a labelled one to an unlabelled one. Among these, what a person
-    keeps comes first, then real before staged before synthetic, then the smaller image_id.
+    keeps comes first, then real before staged before synthetic, then the better file.
 
     Args:
         pairs: columns `image_a`, `image_b`.
         labelled: what `label` returned; rows of removed pictures count like the others.
+        best_first: image_ids of all pictures, in the order of `preference`.
 
     Returns:
         `pairs` with the columns `keep` and `label_conflict`.
     """
     ordered = labelled.assign(in_library=labelled["set"] == "library").sort_values(["in_library", "rank"])
-    by_rank = pd.Index(ordered["image_id"].drop_duplicates())
-    rank_a, rank_b = (pd.Series(by_rank.get_indexer(pairs[side])).replace(-1, len(by_rank)) for side in _SIDES)
+    by_rank = pd.Index(pd.concat([ordered["image_id"], best_first]).dropna().drop_duplicates())
+    rank_a, rank_b = (pd.Series(by_rank.get_indexer(pairs[side])) for side in _SIDES)
     known = labelled[labelled["image_id"].isin(np.unique(pairs[list(_SIDES)]))].dropna(subset="class_name")
     class_names = known.groupby("image_id")["class_name"].agg(lambda names: "\n".join(sorted(set(names))))
     class_a, class_b = (pairs[side].map(class_names) for side in _SIDES)
@@ -120,12 +124,14 @@ def main() -> None:
     said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
     verdicts = decisions.settle(said)
 
-    labelled = label(fingerprints, class_table, verdicts)
+    trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if has_base() else pd.Series(dtype=str)
+    preferred = preference(fingerprints, trained)
+    labelled = label(fingerprints, class_table, verdicts, preferred)
     readable = fingerprints[fingerprints["error"].isna()].drop_duplicates("image_id").sort_values("image_id")
     log.info("dedup: comparing %s", counted(len(readable), "picture"))
     memo = PairMemo(code_identity(COMPARING, params.model_dump()))
     pairs = find_pairs(readable, params, verdicts.duplicate, verdicts.distinct, memo)
-    judged = judge_pairs(pairs, labelled)
+    judged = judge_pairs(pairs, labelled, fingerprints["image_id"].loc[preferred.sort_values().index])
 
     DUPLICATES.write(judged)
     near = judged["kind"] == "near"

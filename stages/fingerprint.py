@@ -2,7 +2,7 @@
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/; data/instructions.txt, which says that a run may begin
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
-    highlights, contrast, is_damaged, pixels, thumbnail, error)
+    highlights, contrast, chroma, is_damaged, pixels, thumbnail, error)
 Params: fingerprint
 """
 
@@ -26,7 +26,7 @@ from runtime.wording import counted, listed
 from runtime.workers import over
 from stages.duplicates.thumbnail import thumbnail
 from stages.images.errors import UnreadableError
-from stages.images.fingerprint import grey_of, perceptual_hash, quality
+from stages.images.fingerprint import chroma, grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
 from stages.memos.file_memo import Memo, Reading, Stamp, Wanted, stamp_of
 from stages.tables.fingerprints import FINGERPRINTS
@@ -128,6 +128,7 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
         "format": small.format,
         "phash": perceptual_hash(grey),
         **quality(grey),
+        "chroma": chroma(small.pixels),
         "is_damaged": small.is_damaged,
         "pixels": small.digest,
         "thumbnail": thumbnail(small.pixels, grey),

@@ -1,6 +1,6 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
-Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/
+Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
 Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, group_size, dropped, phash,
     faults),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
@@ -26,11 +26,14 @@ from stages.labels import classes, decisions
 from stages.labels.conflicts import classes_of_pixels, list_conflicts
 from stages.labels.decisions import Decision, Pair, Verdicts
 from stages.labels.labelling import label, list_sub_classes
+from stages.labels.preference import preference
+from stages.models.base import BASE_LINEAGE, has_base
 from stages.tables import disputes
 from stages.tables.conflicts import PATH as CONFLICTS
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
+from stages.tables.lineage import LINEAGE
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +182,8 @@ def main() -> None:
     said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
     verdicts = decisions.settle(said)
 
-    labelled = label(fingerprints, class_table, verdicts)
+    trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if has_base() else pd.Series(dtype=str)
+    labelled = label(fingerprints, class_table, verdicts, preference(fingerprints, trained))
     _log_input(labelled, verdicts)
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import draw, hash_of, save, thumbnail_of
+from pictures import draw, hash_of, save, saved, thumbnail_of
 from PIL import Image
 
 from runtime import parameters
 from stages import dedup, fingerprint
+from stages.labels.preference import preference
 from stages.memos.pair_memo import PairMemo
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
@@ -133,20 +134,126 @@ def labelled(*rows):
 
 
 PAIR = pd.DataFrame({"image_a": [A], "image_b": [B]})
+BY_ID = pd.Series([A, B])
+
+
+def judged(*rows, best_first=BY_ID):
+    return dedup.judge_pairs(PAIR, labelled(*rows), best_first)
 
 
 def test_the_picture_of_lower_rank_is_kept_and_a_benchmark_s_before_the_library_s():
-    both = labelled((A, "library", "x", 1), (B, "library", "x", 0))
-    assert dedup.judge_pairs(PAIR, both)["keep"].tolist() == [B]
-    assert dedup.judge_pairs(PAIR, labelled((A, "hard", "x", 1), (B, "library", "x", 0)))["keep"].tolist() == [A]
-    assert dedup.judge_pairs(PAIR, labelled((B, "library", "x", 0)))["keep"].tolist() == [B]
+    assert judged((A, "library", "x", 1), (B, "library", "x", 0))["keep"].tolist() == [B]
+    assert judged((A, "hard", "x", 1), (B, "library", "x", 0))["keep"].tolist() == [A]
+    assert judged((B, "library", "x", 0))["keep"].tolist() == [B]
 
 
 def test_two_classes_are_a_label_conflict_and_a_missing_class_is_none():
-    assert dedup.judge_pairs(PAIR, labelled((A, "library", "x", 0), (B, "library", "y", 1)))["label_conflict"].all()
-    assert not dedup.judge_pairs(PAIR, labelled((A, "library", "x", 0), (B, "library", None, 1)))[
-        "label_conflict"
-    ].any()
+    assert judged((A, "library", "x", 0), (B, "library", "y", 1))["label_conflict"].all()
+    assert not judged((A, "library", "x", 0), (B, "library", None, 1))["label_conflict"].any()
+
+
+def test_of_two_unlabelled_pictures_the_better_file_is_kept_and_a_labelled_one_before_both():
+    assert judged(best_first=pd.Series([B, A]))["keep"].tolist() == [B]
+    assert judged((A, "library", "x", 0), best_first=pd.Series([B, A]))["keep"].tolist() == [A]
+
+
+SIDES = {"original": (200, 150), "small": (100, 75)}
+PHOTO = draw(3, SIDES["original"])
+COPIES = {
+    "small": saved(PHOTO.resize(SIDES["small"]), "JPEG", quality=100),
+    "grey": saved(PHOTO.convert("L"), "JPEG", quality=100),
+    "grey saved in colour": saved(PHOTO.convert("L").convert("RGB"), "WEBP", quality=100),
+    "recompressed": saved(PHOTO, "JPEG", quality=60),
+    "website": saved(PHOTO, "WEBP", quality=100),
+    "few colours": saved(PHOTO, "GIF"),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+@pytest.mark.parametrize("folder", ["library/a", "unlabelled"])
+def test_a_copy_gives_way_to_the_original(workspace, copy, folder):
+    original = saved(PHOTO, "JPEG", quality=90)
+    # The names sort either way: MD5 is as good as chance, and here nothing but the file may decide.
+    kept = []
+    for number in range(4):
+        contents = {"original": original + b"\0" * number, "copy": COPIES[copy]}
+        for name, data in contents.items():
+            path = workspace / f"data/{folder}/{name}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        save(workspace / "data/library/a/other.png", 8)
+        fingerprint.main()
+        dedup.main()
+        paths = FINGERPRINTS.read().set_index("image_id")["path"]
+        kept += [paths[image_id] for image_id in DUPLICATES.read()["keep"]]
+    assert kept == [f"{folder}/original"] * 4
+
+
+def test_a_person_s_keep_and_a_real_picture_come_before_the_better_file(workspace):
+    save(workspace / "data/library/a/other.png", 8)
+    path = workspace / "data/library/a/small"
+    path.write_bytes(COPIES["small"])
+    (workspace / "data/library/b").mkdir()
+    (workspace / "data/library/b/original").write_bytes(saved(PHOTO, "JPEG", quality=90))
+    fingerprint.main()
+    small = FINGERPRINTS.read().set_index("path")["image_id"]["library/a/small"]
+    dedup.main()
+    assert small not in DUPLICATES.read()["keep"].tolist()
+    (workspace / "data/classes.yaml").write_text("origin:\n  staged: [b]\n")
+    dedup.main()
+    assert DUPLICATES.read()["keep"].tolist() == [small]
+    (workspace / "data/classes.yaml").write_text("")
+    (workspace / "data/decisions/ann.csv").write_text(
+        f"image_id,decision,value,on,why\n{small},keep,,2026-01-01T00:00:00.000Z,\n"
+    )
+    dedup.main()
+    assert DUPLICATES.read()["keep"].tolist() == [small]
+
+
+def file(name, width=40, height=30, kind="JPEG", num_bytes=1000, chroma=0.5):
+    return {"path": name, "image_id": name * 32, "width": width, "height": height, "format": kind, "bytes": num_bytes,
+            "chroma": chroma}  # fmt: skip
+
+
+def best_first(*files, trained=()):
+    frame = pd.DataFrame(files).astype({"width": "Int64", "height": "Int64", "bytes": "Int64"})
+    return "".join(frame["path"].iloc[preference(frame, trained).argsort()])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (file("b", 41, chroma=0), file("a")),  # more pixels
+        (file("b", num_bytes=10), file("a", chroma=0.01)),  # colour
+        (file("b", kind="PNG", num_bytes=10), file("a")),  # nothing lost
+        (file("b", kind="MPO", num_bytes=10), file("a", kind="WEBP")),  # as cameras write it
+        (file("b", num_bytes=1001), file("a")),  # less compressed
+        (file("a", 30, 40), file("b")),  # nothing but the smaller image_id; a turned picture has as many pixels
+        (file("a", kind="PNG"), file("b", kind="PNG", num_bytes=1001)),  # harder packed, and nothing is lost
+        (file("b"), file("a", width=None, height=None, kind=None, chroma=None)),  # unreadable
+    ],
+)
+def test_the_better_file_comes_first(files):
+    expected = "".join(each["path"] for each in files)
+    assert best_first(*files) == best_first(*files[::-1]) == expected
+
+
+def test_what_the_base_was_trained_on_comes_before_the_smaller_image_id_alone():
+    assert best_first(file("a"), file("b"), trained=["b" * 32]) == "ba"
+    assert best_first(file("a", num_bytes=1001), file("b"), trained=["b" * 32]) == "ab"
+
+
+FILES = st.builds(
+    file, st.sampled_from("abcdefgh"), st.integers(1, 3), st.integers(1, 3), st.sampled_from(["JPEG", "PNG", "GIF"]),
+    st.integers(1, 3), st.sampled_from([0.0, 0.5]),
+)  # fmt: skip
+
+
+@given(st.lists(FILES, min_size=1, unique_by=lambda each: each["path"]), st.data())
+def test_which_of_two_files_is_better_depends_on_no_third(files, data):
+    some = data.draw(st.lists(st.sampled_from(files), unique_by=lambda each: each["path"], min_size=1))
+    here = {each["path"] for each in some}
+    assert [name for name in best_first(*files) if name in here] == list(best_first(*some))
 
 
 def test_main_finds_a_planted_pair(workspace, caplog):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 # Pictures of just as many pixels as are allowed are as quick as this is small.
 LIMIT = 10**6
 QUALITY = {"sharpness", "brightness", "highlights", "contrast"}
-COLUMNS = QUALITY | {"is_damaged", "width", "height", "format", "phash", "pixels", "thumbnail"}
+COLUMNS = QUALITY | {"chroma", "is_damaged", "width", "height", "format", "phash", "pixels", "thumbnail"}
 
 
 @pytest.fixture(scope="module")

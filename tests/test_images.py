@@ -12,7 +12,7 @@ from stages.duplicates.thumbnail import CHROMA_SIDE
 from stages.duplicates.thumbnail import SIDE as THUMBNAIL_SIDE
 from stages.duplicates.thumbnail import _weights as shrinking
 from stages.images.fingerprint import _shrunk_cosines as cosines
-from stages.images.fingerprint import grey_of, perceptual_hash, quality
+from stages.images.fingerprint import chroma, grey_of, perceptual_hash, quality
 from stages.images.letterbox import fitted, letterbox
 from stages.images.small import SIDE, small_pixels
 from stages.shards.codec import encode
@@ -142,6 +142,15 @@ def test_quality_is_what_its_formula_says(seed, size):
         assert measures["sharpness"] == pytest.approx((laplacian**2).sum() / gradient)
     else:
         assert measures["sharpness"] is None
+
+
+def test_chroma_is_what_the_most_colourful_hundredth_reach():
+    image = Image.new("RGB", (100, 50), (90, 90, 90))
+    assert chroma(small_pixels(image)) == 0
+    image.paste((10, 60, 110), (0, 0, 7, 7))  # 49 of 5,000 pixels: less than a hundredth
+    assert chroma(small_pixels(image)) == 0
+    image.paste((10, 60, 110), (0, 0, 8, 7))
+    assert chroma(small_pixels(image)) == 100 / 255
 
 
 def test_quality_falls_where_the_picture_is_worse():

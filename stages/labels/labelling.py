@@ -26,19 +26,22 @@ def list_sub_classes(paths: Iterable[str]) -> list[str]:
     return sorted({composed(part[1]) for part in parts if part[0] == "library" and len(part) > 2})
 
 
-def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> pd.DataFrame:
+def label(
+    fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts, preferred: pd.Series | None = None
+) -> pd.DataFrame:
     """Label every file of the library and the benchmarks.
 
     Args:
         fingerprints: the table of that name.
         classes: what each sub-class is.
         verdicts: what people decided.
+        preferred: how good each file is, what `preference` returned; by default the smaller image_id is better.
 
     Returns:
         The fingerprints' rows of library and benchmarks with the columns `set`, `sub_class`, `class_name`, `origin`,
         `was` (the sub-class's old names; null where there is none), `removed`, `kept` and `rank`: the order in which
         the rows of one set and class are preferred, lowest first (a decision, else real before staged before synthetic,
-        else the smaller image_id).
+        else the better file).
 
     Raises:
         InputError: a benchmark has a folder that is no class.
@@ -63,13 +66,19 @@ def label(fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts) -> p
     frame["was"] = frame["sub_class"].map({name: classes.old_names(name) for name in names})
     frame["removed"] = frame["image_id"].isin(verdicts.removed)
     frame["kept"] = frame["image_id"].isin(verdicts.kept)
-    return frame.assign(rank=_rank(frame))
+    return frame.assign(rank=_rank(frame, None if preferred is None else preferred.reindex(frame.index)))
 
 
-def _rank(frame: pd.DataFrame) -> pd.Series:
-    preference = frame["origin"].map({"real": 0, "staged": 1, "synthetic": 2, "unknown": 3}).fillna(4)
+def _rank(frame: pd.DataFrame, preferred: pd.Series | None) -> pd.Series:
+    origins = frame["origin"].map({"real": 0, "staged": 1, "synthetic": 2, "unknown": 3}).fillna(4)
     keys = pd.DataFrame(
-        {"kept": ~frame["kept"], "origin": preference, "image_id": frame["image_id"], "path": frame["path"]}
+        {
+            "kept": ~frame["kept"],
+            "origin": origins,
+            "preferred": preferred if preferred is not None else 0,
+            "image_id": frame["image_id"],
+            "path": frame["path"],
+        }
     )
     order = keys.sort_values(list(keys.columns)).index
     return pd.Series(range(len(order)), index=order).reindex(frame.index)

@@ -19,6 +19,7 @@ FINGERPRINTS = Table(
             "brightness": pa.float64(),  # mean grey, 0 to 1
             "highlights": pa.float64(),  # grey that the lightest twentieth reach, 0 to 1; low for a dark picture
             "contrast": pa.float64(),  # range of the middle 96 % of the greys, 0 to 1
+            "chroma": pa.float64(),  # that the most colourful hundredth reach, 0 to 1; 0 for a grey picture
             "is_damaged": pa.bool_(),  # a JPEG that libjpeg warns of: a part of it may be missing, and filled in
             "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
             "thumbnail": pa.binary(384),  # what it looks like in small, as `stages/duplicates/thumbnail.py` lays it out
