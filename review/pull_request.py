@@ -21,10 +21,10 @@ from typing import Any
 import yaml
 
 from intake.dates import require_past
-from review.changes import counts_section, decisions_section, flatten, metrics_section, params_section
+from review.changes import Flat, counts_section, decisions_section, flatten, metrics_section, params_section
 from review.contact_sheet import contact_sheet
 from review.markdown import comment, table
-from review.reports import parse_report, read_report
+from review.reports import MAX_BYTES, parse_report, read_report
 from review.verdict import base_section, causes_section, gate_section
 from review.worst_pictures import BESIDE, Worst, read_worst
 from runtime import parameters
@@ -32,6 +32,7 @@ from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.litter import is_litter
 from runtime.outputs import whole
+from runtime.regular_files import read_small
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
 from stages.labels import decisions
@@ -95,8 +96,16 @@ def _base_metrics() -> dict[str, Any] | None:
         return None  # there is no base, or its metrics cannot be had; the section says what to do
 
 
-def _params_now() -> str:
-    return Path(parameters.PATH).read_text(encoding="utf-8") if Path(parameters.PATH).is_file() else ""
+def _params_now() -> bytes:
+    path, remedy = parameters.PATH, f"`git checkout HEAD -- {parameters.PATH}` brings the last commit's back."
+    return read_small(path, MAX_BYTES, remedy) if Path(path).exists() else b""
+
+
+def _params(text: str | bytes, name: str) -> Flat:
+    try:
+        return flatten(yaml.safe_load(text) or {})
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date such as 2026-02-30 is a ValueError
+        raise InputError(f"{name} is not YAML: {error}. `git diff {parameters.PATH}` shows what changed.") from None
 
 
 def _report(path: str, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -167,13 +176,13 @@ def _judged_sections() -> dict[str, str]:
 
 def _changed_sections(base: str) -> dict[str, str]:
     counts_then = parse_report(_at(base, CLASS_COUNTS).encode(), f"{base}:{CLASS_COUNTS}", ("class_name",))
-    params = [flatten(yaml.safe_load(text) or {}) for text in (_at(base, parameters.PATH), _params_now())]
+    params_then = _params(_at(base, parameters.PATH), f"{base}:{parameters.PATH}")
     metrics_then = parse_metrics(_at(base, METRICS) or "{}", f"{base}:{METRICS}")
     metrics_now = read_metrics() if Path(METRICS).exists() else {}
     return {
         "classes": counts_section(counts_then, _report(CLASS_COUNTS, ("class_name",))),
         "decisions": decisions_section(_decisions_at(base), _decisions_now()),
-        "parameters": params_section(*params),
+        "parameters": params_section(params_then, _params(_params_now(), parameters.PATH)),
         "metrics": metrics_section(flatten(metrics_then), flatten(metrics_now)),
     }
 

@@ -53,7 +53,7 @@ def causes_section(base: Mapping[str, Any] | None, figures: Sequence[Row]) -> st
         figures: rows of figures.csv: the base and the new model on the pictures of now.
     """
     of_test = {row["model"]: row for row in figures if row["set"] == "test"}
-    if "base" not in of_test:
+    if not {"base", "new"} <= of_test.keys():
         return ""
     lines = {
         "old model on old pictures": (base or {}).get("test", {}),

@@ -248,6 +248,31 @@ def test_a_review_of_a_thousand_hostile_classes_still_fits_a_comment(repository,
     assert text.endswith("Too long for a comment, and left out: classes.\n")
 
 
+HALF_MERGED = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "damage", "match"),
+    [
+        (
+            "data/class_counts.csv",
+            lambda text: text.replace(",3,", ",1.5,"),
+            "real should be a whole number, it is '1.5'",
+        ),
+        ("data/class_counts.csv", lambda text: HALF_MERGED.format(text, text), "row 1 lacks the columns class_name"),
+        ("params.yaml", lambda text: HALF_MERGED.format(text, text), r"is not YAML: .*`git diff params\.yaml` shows"),
+        ("params.yaml", lambda _: "\x80", r"is not YAML: "),
+        ("params.yaml", lambda _: 20_000 * "[", r"is not YAML: "),
+    ],
+)
+def test_what_a_person_or_a_merge_damaged_is_one_message(repository, monkeypatch, capsys, path, damage, match):
+    counts = f"class_name,included,{','.join(changes.COUNTED)}\nhen,True,3,0,0,1,1,1\n"
+    text = counts if path == "data/class_counts.csv" else (repository / path).read_text()
+    (repository / path).write_text(damage(text), encoding="latin-1")
+    with pytest.raises(InputError, match=rf"(?s)^{path},? .*{match}"):
+        review_now(monkeypatch, capsys)
+
+
 def test_the_summary_shows_metrics_verdict_and_what_to_do(repository, capsys):
     summary.main()
     text = capsys.readouterr().out

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InputError
 from stages.tables.images import IMAGES
+from stages.tables.lineage import LINEAGE
 from stages.tables.splits import SPLITS
 from stages.tables.table import MAX_ROWS
 
@@ -118,6 +119,51 @@ def test_a_table_that_would_fill_the_memory_is_refused_before_it_is_read(workspa
     column(SPLITS.path, "image_id", pa.array(["a" * 2000]))
     monkeypatch.delattr(pq.ParquetFile, "read")
     with pytest.raises(InputError, match="MB decompressed; expected at most 20,000,000 rows and 0 MB"):
+        SPLITS.read()
+
+
+def repeated(text: str, num_rows: int) -> pa.Array:
+    """Texts that a file stores once, whatever their number."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(num_rows, np.int32)), pa.array([text]))
+
+
+def write_plainly_typed(path: str, columns: dict[str, pa.Array], schema: pa.Schema) -> None:
+    """Write dictionaries as a column of texts: without the schema of Arrow in the file."""
+    pq.write_table(pa.table(columns), path, store_schema=False, compression="zstd")
+    assert pq.read_schema(path).equals(schema)
+
+
+def test_a_text_that_is_stored_once_and_stands_in_every_row_is_counted_in_every_row(workspace, monkeypatch):
+    long, short = repeated("x" * 100_000, 300_000), repeated("a", 300_000)
+    write_plainly_typed(SPLITS.path, {"image_id": long, "class_name": short, "split": short}, SPLITS.schema)
+    assert Path(SPLITS.path).stat().st_size < 10_000
+    read = pq.ParquetFile.read
+    whole = pytest.fail
+    monkeypatch.setattr(
+        pq.ParquetFile, "read", lambda file, columns: read(file, columns) if len(columns) == 1 else whole("was read")
+    )
+    with pytest.raises(InputError, match=r"has 300,000 rows, 30,\d+ MB decompressed; expected at most"):
+        SPLITS.read()
+
+
+def test_lists_of_a_text_that_is_stored_once_are_counted_too(tmp_path):
+    members = pa.ListArray.from_arrays([0, 300_000], repeated("x" * 100_000, 300_000))
+    columns = {"image_id": pa.array(["a"]), "group": pa.array(["a"]), "members": members}
+    columns["phash"] = pa.array([1], pa.uint64())
+    path = str(tmp_path / "lineage.parquet")
+    pq.write_table(pa.table(columns), path, store_schema=False, compression="zstd")
+    with pytest.raises(InputError, match=r"has 1 rows, 30,\d+ MB decompressed"):
+        LINEAGE.read(path)
+
+
+def test_texts_that_repeat_within_the_bound_are_read(workspace, monkeypatch):
+    monkeypatch.setattr("stages.tables.table.MAX_BYTES", 100_000)
+    ids = [f"{number:04}" for number in range(1000)]
+    rows = pd.DataFrame({"image_id": ids, "class_name": ["boots", None] * 500, "split": "train"})
+    SPLITS.write(rows)  # the rough bound is passed, the exact one is not
+    assert SPLITS.read()["class_name"].tolist() == [*rows["class_name"]]
+    monkeypatch.setattr("stages.tables.table.MAX_BYTES", 30_000)
+    with pytest.raises(InputError, match="has 1,000 rows"):
         SPLITS.read()
 
 

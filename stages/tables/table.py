@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runtime.errors import InputError
@@ -21,6 +22,29 @@ if TYPE_CHECKING:  # a third of a second, which `fingerprint` saves where nearly
 MAX_ROWS = 20_000_000
 # Of all columns, decompressed: the widest table, the fingerprints, takes about 600 a row.
 MAX_BYTES = 4 * 2**30
+_NUMBER_BYTES = 8  # of the widest number
+_OFFSET_BYTES = 8  # of a text in memory, its characters aside
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """What a file says of a column, or of the values in a column of lists.
+
+    Attributes:
+        path: of the values, such as "members.list.element".
+        num_values: of all rows.
+        stored_bytes: decompressed.
+        width: bytes of each value; None for texts.
+    """
+
+    path: str
+    num_values: int
+    stored_bytes: int
+    width: int | None
+
+    @property
+    def column(self) -> str:
+        return self.path.split(".")[0]
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class Table:
             parquet = pq.ParquetFile(file)
             self._require_bounds(parquet.metadata, path)
             self._require_schema(parquet.schema_arrow, path)
+            self._require_decoded_bound(file, parquet.metadata, path, columns)
             table = parquet.read(columns=list(columns))
             # What the file holds may differ from what it says of itself; Arrow counts, and looks at every text.
             table.validate(full=True)
@@ -89,10 +114,28 @@ class Table:
         num_rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
         num_bytes = sum(group.total_byte_size for group in groups)
         if num_rows > MAX_ROWS or num_bytes > MAX_BYTES:
-            raise InputError(
-                f"{path} has {num_rows:,} rows, {num_bytes / 1e6:,.0f} MB decompressed; expected at most "
-                f"{MAX_ROWS:,} rows and {MAX_BYTES / 1e6:,.0f} MB. {self._remedy(path)}"
-            )
+            raise self._too_large(path, num_rows, num_bytes)
+
+    def _require_decoded_bound(
+        self, file: IO[bytes], metadata: pq.FileMetaData, path: str, columns: Sequence[str]
+    ) -> None:
+        """Bound what texts take: a file has each different one once, while in memory it stands in every row."""
+        leaves = [leaf for leaf in _leaves(metadata) if leaf.column in columns]
+        # No text is longer than all that is stored. The texts are only looked at where this bound does not do.
+        if sum(leaf.num_values * (leaf.width or leaf.stored_bytes) for leaf in leaves) <= MAX_BYTES:
+            return
+        texts = [leaf for leaf in leaves if leaf.width is None]
+        once = pq.ParquetFile(file, read_dictionary=[leaf.path for leaf in texts])
+        num_bytes = sum(leaf.num_values * (leaf.width or _OFFSET_BYTES) for leaf in leaves)
+        num_bytes += sum(_text_bytes(once.read(columns=[leaf.column])[leaf.column]) for leaf in texts)
+        if num_bytes > MAX_BYTES:
+            raise self._too_large(path, metadata.num_rows, num_bytes)
+
+    def _too_large(self, path: str, num_rows: int, num_bytes: int) -> InputError:
+        return InputError(
+            f"{path} has {num_rows:,} rows, {num_bytes / 1e6:,.0f} MB decompressed; expected at most "
+            f"{MAX_ROWS:,} rows and {MAX_BYTES / 1e6:,.0f} MB. {self._remedy(path)}"
+        )
 
     def _require_schema(self, schema: pa.Schema, path: str) -> None:
         missing = [name for name in self.schema.names if schema.names.count(name) != 1]
@@ -153,3 +196,29 @@ class Table:
         with whole(path or self.path) as partial:
             # One chunk: how the rows came together does not show in the file.
             pq.write_table(table.replace_schema_metadata(None).combine_chunks(), partial, compression="zstd")
+
+
+def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    leaves = []
+    for number in range(metadata.num_columns):
+        declared, chunks = metadata.schema.column(number), [group.column(number) for group in groups]
+        leaves.append(
+            _Leaf(
+                declared.path,
+                sum(chunk.num_values for chunk in chunks),
+                sum(chunk.total_uncompressed_size for chunk in chunks),
+                None if declared.physical_type == "BYTE_ARRAY" else max(declared.length, _NUMBER_BYTES),
+            )
+        )
+    return leaves
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Add up the lengths of the texts of a column, or of its lists, which was read with each different text once."""
+    total = 0
+    for chunk in column.chunks:
+        texts = chunk.flatten() if pa.types.is_list(chunk.type) else chunk
+        lengths = pc.binary_length(texts.dictionary)
+        total += pc.sum(lengths.take(texts.indices).cast(pa.int64())).as_py() or 0
+    return total
