@@ -27,7 +27,9 @@ from remote.stores import lacking
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import GateError, RemoteError, RepositoryError
+from runtime.regular_files import require_no_pipes
 from runtime.repository import git, require_committed, require_root
+from runtime.tracked import DATA
 from runtime.wording import counted
 from stages.models.base import require_base_after_release
 from stages.tables.documents import read_gate, read_metrics
@@ -103,8 +105,9 @@ def require_up_to_date() -> None:
     Data that is not on this machine is taken for what its .dvc file says, so that a clone without pictures will do.
 
     Raises:
-        RepositoryError: DVC would run a stage again, or cannot tell.
+        RepositoryError: DVC would run a stage again, or cannot tell, or would wait for a pipe.
     """
+    require_no_pipes(*DATA.glob("*"))
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode or _UP_TO_DATE not in done.stdout:

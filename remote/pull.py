@@ -14,6 +14,8 @@ from remote.own_pictures import kept
 from remote.stores import Store, total_bytes
 from runtime.command import run
 from runtime.errors import RemoteError
+from runtime.regular_files import require_no_pipes
+from runtime.tracked import DATA
 from runtime.wording import counted, listed
 
 log = logging.getLogger(__name__)
@@ -94,6 +96,7 @@ def main() -> None:
 
     commits = commits_wanted("Fetch everything that the workspace needs, and check it out.")
     with opened() as clone, lock_repo(clone.repo):
+        require_no_pipes(*DATA.glob("*"))
         wanted = clone.needed(commits)
         fetched = fetch(clone, wanted)
         with kept() as own:

@@ -2,13 +2,17 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from runtime.errors import InputError, RetrainError
+from runtime.errors import InputError, RepositoryError, RetrainError
+from runtime.wording import counted, listed
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
     stat.S_IFDIR: "a folder",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -57,3 +61,45 @@ def read_small(path: str | Path, max_bytes: int, remedy: str, error: type[Retrai
         if num_bytes > max_bytes:
             raise error(f"{path} has {num_bytes:,} bytes; expected at most {max_bytes:,}. {remedy}")
         return file.read(max_bytes)
+
+
+def require_no_pipes(*paths: str | Path) -> None:
+    """Refuse folders in which a pipe, a socket or a device lies: DVC opens it, and waits for it without end.
+
+    Args:
+        paths: of folders, or of files; absent ones are passed over.
+
+    Raises:
+        RepositoryError: there is one.
+    """
+    found = {path: kind for each in paths for path, kind in _special(Path(each))}
+    if found:
+        first = min(found)
+        others = (
+            f" So are {counted(len(found) - 1, 'file')} more: {listed(sorted(found)[1:])}." if len(found) > 1 else ""
+        )
+        raise RepositoryError(
+            f"{first} is {found[first]}, for which DVC would wait without end. Nothing was run. Delete it, or move "
+            f"it elsewhere.{others}"
+        )
+
+
+def _special(path: Path) -> Iterator[tuple[str, str]]:
+    """Find what is neither a file nor a folder; of links only `path` itself and those to no folder are followed."""
+    if not path.is_dir():
+        yield from _kind(path)
+        return
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _special(Path(entry.path))
+            elif not entry.is_file() and not entry.is_dir():
+                yield from _kind(Path(entry.path))
+
+
+def _kind(path: Path) -> Iterator[tuple[str, str]]:
+    """Name what a path is, unless it is a file, a folder or absent."""
+    with suppress(FileNotFoundError):
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            yield str(path), _KINDS.get(kind, "something else")

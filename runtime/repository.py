@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime import child
 from runtime.errors import RepositoryError
+from runtime.regular_files import require_no_pipes
 from runtime.wording import counted, listed
 
 
@@ -62,8 +63,9 @@ def dvc_add(folders: Sequence[str]) -> None:
     """Put folders under DVC, or update what DVC has of them; DVC's progress is shown on a terminal.
 
     Raises:
-        RepositoryError: DVC refused.
+        RepositoryError: DVC refused, or a pipe lies in a folder.
     """
+    require_no_pipes(*folders)
     remove_unreadable_lock()
     command = child.command_of("dvc", "add", *folders)
     words = None if sys.stderr.isatty() else subprocess.PIPE
@@ -75,11 +77,16 @@ def dvc_add(folders: Sequence[str]) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest a folder as DVC does in a .dvc file or dvc.lock: ends in `.dir`."""
+    """Digest a folder as DVC does in a .dvc file or dvc.lock: ends in `.dir`.
+
+    Raises:
+        RepositoryError: a pipe lies in it.
+    """
     from dvc_data.hashfile.build import build
     from dvc_data.hashfile.db import HashFileDB
     from dvc_objects.fs import LocalFileSystem, MemoryFileSystem
 
+    require_no_pipes(folder)
     nowhere = HashFileDB(MemoryFileSystem(), "memory://digests")
     digested = build(nowhere, str(folder.absolute()), LocalFileSystem(), "md5", dry_run=True)[2]
     return str(digested.hash_info.value)

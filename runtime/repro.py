@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 
 from runtime import child
 from runtime.errors import RetrainError
+from runtime.regular_files import require_no_pipes
 from runtime.repository import remove_unreadable_lock, require_a_commit
 from runtime.terminal import LOG, VARIABLE
-from runtime.tracked import changed_meanwhile, require_recorded
+from runtime.tracked import DATA, changed_meanwhile, require_recorded
 from runtime.wording import counted, listed
 
 SECONDS_TO_UNDO = 30  # that an interrupted stage has before this command ends
@@ -44,6 +45,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     remove_unreadable_lock()
     try:
         require_a_commit()
+        require_no_pipes(*DATA.glob("*"))
         require_recorded(may_be_absent=not {"--allow-missing", "--pull"}.isdisjoint(arguments))
     except RetrainError as error:
         _say(f"error: {error}")

@@ -17,6 +17,7 @@ import yaml
 
 from runtime.errors import RepositoryError
 from runtime.left_out import require_nothing_left_out
+from runtime.regular_files import require_no_pipes
 from runtime.repository import git
 from runtime.wording import counted, listed
 
@@ -98,10 +99,14 @@ class Contents:
 
         Returns:
             The digest as `.dvc` files have it, and the listing.
+
+        Raises:
+            RepositoryError: a pipe lies in it.
         """
         from dvc_data.hashfile.build import build
         from dvc_objects.fs import LocalFileSystem
 
+        require_no_pipes(folder)
         arguments = (self._repo.cache.local, str(folder.absolute()), LocalFileSystem(), "md5")
         tree = build(*arguments, dry_run=True, ignore=self._repo.dvcignore)[2]
         return str(tree.hash_info.value), {"/".join(key): entry[1].value for key, entry in tree.as_dict().items()}

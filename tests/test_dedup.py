@@ -95,6 +95,17 @@ def test_a_pair_is_the_same_whichever_of_the_two_is_new():
             pd.testing.assert_frame_equal(dedup.find_pairs(both, params(14), NOTHING, NOTHING, memo), alone)
 
 
+def test_a_memo_that_cannot_be_kept_costs_time_and_no_pair(tmp_path, caplog):
+    (tmp_path / "pairs").write_text("a file where the memo's folder should be")
+    frame = pictures(a=(1, "p", 1), b=(2, "q", 1))
+    found = dedup.find_pairs(frame, params(14), NOTHING, NOTHING, PairMemo("1", tmp_path))
+    pd.testing.assert_frame_equal(found, dedup.find_pairs(frame, params(14), NOTHING, NOTHING))
+    assert len(found) == 1
+    assert (
+        f"dedup: the next run will compare all pictures again, as the memo cannot be kept in {tmp_path}" in caplog.text
+    )
+
+
 HASHES = st.lists(st.integers(0, 255), unique=True, min_size=2, max_size=12)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from repositories import commit, dvc, surroundings, write
 
 from release import smoke
 from release.smoke import choose, faults, require_answers
-from runtime.errors import GateError
+from runtime.errors import GateError, InputError
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.predictions import ROWS
@@ -106,6 +107,65 @@ class Constant(tf.Module):
             "version": tf.fill([rows], tf.constant(7, tf.int64)),
             "weights_sha256": tf.fill([rows], DIGEST),
         }
+
+
+def npy(values: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+def with_header(text: bytes) -> bytes:
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text
+
+
+GOOD = npy(SCORES)
+HOSTILE = {
+    "no bytes": (b"", "is no .npy file of a matrix"),
+    "a pickle": (b"\x80\x04" + bytes(99), "is no .npy file of a matrix"),
+    "its beginning alone": (GOOD[:20], "is no .npy file of a matrix"),
+    "a header that is no dictionary": (with_header(b"[1, 2]\n"), "is no .npy file of a matrix"),
+    "brackets without end": (with_header(b"(" * 3000), "is no .npy file of a matrix"),
+    "a header that names a function": (with_header(b"{'descr': open('x', 'w')}\n"), "is no .npy file of a matrix"),
+    "by columns": (npy(np.asfortranarray(SCORES)), "is no .npy file of a matrix"),
+    "objects": (npy(SCORES.astype(object)), r"it is \(2, 3\) of object"),
+    "a class less": (npy(SCORES[:, :2]), r"should have 3 columns of float32 after .*; it is \(2, 2\) of float32"),
+    "numbers of another type": (npy(SCORES.astype(np.float64)), r"it is \(2, 3\) of float64"),
+    "one dimension": (npy(SCORES[0]), r"it is \(3,\) of float32"),
+    "a row less": (GOOD[:-12], "has fewer rows than data/predictions/rows.parquet"),
+    "a number less": (GOOD[:-4], "has fewer rows than data/predictions/rows.parquet"),
+    "more rows in its header than in its bytes": (
+        GOOD.replace(b"(2, 3)", b"(9, 3)"), "has fewer rows than data/predictions/rows.parquet"
+    ),
+}  # fmt: skip
+
+
+class OneFile:
+    """Stands for TrackedFiles: whatever is read of, it has these bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def read_parts(self, path: str, parts: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.content[offset : offset + size] for offset, size in parts]
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_matrix_of_scores_that_is_none_is_refused_in_one_message(case: str) -> None:
+    content, match = HOSTILE[case]
+    numbers = [5] if case.startswith("more rows") else [0, 1]
+    with pytest.raises(InputError, match=rf"^data/predictions/scores\.npy (.* )?{match}.*evaluate` writes it again"):
+        smoke._rows(OneFile(content), numbers, 3)
+
+
+def test_rows_of_the_matrix_are_read_in_the_order_asked_for() -> None:
+    assert smoke._rows(OneFile(GOOD), [1, 0, 1], 3).tolist() == SCORES[[1, 0, 1]].tolist()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_scores_that_are_no_numbers_are_a_fault() -> None:
+    scores = np.full_like(SCORES[:1], np.nan)
+    assert len(faults([answer(SCORES[0])], scores, CLASSES, RELEASE, 1.0)) == 1
 
 
 def write_table(table: Table, **columns: object) -> None:

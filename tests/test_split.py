@@ -238,6 +238,35 @@ def test_a_confused_pair_may_name_a_class_that_only_the_base_knows(workspace):
         split.main()
 
 
+def test_a_group_on_two_sides_is_a_bug_that_stops_the_stage():
+    pictures = split.split(images(50), set(), PARAMS)
+    counts = split.count_classes(pictures, PARAMS)
+    counts = pd.concat([counts, counts.assign(class_name="y")])
+    split.check(pictures, counts, 2)
+    sides = pictures["split"].dropna().unique()
+    assert len(sides) > 1
+    leaking = pictures.assign(group=pictures["group"].where(pictures["split"].isna(), "one"))
+    with pytest.raises(ValueError, match="groups are on two sides: \\['one'\\]"):
+        split.check(leaking, counts, 2)
+
+
+def test_a_class_without_pictures_to_validate_with_and_a_benchmark_picture_that_was_trained_on_are_named(
+    workspace, caplog
+):
+    learned = images(60, class_name="y")
+    hard = benchmark(learned.head(1)).assign(path="benchmarks/hard/y/1.png")
+    write(images(60, class_name="x", start=100), learned, hard)
+    write_base(["x", "y"])
+    rows = learned.assign(members=[[each] for each in learned["image_id"]])
+    LINEAGE.write(rows[["image_id", "group", "members", "phash"]], "data/base/model/lineage.parquet")
+    split.main()
+    assert "split: class y has no picture to validate with: only staged or trained-on ones" in caplog.messages
+    assert (
+        "split: data/benchmarks/hard/y/1.png is left out of its benchmark: an ancestor was trained on it"
+        in caplog.messages
+    )
+
+
 def test_half_a_base_is_refused(workspace):
     write(images(50), images(50, 0, 0, "y", 500))
     (workspace / "data/base/metrics.json").touch()

@@ -1,6 +1,7 @@
 """Open a matrix of a `.npy` file as a memory map, after its header was compared with what it should hold."""
 
 import os
+import tokenize
 from io import BufferedReader, BytesIO
 from typing import Any, NamedTuple
 
@@ -33,7 +34,10 @@ def read_header(file: BufferedReader | BytesIO) -> Header:
     """
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("another version of the format")
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    try:
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    except (tokenize.TokenError, RecursionError, MemoryError) as error:  # of brackets without end
+        raise ValueError(f"its header cannot be read: {error}") from None
     if by_columns:
         raise ValueError("its numbers are in the order of the columns")
     return Header(shape, dtype, file.tell())
