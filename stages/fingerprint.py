@@ -2,7 +2,7 @@
 
 Reads: data/library/, data/benchmarks/, data/unlabelled/; data/instructions.txt, which says that a run may begin
 Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format, phash, sharpness, brightness,
-    highlights, contrast, chroma, is_damaged, pixels, thumbnail, error)
+    highlights, contrast, chroma, is_damaged, pixels, thumbnail, taken_at, camera, error)
 Params: fingerprint
 """
 
@@ -28,6 +28,7 @@ from stages.duplicates.thumbnail import thumbnail
 from stages.images.errors import UnreadableError
 from stages.images.fingerprint import chroma, grey_of, perceptual_hash, quality
 from stages.images.small import decode_small
+from stages.images.taken import taken
 from stages.memos.file_memo import Memo, Reading, Stamp, Wanted, stamp_of
 from stages.tables.fingerprints import FINGERPRINTS
 
@@ -132,6 +133,7 @@ def fingerprint(data: bytes, max_pixels: int) -> dict[str, object]:
         "is_damaged": small.is_damaged,
         "pixels": small.digest,
         "thumbnail": thumbnail(small.pixels, grey),
+        **taken(data)._asdict(),
     }
 
 

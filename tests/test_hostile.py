@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 LIMIT = 10**6
 QUALITY = {"sharpness", "brightness", "highlights", "contrast"}
 COLUMNS = QUALITY | {"chroma", "is_damaged", "width", "height", "format", "phash", "pixels", "thumbnail"}
+COLUMNS |= {"taken_at", "camera"}
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def webp_orientation(data: bytes) -> int:
-    """Read the orientation tag of a WebP: its EXIF chunk, if its header announces one.
+    """Read the orientation tag of a WebP.
 
     Args:
         data: the file's bytes.
@@ -112,17 +112,23 @@ def webp_orientation(data: bytes) -> int:
     Returns:
         The tag's value; 1 where there is none.
     """
+    start = webp_exif(data)
+    return exif_orientation(data, start) if start else UPRIGHT
+
+
+def webp_exif(data: bytes) -> int:
+    """Say where the content of a WebP's EXIF chunk starts, if its header announces one; 0 where there is none."""
     if not (data.startswith(b"VP8X", 12) and number(data, WEBP_FLAGS, 1, False) & WEBP_HAS_EXIF):
-        return UPRIGHT
+        return 0
     position = 12
     for _ in range(MAX_SEGMENTS):
         if data.startswith(b"EXIF", position):
-            return exif_orientation(data, position + 8)
+            return position + 8
         if position >= len(data):
             break
         length = number(data, position + 4, 4, False)
         position += 8 + length + length % 2
-    return UPRIGHT
+    return 0
 
 
 def exif_orientation(data: bytes, start: int = 0) -> int:

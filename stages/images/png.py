@@ -72,6 +72,11 @@ def needed(data: bytes) -> Png:
     return Png(b"".join(parts), orientation, int.from_bytes(value) if value and is_deep_grey else None)
 
 
+def exif_start(data: bytes) -> int:
+    """Say where the content of the first `eXIf` chunk of a whole PNG starts; 0 where there is none."""
+    return _walk(data).exif
+
+
 def chunk(name: bytes, content: bytes) -> bytes:
     """Write a chunk."""
     return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
