@@ -4,12 +4,13 @@ A key that is unknown, missing, of another type or out of range is refused with 
 stands in params.yaml or nowhere: no model has defaults.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from runtime.errors import ParameterError
 from runtime.outputs import whole
@@ -56,6 +57,24 @@ class Dedup(_Section):
     similarity: Annotated[float, Field(gt=0, le=2)]
     colour: Fraction
     distance_alone: Annotated[int, Field(ge=0, le=20)]
+
+
+class Merge(_Section):
+    """What tells which pictures come from one source."""
+
+    source_pattern: Annotated[str, Field(min_length=1)] | None
+    burst_seconds: Annotated[float, Field(ge=0)] | None
+
+    @field_validator("source_pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        try:
+            number = 1 if pattern is None else re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"no regular expression ({error})") from None
+        if number != 1:
+            raise ValueError(f"expected one group in parentheses, which is the source, there are {number}")
+        return pattern
 
 
 class Split(_Section):
@@ -216,6 +235,7 @@ class Params(_Section):
     fingerprint: Fingerprint
     quality: Quality
     dedup: Dedup
+    merge: Merge
     split: Split
     shard: Shard
     train: Train

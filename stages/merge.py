@@ -2,10 +2,10 @@
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
 Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, group_size, dropped, phash,
-    faults),
+    faults, source, sources),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
     data/conflicts.csv (files that show the same thing and stand in two classes, and what ends each)
-Params: quality
+Params: quality, merge
 """
 
 import logging
@@ -27,6 +27,7 @@ from stages.labels.conflicts import classes_of_pixels, list_conflicts
 from stages.labels.decisions import Decision, Pair, Verdicts
 from stages.labels.labelling import label, list_sub_classes
 from stages.labels.preference import preference
+from stages.labels.sources import find_sources
 from stages.models.base import BASE_LINEAGE, has_base
 from stages.tables import disputes
 from stages.tables.conflicts import PATH as CONFLICTS
@@ -42,6 +43,7 @@ UNREADABLE = "unreadable"
 NO_FOLDER = "in no sub-class's folder"
 REMOVED = "removed by a decision"
 BENCHMARK = "shows the same as a benchmark's picture"
+OF_BENCHMARK = "from the source of a benchmark's picture"
 CONFLICT = "label conflict: the same picture in two classes"
 COPY = "the same file as "
 IDENTICAL = "the same pixels as "
@@ -52,6 +54,7 @@ _REASONS = {
     NO_FOLDER: "in no sub-class's folder",
     REMOVED: "removed by a decision",
     BENCHMARK: "the same as a benchmark's",
+    OF_BENCHMARK: "from a benchmark's source",
     CONFLICT: "in two classes",
     COPY: "copied files",
     IDENTICAL: "with the same pixels",
@@ -87,7 +90,7 @@ def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     dropped only for one that it is itself paired with, so that a chain of look-alikes does not swallow a class.
 
     Args:
-        labelled: what `label` returned, with the column `group`.
+        labelled: what `label` returned, with the columns `group` and `source`.
         pairs: the table of duplicates.
 
     Returns:
@@ -102,8 +105,10 @@ def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     because(NO_FOLDER, (labelled["set"] == "library") & labelled["sub_class"].isna())
     because(REMOVED, labelled["removed"])
     in_use = labelled[dropped.isna()]
-    judging = in_use.loc[in_use["set"] != "library", "group"]
-    because(BENCHMARK, (labelled["set"] == "library") & labelled["group"].isin(judging))
+    judging = in_use[in_use["set"] != "library"]
+    because(BENCHMARK, (labelled["set"] == "library") & labelled["group"].isin(judging["group"]))
+    of_benchmark = labelled["source"].isin(judging["source"].dropna())
+    because(OF_BENCHMARK, (labelled["set"] == "library") & of_benchmark)
     because(CONFLICT, _conflicting(labelled[dropped.isna()]).reindex(labelled.index, fill_value=False))
     because(_superseded(labelled[dropped.isna()], pairs).reindex(labelled.index), pd.Series(True, labelled.index))
     return dropped
@@ -175,7 +180,7 @@ def list_disputes(verdicts: Verdicts) -> pd.DataFrame:
 
 def main() -> None:
     """Run the stage."""
-    limits = parameters.read(parameters.Quality)
+    limits, params = parameters.read(parameters.Quality), parameters.read(parameters.Merge)
     fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
@@ -188,6 +193,7 @@ def main() -> None:
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
     labelled["group_size"] = labelled["group"].map(labelled.groupby("group")["image_id"].nunique())
+    labelled[["source", "sources"]] = find_sources(labelled, params.source_pattern, params.burst_seconds)
     images = labelled.assign(dropped=drop(labelled, pairs), faults=find_faults(labelled, limits))
 
     IMAGES.write(images)

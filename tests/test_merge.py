@@ -33,7 +33,7 @@ def files(*rows):
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(
         rank=range(len(frame)), error=None, removed=False, sub_class=frame["class_name"], group=frame["image_id"],
-        path=[f"library/{row}" for row in range(len(frame))],
+        source=None, path=[f"library/{row}" for row in range(len(frame))],
     )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
     return pd.DataFrame(
         {"image_id": ids, "path": ids, "sub_class": class_name, "class_name": class_name, "origin": origins,
          "set": "library", "group": ids, "group_size": 1, "dropped": None,
-         "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"), "faults": None}
+         "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"), "faults": None,
+         "source": None, "sources": None}
     )  # fmt: skip
 
 

@@ -77,6 +77,8 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
             dropped=None,
             phash=pd.array(range(len(frame)), dtype="UInt64"),
             faults=None,
+            source=None,
+            sources=None,
         )
     )
     write_shards(contents, pictures_in_shard)

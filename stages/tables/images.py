@@ -20,6 +20,8 @@ IMAGES = Table(
             "dropped": pa.string(),  # null, or why
             "phash": pa.uint64(),
             "faults": pa.string(),  # null, or what is suspected of its quality; see stages/images/faults.py
+            "source": pa.string(),  # sender, session or burst, by which it stands on one side; null: none known
+            "sources": pa.list_(pa.string()),  # every source that a burst or a near-duplicate joins to this one; null
         }
     ),
     key=("path",),

@@ -175,7 +175,8 @@ class Table:
         if frame.duplicated(list(self.key)).any():
             rows = frame[frame.duplicated(list(self.key), keep=False)].head(4)
             raise ValueError(f"{self.path}: rows share the key {self.key}:\n{rows}")
-        rows = frame.sort_values(list(self.order), kind="stable", na_position="first")
+        lists = {field.name: object for field in self.schema if pa.types.is_list(field.type)}  # may be all null
+        rows = frame.astype(lists).sort_values(list(self.order), kind="stable", na_position="first")
         self._write(pa.Table.from_pandas(rows, schema=self.schema, preserve_index=False), path)
 
     def write_arrow(self, table: pa.Table) -> None:
