@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from runtime import parameters
 from runtime.wording import counted, listed
 from stages.metrics.splits import LIBRARY_SPLITS
+from stages.tables.scores import HELD_OUT
 
-# A benchmark whose rules are asked of the test set where it is lacking: else nothing would be asked of a model.
+# A benchmark whose rules are asked of HELD_OUT where it is lacking: else nothing would be asked of a model.
 _DIFFICULT = "difficult"
 
 
@@ -16,7 +17,7 @@ class Fitting:
     """How the rules are made to fit.
 
     Attributes:
-        moved: numbers of the rules that are asked of the test set instead.
+        moved: numbers of the rules that are asked of HELD_OUT instead.
         removed: numbers of those that are taken out.
         lacking: benchmarks that the rules name and that are not there, sorted.
     """
@@ -27,14 +28,14 @@ class Fitting:
 
     def apply(self) -> None:
         """Change params.yaml."""
-        parameters.change({f"gate.rules.{number}.set": "test" for number in self.moved})
+        parameters.change({f"gate.rules.{number}.set": HELD_OUT for number in self.moved})
         parameters.remove("gate.rules", self.removed)
 
     def describe(self) -> str:
         """Say in one line what became of the rules."""
         if not self.lacking:
             return "the gate's rules in params.yaml stay: the library has every benchmark that they name"
-        moved = f"{counted(len(self.moved), 'rule')} on {_DIFFICULT} asked of the test set instead"
+        moved = f"{counted(len(self.moved), 'rule')} on {_DIFFICULT} asked of {HELD_OUT} instead"
         removed = f"{counted(len(self.removed), 'rule')} taken out"
         changes = ", ".join([moved] * bool(self.moved) + [removed] * bool(self.removed))
         return f"the gate's rules in params.yaml: {changes}, for there is no benchmark {listed(self.lacking)}"
@@ -47,6 +48,7 @@ def fit(rules: Sequence[parameters.Rule], benchmarks: Collection[str]) -> Fittin
         rules: of the gate.
         benchmarks: that the library has.
     """
-    lacking = {number: rule.set for number, rule in enumerate(rules) if rule.set not in {*LIBRARY_SPLITS, *benchmarks}}
+    there = {HELD_OUT, *LIBRARY_SPLITS, *benchmarks}
+    lacking = {number: rule.set for number, rule in enumerate(rules) if rule.set not in there}
     moved = [number for number, name in lacking.items() if name == _DIFFICULT]
     return Fitting(moved, [number for number in lacking if number not in moved], sorted(set(lacking.values())))

@@ -26,6 +26,7 @@ from runtime.json_files import read_json
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.temperature import scale
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
@@ -57,7 +58,7 @@ _RELEASE = TypeAdapter(_Release)
 
 
 def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Choose pictures, as many of each benchmark as possible; of the test set where the benchmarks have too few.
+    """Choose pictures, as many of each benchmark as possible; held-out ones where the benchmarks have too few.
 
     Args:
         rows: of `data/predictions/rows.parquet`: columns `image_id`, `split`.
@@ -71,8 +72,8 @@ def choose(rows: pd.DataFrame, images: pd.DataFrame, fingerprints: pd.DataFrame,
     known = fingerprints.loc[fingerprints["format"].notna(), ["path", "format"]]
     files = images[["image_id", "path"]].merge(known, on="path").drop_duplicates("image_id")
     judging = rows.assign(row=np.arange(len(rows)))
-    judging = judging[~judging["split"].isin(["train", "validation"])].merge(files, on="image_id").sort_values("row")
-    judging = judging.assign(refused=judging["format"].isin(_REFUSED), last=judging["split"] == "test")
+    judging = judging[judging["split"] != "train"].merge(files, on="image_id").sort_values("row")
+    judging = judging.assign(refused=judging["format"].isin(_REFUSED), last=judging["split"].isin(EVALUATION_SPLITS))
     judging = judging.assign(turn=judging.groupby(["refused", "split"]).cumcount())
     ordered = judging.sort_values(["refused", "last", "turn", "split"])
     return ordered[["row", "path"]].head(number).reset_index(drop=True)

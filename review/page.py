@@ -51,13 +51,14 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 Row = Mapping[str, str]
 # What the trend shows, of which set.
 TREND = (
-    ("test", "top_1_accuracy", "Accuracy"),
-    ("test", "true_positive_fraction", "Right answers shown"),
-    ("test", "false_positive_fraction", "Wrong answers shown"),
+    (scores.HELD_OUT, "top_1_accuracy", "Accuracy"),
+    (scores.HELD_OUT, "true_positive_fraction", "Right answers shown"),
+    (scores.HELD_OUT, "false_positive_fraction", "Wrong answers shown"),
     ("out_of_scope", "false_positive_fraction", "Out of scope, shown"),
 )
 WORDS = {
     "top_1_accuracy": "accuracy",
+    "balanced_accuracy": "accuracy, every class weighing the same",
     "true_positive_fraction": "right answers shown",
     "false_positive_fraction": "wrong answers shown",
     "coverage": "answers shown",
@@ -66,7 +67,7 @@ WORDS = {
     "log_loss": "log loss",
     "weighted_log_loss": "weighted log loss",
 }
-_FRACTIONS = ("top_1_accuracy", "true_positive_fraction", "false_positive_fraction", "coverage")
+_FRACTIONS = ("top_1_accuracy", "balanced_accuracy", "true_positive_fraction", "false_positive_fraction", "coverage")
 REASONS = {
     "base_right_new_wrong": "Right before, wrong now",
     "wrong_and_confident": "Wrong, and shown",
@@ -132,9 +133,9 @@ def trend(promoted: Sequence[Promoted], now: Promoted | None) -> dict[str, Any]:
     return {"models": models, "drawn": drawn, "is_open": now is not None}
 
 
-def of_test(figures: Sequence[Row], model: str) -> Row | None:
-    """Choose the figures of the test set, of the model `new` or `base`; None where there are none."""
-    return next((row for row in figures if row["set"] == "test" and row["model"] == model), None)
+def headline(figures: Sequence[Row], model: str) -> Row | None:
+    """Choose the figures of the held-out pictures, of the model `new` or `base`; None where there are none."""
+    return next((row for row in figures if row["set"] == scores.HELD_OUT and row["model"] == model), None)
 
 
 def whole_sets(compared: Sequence[Row]) -> list[Row]:
@@ -143,8 +144,8 @@ def whole_sets(compared: Sequence[Row]) -> list[Row]:
 
 
 def weakest(classes: Sequence[Row]) -> list[Row]:
-    """Choose, of the rows of per_class.csv, the classes of the test set that were missed most, if they were at all."""
-    return [row for row in classes if row["set"] == "test" and row["num_missed"] != "0"][:NUM_WEAKEST]
+    """Choose, of the rows of per_class.csv, the classes whose held-out pictures were missed most."""
+    return [row for row in classes if row["set"] == scores.HELD_OUT and row["num_missed"] != "0"][:NUM_WEAKEST]
 
 
 def gallery(worst: Worst) -> list[dict[str, Any]]:
@@ -231,8 +232,8 @@ def _figures() -> dict[str, Any]:
     figures = read_report(scores.FIGURES, scores.FIGURE_COLUMNS)
     return {
         "threshold": parameters.read(parameters.Score).threshold,
-        "new": of_test(figures, "new"),
-        "base": of_test(figures, "base"),
+        "new": headline(figures, "new"),
+        "base": headline(figures, "base"),
         "report": read_report(scores.THRESHOLD_REPORT, scores.THRESHOLD_COLUMNS),
         "wanted": read_wanted_error(),
         "compared": whole_sets(read_report(scores.AGAINST_BASE, scores.AGAINST_BASE_COLUMNS)),

@@ -25,7 +25,7 @@ from review.changes import Flat, counts_section, decisions_section, flatten, met
 from review.contact_sheet import contact_sheet
 from review.markdown import comment, table
 from review.reports import MAX_BYTES, parse_report, read_report
-from review.verdict import base_section, causes_section, gate_section
+from review.verdict import CAUSED, base_section, causes_section, gate_section
 from review.worst_pictures import BESIDE, Worst, read_worst
 from runtime import parameters
 from runtime.command import run
@@ -39,7 +39,7 @@ from stages.labels import decisions
 from stages.models.base import BASE_METRICS
 from stages.tables.documents import parse_metrics, read_gate, read_metrics
 from stages.tables.review import REVIEW
-from stages.tables.scores import AGAINST_BASE, AGAINST_BASE_COLUMNS, FIGURES, GATE, METRICS, SUMMARY
+from stages.tables.scores import AGAINST_BASE, AGAINST_BASE_COLUMNS, FIGURES, GATE, METRICS
 from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 
@@ -170,7 +170,7 @@ def _judged_sections() -> dict[str, str]:
     return {
         "gate": gate_section(read_gate() if Path(GATE).exists() else None),
         "new against base": base_section(_report(AGAINST_BASE, AGAINST_BASE_COLUMNS)),
-        "what the pictures did": causes_section(_base_metrics(), _report(FIGURES, ("model", "set", *SUMMARY))),
+        "what the pictures did": causes_section(_base_metrics(), _report(FIGURES, ("model", "set", *CAUSED))),
     }
 
 

@@ -20,8 +20,18 @@ from sample import LIBRARY_DIGEST
 from stages.models.base import has_base
 from stages.tables.documents import read_gate, read_metrics
 from stages.tables.exported import EXPORT
-from stages.tables.scores import SUMMARY
 
+SHOWN = (
+    "num_pictures",
+    "num_classes",
+    "num_classes_total",
+    "top_1_accuracy",
+    "balanced_accuracy",
+    "log_loss",
+    "weighted_log_loss",
+    "true_positive_fraction",
+    "false_positive_fraction",
+)
 FILES = {
     "data/scores/review.parquet": "pictures that a person should look at, worst first",
     "data/scores/": "all metrics and reports: against the base, thresholds, classes, confused pairs",
@@ -34,8 +44,8 @@ FILES = {
 def metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     """Lay the main metrics out, one row per metric and one column per set; a dash where one means nothing."""
     frame = pd.DataFrame(metrics).astype(float)
-    frame = frame.loc[[name for name in SUMMARY if name in frame.index]]
-    shown = frame.apply(lambda row: row.map(_whole if row.name == "num_pictures" else _rounded), axis=1)
+    frame = frame.loc[[name for name in SHOWN if name in frame.index]]
+    shown = frame.apply(lambda row: row.map(_whole if str(row.name).startswith("num_") else _rounded), axis=1)
     return str(shown.to_string())
 
 

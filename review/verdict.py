@@ -5,10 +5,11 @@ from typing import Any
 
 from review.markdown import MOST_ROWS, Markup, table
 from stages.models.base import BASE_METRICS
-from stages.tables.scores import ALL_SETS, SUMMARY
+from stages.tables.scores import ALL_SETS, HELD_OUT, SUMMARY
 
+CAUSED = (*SUMMARY, "num_classes", "balanced_accuracy")  # the figures whose causes are parted
 CHANCE = 0.05  # below: a difference that is rarely chance
-_HIGHER_IS_BETTER = {"accuracy": True, "coverage": True, "weighted_log_loss": False}
+_HIGHER_IS_BETTER = {"accuracy": True, "balanced_accuracy": True, "coverage": True, "weighted_log_loss": False}
 Row = Mapping[str, str]
 
 
@@ -32,7 +33,8 @@ def base_section(compared: Sequence[Row]) -> str:
     if not compared:
         return "## New against base\n\nThere is no base to compare with."
     sets = [row for row in compared if not row["class_name"] and row["set"] not in ("train", ALL_SETS)]
-    headings = ("set", "pictures", "wins", "losses", "McNemar's p", "accuracy", "coverage", "weighted log loss")
+    counts = ("set", "pictures", "classes", "wins", "losses", "McNemar's p")
+    headings = (*counts, "accuracy", "balanced accuracy", "coverage", "weighted log loss")
     rows = [_compared(row) for row in sets if row["num_pictures"] not in ("", "0")]
     differ = [row for row in compared if row["class_name"] and float(row["adjusted_p"] or 1) < CHANCE]
     parts = ["## New against base", "On the same pictures; new minus base, with 95 % intervals.", table(headings, rows)]
@@ -46,25 +48,26 @@ def base_section(compared: Sequence[Row]) -> str:
 
 
 def causes_section(base: Mapping[str, Any] | None, figures: Sequence[Row]) -> str:
-    """Part what the pictures did to the test set's figures from what the model did; the metrics mix the two.
+    """Part what the pictures did to the held-out pictures' figures from what the model did; the metrics mix the two.
 
     Args:
         base: metrics.json of the base, on the pictures of its own time; None where it is not here.
         figures: rows of figures.csv: the base and the new model on the pictures of now.
     """
-    of_test = {row["model"]: row for row in figures if row["set"] == "test"}
-    if not {"base", "new"} <= of_test.keys():
+    held_out = {row["model"]: row for row in figures if row["set"] == HELD_OUT}
+    if not {"base", "new"} <= held_out.keys():
         return ""
     lines = {
-        "old model on old pictures": (base or {}).get("test", {}),
-        "old model on new pictures": of_test["base"],
-        "new model on new pictures": of_test["new"],
+        "old model on old pictures": (base or {}).get(HELD_OUT, {}),
+        "old model on new pictures": held_out["base"],
+        "new model on new pictures": held_out["new"],
     }
-    rows = [(line, *(_figure(values.get(name)) for name in SUMMARY)) for line, values in lines.items()]
+    rows = [(line, *(_figure(values.get(name)) for name in CAUSED)) for line, values in lines.items()]
     note = "The first step is what the pictures did, the second what the model did."
     if base is None:
         note += f" The first line is in {BASE_METRICS}, which is not here: `dvc pull {BASE_METRICS}`."
-    return f"## What the pictures did, and what the model did\n\n{table(('test set', *SUMMARY), rows)}\n\n{note}"
+    headings = ("held-out pictures", *CAUSED)
+    return f"## What the pictures did, and what the model did\n\n{table(headings, rows)}\n\n{note}"
 
 
 def _passed(rule: Mapping[str, Any]) -> Markup:
@@ -76,7 +79,8 @@ def _compared(row: Row) -> tuple[object, ...]:
     if not row["accuracy_difference"]:  # of a set out of scope nothing should be shown
         higher["coverage"] = False
     differences = (_difference(row, name, better) for name, better in higher.items())
-    return row["set"], row["num_pictures"], row["wins"], row["losses"], _figure(row["mcnemar_p"]), *differences
+    counts = (row[name] for name in ("set", "num_pictures", "num_classes", "wins", "losses"))
+    return *counts, _figure(row["mcnemar_p"]), *differences
 
 
 def _difference(row: Row, name: str, higher_is_better: bool) -> Markup | None:

@@ -168,6 +168,7 @@ class Rule(_Section):
     set: Annotated[str, Field(min_length=1)]
     metric: Literal[
         "top_1_accuracy",
+        "balanced_accuracy",
         "true_positive_fraction",
         "false_positive_fraction",
         "coverage",
@@ -193,6 +194,7 @@ class NotWorse(_Section):
     set: Annotated[str, Field(min_length=1)]
     metric: Literal[
         "top_1_accuracy",
+        "balanced_accuracy",
         "true_positive_fraction",
         "false_positive_fraction",
         "coverage",

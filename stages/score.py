@@ -19,6 +19,7 @@ Params: score, gate, export (version)
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -226,6 +227,16 @@ def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> 
     return rows.assign(confidence=new.confidence, base_confidence=base_confidence)
 
 
+def headline(held_out: Mapping[str, Any]) -> str:
+    """Say how many of the held-out pictures are right, as a share of them and as the mean over their classes."""
+    accuracy, balanced = (held_out[name] for name in ("top_1_accuracy", "balanced_accuracy"))
+    if accuracy is None:
+        return "no held-out pictures"
+    pictures = counted(held_out["num_pictures"], "held-out picture")
+    classes = f"{held_out['num_classes']} of {held_out['num_classes_total']} classes"
+    return f"top-1 accuracy {accuracy:.1%} on {pictures}, {balanced:.1%} as the mean over {classes}"
+
+
 def write(results: Results) -> None:
     """Write every output."""
     for path, frame in results.tables.items():
@@ -254,12 +265,9 @@ def main() -> None:
     results = Results(tables, documents, compute_review(inputs, models, params))
 
     write(results)
-    test = documents[scores.METRICS]["test"]
-    accuracy = test["top_1_accuracy"]
     log.info(
-        "score: top-1 accuracy %s on %s, %s to review; the gate says %s",
-        accuracy if accuracy is None else f"{accuracy:.1%}",
-        counted(test["num_pictures"], "test picture"),
+        "score: %s; %s to review; the gate says %s",
+        headline(documents[scores.METRICS][scores.HELD_OUT]),
         counted(len(results.review), "picture"),
         documents[scores.GATE]["verdict"],
     )

@@ -43,6 +43,6 @@ def make(**columns) -> None:
     IMAGES.write(images.reindex(columns=IMAGES.schema.names))
     run("git", "init", "--quiet", "--initial-branch=main")
     dvc("init", "--quiet")
-    write(BASE_METRICS, json.dumps({"test": {"num_pictures": 30, "top_1_accuracy": 0.925}}))
+    write(BASE_METRICS, json.dumps({"held_out": {"num_pictures": 30, "top_1_accuracy": 0.925}}))
     dvc("add", "--quiet", "data/shards", "data/base", REVIEW.path, IMAGES.path)
     commit("A model")

@@ -78,7 +78,7 @@ def test_the_sample_gives_way_and_nothing_outside_the_clone_changes(
     assert read_decisions("data/decisions", NAMES) == []
     assert Path("data/confused.csv").read_text() == "truth,predicted,weight\n"
     assert yaml.safe_load(Path("data/classes.yaml").read_text()) is None
-    assert [rule.set for rule in parameters.read(parameters.Gate).rules] == ["test", "test"]
+    assert [rule.set for rule in parameters.read(parameters.Gate).rules] == ["held_out", "held_out"]
     for gone in ("dvc.lock", "data/model", "data/shards", "data/scores/metrics.json", "data/scores/gate.json"):
         assert not Path(gone).exists()
     commit("Adopt our library")

@@ -46,9 +46,9 @@ def test_a_fraction_comes_with_its_interval_and_others_without():
     ruling = judge(figures(FOUR, 95), rule("true_positive_fraction", 0.7), 1)
     assert (ruling.figure, ruling.passed, ruling.bound) == (0.75, True, "at least 0.7")
     assert ruling.interval == pytest.approx((0.194120, 0.993691), abs=1e-5)
-    assert ruling.why == "0.75 on 4 pictures; at least 0.7 was asked"
+    assert ruling.why == "0.75 on 4 pictures of 2 of 3 classes; at least 0.7 was asked"
     errors = judge(figures(FOUR, 95), rule("num_errors", None, 0), 1)
-    assert (errors.interval, errors.why) == (None, "1 on 4 pictures; at most 0 was asked")
+    assert (errors.interval, errors.why) == (None, "1 on 4 pictures of 2 of 3 classes; at most 0 was asked")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_too_few_pictures_decide_nothing_and_fail_unless_the_rule_allows_it():
     values = figures(ALL_RIGHT, 95)
     ruling = judge(values, rule("num_errors", None, 0), 10)
     assert (ruling.figure, ruling.decided, ruling.passed) == (0, False, False)
-    assert ruling.why == "0 on 4 pictures; at most 0 was asked; too few pictures to decide, it takes 10"
+    assert (
+        ruling.why == "0 on 4 pictures of 2 of 3 classes; at most 0 was asked; too few pictures to decide, it takes 10"
+    )
     allowed = judge(values, rule("num_errors", None, 0, allow=True), 10)
     assert (allowed.decided, allowed.passed) == (False, True)
     assert allowed.why.endswith("it takes 10; the rule allows it")
@@ -84,6 +86,7 @@ def test_too_few_pictures_decide_nothing_and_fail_unless_the_rule_allows_it():
     ("name", "why"),
     [
         ("difficult", "no pictures in data/benchmarks/difficult: add some, or remove the rule from params.yaml"),
+        ("held_out", "no pictures in the held_out set: add some to data/library, or remove the rule from params.yaml"),
         ("test", "no pictures in the test set: add some to data/library, or remove the rule from params.yaml"),
     ],
 )
@@ -141,7 +144,7 @@ def test_an_undecided_comparison_passes_by_its_figure_where_the_rule_allows_it()
     allowed = judge_against(*pair(5, 5, 100), limit(allow=True), 95, 10)
     assert (allowed.decided, allowed.passed) == (False, True)
     assert allowed.why == (
-        "0.95 against the base's 0.95 on 100 pictures: worse by 0, likely between -0.056 and 0.056; "
+        "0.95 against the base's 0.95 on 100 pictures of 1 of 3 classes: worse by 0, likely between -0.056 and 0.056; "
         "too few pictures to decide, some 800 would do; the rule allows it"
     )
     assert not judge_against(*pair(5, 8, 100), limit(allow=True), 95, 10).passed
@@ -159,7 +162,7 @@ def test_classes_that_the_base_does_not_know_hide_no_loss():
     base = answers_of([0] * 40 + [2] * 40, [0] * 40 + [1] * 40, [99.0] * 80, num_classes=2)
     ruling = judge_against(new, base, limit(), 95, 10)
     assert not ruling.passed
-    assert ruling.why.startswith("0.5 against the base's 1 on 40 pictures: worse by 0.5, ")
+    assert ruling.why.startswith("0.5 against the base's 1 on 40 pictures of 1 of 3 classes: worse by 0.5, ")
     assert ruling.why.endswith("; left out: 40 of classes that the base does not know")
     none = judge_against(new.take(slice(40, 80)), base.take(slice(40, 80)), limit(), 95, 10)
     assert (none.passed, none.why) == (False, "the base knows the class of no picture of test")

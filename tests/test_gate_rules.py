@@ -13,8 +13,8 @@ DEFAULT = ("difficult", "difficult", "out_of_scope", "most_common", "least_commo
     [
         (
             (),
-            ["test", "test"],
-            "2 rules on difficult asked of the test set instead, 4 rules taken out, for there is no b",
+            ["held_out", "held_out"],
+            "2 rules on difficult asked of held_out instead, 4 rules taken out, for there is no b",
         ),
         (("difficult", "most_common"), ["difficult", "difficult", "most_common"], "3 rules taken out, for there is no"),
         (
@@ -22,7 +22,7 @@ DEFAULT = ("difficult", "difficult", "out_of_scope", "most_common", "least_commo
             [*DEFAULT],
             "stay: the library has every benchm",
         ),
-        (("our_own",), ["test", "test"], "no benchmark difficult, least_common, most_common, out_of_scope"),
+        (("our_own",), ["held_out", "held_out"], "no benchmark difficult, least_common, most_common, out_of_scope"),
     ],
 )
 def test_rules_are_of_sets_that_are_there(workspace, benchmarks, left, words):

@@ -77,14 +77,16 @@ def test_a_benchmark_s_picture_that_stands_in_no_class_is_named(world, path):
     ("section", "rule"),
     [
         ("rules", {"set": "dificult", "metric": "num_errors", "at_most": 0}),
-        ("not_worse_than_base", {"set": "held_out", "metric": "log_loss", "margin": 0.1}),
+        ("not_worse_than_base", {"set": "holdout", "metric": "log_loss", "margin": 0.1}),
     ],
 )
 def test_a_rule_of_the_gate_for_a_set_that_is_not_there_is_named(world, section, rule):
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["gate"][section] = [rule]
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(InstructionError, match=rf"gate\.{section}\.0 names the set {rule['set']}, .* difficult, least"):
+    with pytest.raises(
+        InstructionError, match=rf"gate\.{section}\.0 names the set {rule['set']}, .* difficult, held_out, least"
+    ):
         instructions.main()
 
 

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from sklearn import metrics as sklearn_metrics
 
 from stages.metrics.accuracy import top_k_accuracy, truth_ranks
-from stages.metrics.agreement import macro_f1, macro_recall, matthews_correlation, weighted_f1
+from stages.metrics.agreement import balanced_accuracy, class_weights, macro_f1, matthews_correlation, weighted_f1
 from stages.metrics.all_figures import all_figures
 from stages.metrics.answers import Answers, gather_answers
 from stages.metrics.brier import squared_errors
@@ -33,7 +33,7 @@ from stages.suspects.evidence import Evidence
 from stages.suspects.mislabelled import LabelIssues
 from stages.suspects.neighbours import Neighbours
 from stages.suspects.review_table import REASONS, reasons, worst_first
-from stages.tables.scores import ALL_SETS, FIGURE_COLUMNS
+from stages.tables.scores import ALL_SETS, FIGURE_COLUMNS, HELD_OUT
 
 NO_PAIRS = (np.empty((0, 2), dtype=np.int64), np.empty(0))
 NO_CONFUSED = pd.DataFrame({"truth": [], "predicted": [], "weight": []}).astype({"truth": str, "predicted": str})
@@ -129,13 +129,14 @@ def test_top_k_means_nothing_among_k_classes():
 def test_macro_f1_and_matthews_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
-    assert macro_f1(truth, predicted) == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
+    expected = sklearn_metrics.f1_score(truth, predicted, labels=np.unique(truth), average="macro")
+    assert macro_f1(truth, predicted) == pytest.approx(expected)
     expected = sklearn_metrics.matthews_corrcoef(truth, predicted)
     assert matthews_correlation(truth, predicted) == pytest.approx(expected)
 
 
 @given(seeds)
-def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
+def test_weighted_f1_and_balanced_accuracy_are_scikit_learns(seed):
     scores, truth = draw(seed, num_pictures=25)
     predicted = scores.argmax(axis=1)
     assert weighted_f1(truth, predicted) == pytest.approx(
@@ -144,7 +145,23 @@ def test_weighted_f1_and_macro_recall_are_scikit_learns(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class that is only predicted
         expected = sklearn_metrics.balanced_accuracy_score(truth, predicted)
-    assert macro_recall(truth, predicted) == pytest.approx(expected)
+    assert balanced_accuracy(truth, predicted) == pytest.approx(expected)
+
+
+def test_a_class_without_pictures_of_its_own_is_absent_from_macro_f1_and_not_0():
+    truth = np.array([0, 0, 1])
+    assert macro_f1(truth, np.array([0, 2, 1])) == pytest.approx((2 / 3 + 1) / 2)
+    assert macro_f1(truth, np.array([0, 2, 1])) == macro_f1(truth, np.array([0, 3, 1]))
+
+
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=40))
+def test_weighted_to_the_classes_each_one_weighs_the_same(truth):
+    truth = np.array(truth)
+    weights, classes = class_weights(truth), np.unique(truth[truth >= 0])
+    assert [weights[truth == own].sum() for own in classes] == pytest.approx(
+        [len(truth) / max(1, len(classes))] * len(classes)
+    )
+    assert not weights[truth < 0].any()
 
 
 @given(seeds)
@@ -168,6 +185,9 @@ def test_a_class_that_the_model_does_not_know_has_f1_0():
 def test_matthews_means_nothing_with_one_class():
     assert matthews_correlation(np.array([1, 1]), np.array([1, 0])) is None
     assert macro_f1(np.array([], dtype=int), np.array([], dtype=int)) is None
+    assert (
+        macro_f1(np.array([NO_CLASS]), np.array([0])) is balanced_accuracy(np.array([NO_CLASS]), np.array([0])) is None
+    )
 
 
 @pytest.mark.slow
@@ -228,6 +248,12 @@ def test_figures_by_hand():
     values = figures(MIXED, 95)
     assert values["num_errors"] == 3
     assert values["truth_not_in_model"] == 1
+    assert (values["num_classes"], values["num_classes_total"]) == (2, 3)
+    assert values["balanced_accuracy"] == pytest.approx(
+        (1 / 2 + 1 / 2 + 0) / 3
+    )  # the class z, which it does not know, is 0
+    assert values["macro_true_positive_fraction"] == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert values["macro_false_positive_fraction"] == pytest.approx((1 / 2 + 0 + 1) / 3)
     assert (values["true_positives"], values["false_positives"]) == (1, 2)
     assert (values["num_at_or_above"], values["num_below"]) == (3, 2)
     assert values["top_1_accuracy"] == pytest.approx(2 / 5)
@@ -239,6 +265,7 @@ def test_figures_by_hand():
 
 def test_without_pictures_only_counts_are_given():
     values = figures(MIXED.take(slice(0, 0)), 95)
+    assert values.pop("num_classes_total") == 3
     counts = ("num_", "truth_not", "true_positives", "false_positives")
     assert all(value == 0 if name.startswith(counts) else value is None for name, value in values.items())
 
@@ -255,10 +282,11 @@ def test_nothing_shown_has_no_selective_risk():
 
 def test_the_summary_leaves_out_what_means_nothing_and_keeps_what_is_missing():
     scope, empty = answers_of([None], ["a"], [99]), MIXED.take(slice(0, 0))
-    sets = {"train": MIXED, "validation": MIXED, "test": MIXED, "empty": empty, "out_of_scope": scope, ALL_SETS: MIXED}
+    sets = dict.fromkeys((HELD_OUT, "train", "validation", "test"), MIXED)
+    sets |= {"empty": empty, "out_of_scope": scope, ALL_SETS: MIXED}
     ranking = Ranking(0.12345678, None)
     shown = summaries({name: all_figures(each, ranking, MIXED.confidence, 95) for name, each in sets.items()})
-    assert list(shown) == ["test", "validation", "empty", "out_of_scope"]
+    assert list(shown) == [HELD_OUT, "test", "validation", "empty", "out_of_scope"]
     assert shown["out_of_scope"] == {"num_pictures": 1, "false_positive_fraction": 1.0}
     assert shown["empty"]["top_1_accuracy"] is None
     assert (shown["test"]["roc_auc"], shown["test"]["average_precision"]) == (0.123457, None)
@@ -269,7 +297,7 @@ def test_every_figure_of_a_set_stands_in_its_row():
     table = figure_table({"new": {"test": values}, "base": {"test": values}})
     assert tuple(table) == FIGURE_COLUMNS
     assert table["model"].tolist() == ["new", "base"]
-    meaningless = ["top_5_accuracy", "roc_auc_against_test", "fpr_at_95_tpr"]  # of three classes; of a set in scope
+    meaningless = ["top_5_accuracy", "roc_auc_against_held_out", "fpr_at_95_tpr"]  # of three classes; of a set in scope
     assert table.columns[table.isna().any()].tolist() == meaningless
     assert table.loc[0, ["selective_risk_low", "selective_risk", "selective_risk_high"]].tolist() == pytest.approx(
         [0.094299, 2 / 3, 0.991596], abs=1e-6
@@ -278,10 +306,10 @@ def test_every_figure_of_a_set_stands_in_its_row():
     assert table.loc[0, "aurc"] == pytest.approx((0 + 1 / 2 + 2 / 3 + 2 / 4 + 3 / 5) / 5)
 
 
-def test_a_set_out_of_scope_is_compared_with_the_test_set():
+def test_a_set_out_of_scope_is_compared_with_the_held_out_pictures():
     scope = answers_of([None, None], ["a", "b"], [99, 20])
     values = all_figures(scope, Ranking(None, None), np.array([30.0, 99.0, 99.5]), 95)
-    assert (values["roc_auc_against_test"], values["fpr_at_95_tpr"]) == (pytest.approx(4.5 / 6), 0.5)
+    assert (values["roc_auc_against_held_out"], values["fpr_at_95_tpr"]) == (pytest.approx(4.5 / 6), 0.5)
     assert values["false_positive_fraction"] == 0.5
     assert values["aurc"] is values["ece"] is values["brier_score"] is values["macro_f1"] is None
 

@@ -42,7 +42,7 @@ GATE = {
     ],
 }
 METRICS = {
-    "test": {"top_1_accuracy": 0.97, "true_positive_fraction": 0.8, "false_positive_fraction": 0.01},
+    "held_out": {"top_1_accuracy": 0.97, "true_positive_fraction": 0.8, "false_positive_fraction": 0.01},
     "out_of_scope": {"false_positive_fraction": 0.05},
 }
 WANTED = {"wanted_error": 0.01, "threshold": None, "why": "too few validation pictures"}
@@ -60,8 +60,19 @@ def rows_of(columns, *rows) -> str:
 def write_scores(gate=GATE, metrics=METRICS) -> None:
     for path, value in ((scores.GATE, gate), (scores.METRICS, metrics), (scores.WANTED_ERROR, WANTED)):
         write(path, json.dumps(value))
-    figures = {"set": "test", "num_pictures": 419, "coverage": 0.5, "selective_risk": 0.02, "selective_risk_high": 0.05}
-    models = [figures | {"model": model, "top_1_accuracy": value} for model, value in (("new", 0.97), ("base", 0.96))]
+    figures = {
+        "set": "held_out",
+        "num_pictures": 419,
+        "num_classes": 17,
+        "num_classes_total": 18,
+        "coverage": 0.5,
+        "selective_risk": 0.02,
+        "selective_risk_high": 0.05,
+    }
+    models = [
+        figures | {"model": model, "top_1_accuracy": value, "balanced_accuracy": value - 0.125}
+        for model, value in (("new", 0.97), ("base", 0.96))
+    ]
     write(scores.FIGURES, rows_of(scores.FIGURE_COLUMNS, *models))
     right = {"true_positives": 8, "true_positive_fraction": 0.8, "true_positive_low": 0.7, "true_positive_high": 0.9}
     wrong = {"false_positives": 1, "false_positive_fraction": 0.1, "false_positive_low": 0, "false_positive_high": 0.2}
@@ -71,7 +82,14 @@ def write_scores(gate=GATE, metrics=METRICS) -> None:
     differ = {"accuracy_difference": 0.005, "accuracy_difference_low": -0.01, "accuracy_difference_high": 0.02}
     compared = [shared | differ | {"set": "test"}, shared | {"set": "test", "class_name": "left out"}]
     write(scores.AGAINST_BASE, rows_of(scores.AGAINST_BASE_COLUMNS, *compared))
-    missed = {"set": "test", "class_name": HOSTILE, "support": 9, "num_missed": 2, "recall": 0.78, "missed_as": HOSTILE}
+    missed = {
+        "set": "held_out",
+        "class_name": HOSTILE,
+        "support": 9,
+        "num_missed": 2,
+        "recall": 0.78,
+        "missed_as": HOSTILE,
+    }
     write(scores.PER_CLASS, rows_of(scores.PER_CLASS_COLUMNS, missed, missed | {"num_missed": 0, "class_name": "good"}))
 
 
@@ -82,7 +100,7 @@ def template(tmp_path_factory):
     folder.mkdir()
     with surroundings(folder):
         write("params.yaml", re.sub(r"version: \d+", "version: 3", (ROOT / "params.yaml").read_text()))
-        write_scores(metrics={"test": {"top_1_accuracy": 0.95}})
+        write_scores(metrics={"held_out": {"top_1_accuracy": 0.95}})
         hostile = dict.fromkeys(("truth", "predicted", "base_predicted", "path", "faults"), HOSTILE)
         reviewed.make(**hostile, base_confidence=12.0, truth_example=reviewed.example("12"), predicted_example=None)
         run("git", "tag", "--annotate", "model-002", "--message", "the gate says no")
@@ -155,6 +173,8 @@ def test_the_page_says_the_verdict_and_what_was_missed_in_words(world, monkeypat
     )
     assert missed in text
     assert "97.0 % accuracy before: 96.0 %" in text
+    assert "84.5 % as the mean over classes before: 83.5 %" in text
+    assert "Of 419 pictures that it did not learn from, which show 17 of its 18 classes." in text
     assert "5.0 % of out-of-scope pictures get an answer" in text
     assert "keep wrong answers to 1 % of those shown: too few validation pictures" in text
     assert "+0.5 (\N{MINUS SIGN}1.0 to +2.0)" in text

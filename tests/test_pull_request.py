@@ -14,7 +14,7 @@ from review.markdown import MOST_CHARACTERS, MOST_ROWS
 from review.worst_pictures import read_worst
 from runtime.errors import InputError
 from stages.tables.review import REVIEW
-from stages.tables.scores import AGAINST_BASE_COLUMNS, SUMMARY
+from stages.tables.scores import AGAINST_BASE_COLUMNS
 
 pytestmark = pytest.mark.slow
 
@@ -33,25 +33,27 @@ def test_metrics_show_their_change_and_a_missing_one_a_dash():
 
 
 FIGURES = [
-    {"model": model, "set": name, "num_pictures": "40", "top_1_accuracy": accuracy, "log_loss": ""}
-    for name in ("train", "test")
+    {"model": model, "set": name, "num_pictures": "40", "top_1_accuracy": accuracy, "log_loss": "", "num_classes": "9"}
+    for name in ("train", "held_out")
     for model, accuracy in (("new", "0.95"), ("base", "0.9"))
 ]
 
 
 def test_three_lines_part_what_the_pictures_did_from_what_the_model_did():
-    text = verdict.causes_section({"test": {"num_pictures": 30, "top_1_accuracy": 0.925, "log_loss": None}}, FIGURES)
+    text = verdict.causes_section(
+        {"held_out": {"num_pictures": 30, "top_1_accuracy": 0.925, "log_loss": None}}, FIGURES
+    )
     assert text.splitlines()[4:7] == [
-        "| old model on old pictures | 30 | 0.925 | - | - | - | - |",
-        "| old model on new pictures | 40 | 0.9 | - | - | - | - |",
-        "| new model on new pictures | 40 | 0.95 | - | - | - | - |",
+        "| old model on old pictures | 30 | 0.925 | - | - | - | - | - | - |",
+        "| old model on new pictures | 40 | 0.9 | - | - | - | - | 9 | - |",
+        "| new model on new pictures | 40 | 0.95 | - | - | - | - | 9 | - |",
     ]
     assert "dvc pull" not in text
 
 
 def test_a_base_that_is_not_here_leaves_a_line_open_and_none_at_all_leaves_no_section():
     text = verdict.causes_section(None, FIGURES)
-    assert "| old model on old pictures | - | - | - | - | - | - |" in text
+    assert "| old model on old pictures | - | - | - | - | - | - | - | - |" in text
     assert "`dvc pull data/base/metrics.json`" in text
     assert verdict.causes_section(None, [row for row in FIGURES if row["model"] == "new"]) == ""
 
@@ -87,12 +89,12 @@ def compared(**values):
 
 
 def test_a_difference_is_called_better_or_worse_only_where_its_interval_leaves_out_zero():
-    of_test = {"set": "test", "num_pictures": 9, "wins": 3, "losses": 1, "mcnemar_p": 0.625}
+    of_test = {"set": "test", "num_pictures": 9, "num_classes": 4, "wins": 3, "losses": 1, "mcnemar_p": 0.625}
     for name, low, high in (("accuracy", -0.1, 0.2), ("coverage", 0.01, 0.2), ("weighted_log_loss", 0.01, 0.2)):
         of_test |= {f"{name}_difference": 0.1, f"{name}_difference_low": low, f"{name}_difference_high": high}
     text = verdict.base_section([compared(**of_test)])
     assert text.splitlines()[6] == (
-        "| test | 9 | 3 | 1 | 0.625 | +0.1000 (-0.1000 to +0.2000) | **better** +0.1000 (+0.0100 to +0.2000) "
+        "| test | 9 | 4 | 3 | 1 | 0.625 | +0.1000 (-0.1000 to +0.2000) | - | **better** +0.1000 (+0.0100 to +0.2000) "
         "| **worse** +0.1000 (+0.0100 to +0.2000) |"
     )
     assert "No class differs" in text
@@ -101,7 +103,7 @@ def test_a_difference_is_called_better_or_worse_only_where_its_interval_leaves_o
 def test_showing_more_of_a_set_out_of_scope_is_worse():
     shown = {"coverage_difference": 0.1, "coverage_difference_low": 0.05, "coverage_difference_high": 0.2}
     text = verdict.base_section([compared(set="out_of_scope", num_pictures=9, wins=0, losses=1, **shown)])
-    assert "| - | **worse** +0.1000 (+0.0500 to +0.2000) | - |" in text
+    assert "| - | - | **worse** +0.1000 (+0.0500 to +0.2000) | - |" in text
 
 
 def test_classes_that_differ_are_listed_when_chance_would_rarely_do_it():
@@ -200,7 +202,7 @@ def test_the_worst_pictures_are_read_where_they_are_and_drawn_where_git_does_not
     shutil.rmtree("data/shards")
     shutil.rmtree("data/base")
     Path(REVIEW.path).unlink()  # what is left is DVC's cache
-    columns = list(dict.fromkeys((*FIGURES[0], *SUMMARY)))
+    columns = list(dict.fromkeys((*FIGURES[0], *verdict.CAUSED)))
     lines = [columns, *([row.get(name, "") for name in columns] for row in FIGURES)]
     write("data/scores/figures.csv", "\n".join(map(",".join, lines)))
     before = run("git", "status", "--porcelain")

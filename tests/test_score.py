@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from runtime.errors import InputError, InstructionError
 from stages import score
@@ -113,12 +114,21 @@ def test_each_report_has_its_columns(world):
 def test_metrics_hold_what_design_asks_of_each_set(world):
     score.main()
     metrics = json.loads(Path(scores.METRICS).read_text())
-    assert list(metrics) == ["test", "validation", "difficult", "least_common", "most_common", "out_of_scope"]
+    assert list(metrics) == [
+        "held_out",
+        "test",
+        "validation",
+        "difficult",
+        "least_common",
+        "most_common",
+        "out_of_scope",
+    ]
     everywhere = {"num_pictures", "top_1_accuracy", "log_loss", "weighted_log_loss"}
     everywhere |= {"true_positive_fraction", "false_positive_fraction"}
-    more = {"top_5_accuracy", "macro_f1", "roc_auc", "matthews_correlation", "average_precision"}
-    more |= {"coverage", "selective_risk", "aurc", "ece"}
+    more = {"num_classes", "macro_f1", "roc_auc", "matthews_correlation", "average_precision", "aurc", "ece"}
     assert set(metrics["test"]) == set(metrics["validation"]) == everywhere | more
+    headline = {"num_classes_total", "balanced_accuracy", "top_5_accuracy", "coverage", "selective_risk"}
+    assert set(metrics["held_out"]) == everywhere | more | headline
     assert set(metrics["difficult"]) == everywhere
     assert set(metrics["out_of_scope"]) == {"num_pictures", "false_positive_fraction"}
 
@@ -126,7 +136,7 @@ def test_metrics_hold_what_design_asks_of_each_set(world):
 def test_a_left_out_class_is_counted_as_an_error_in_the_reports(world):
     score.main()
     report = pd.read_csv(scores.THRESHOLD_REPORT).set_index("set")
-    assert report.index.tolist() == ["train", "validation", "test", *SPLITS[:4], scores.ALL_SETS]
+    assert report.index.tolist() == ["held_out", "train", "validation", "test", *SPLITS[:4], scores.ALL_SETS]
     assert report.loc["difficult", "truth_not_in_model"] == 2
     assert "out_of_scope,12," in Path(scores.THRESHOLD_REPORT).read_text()
     benchmarks = pd.read_csv(scores.BENCHMARKS).set_index("benchmark")
@@ -241,22 +251,50 @@ def test_without_a_base_the_gate_says_so(world):
     forget_base()
     score.main()
     rules = json.loads(Path(scores.GATE).read_text())["rules"]
-    assert [rule["why"] for rule in rules[-2:]] == ["no base to compare with"] * 2
+    assert [rule["why"] for rule in rules[-3:]] == ["no base to compare with"] * 3
     assert pd.read_csv(scores.BENCHMARKS)["base_num_errors"].isna().all()
 
 
 def test_every_figure_stands_in_the_table_for_both_models_and_over_all_sets(world):
     score.main()
     table = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
-    assert table.index.get_level_values("model").value_counts().to_dict() == {"new": 8, "base": 8}
+    assert table.index.get_level_values("model").value_counts().to_dict() == {"new": 9, "base": 9}
     metrics = json.loads(Path(scores.METRICS).read_text())
-    for name in ("test", "validation", "difficult"):
+    for name in ("held_out", "test", "validation", "difficult"):
         shown = {key: value for key, value in metrics[name].items() if value is not None}
         assert table.loc[("new", name), list(shown)].to_dict() == pytest.approx(shown)
     assert table.loc[("new", scores.ALL_SETS), "num_pictures"] == 72
     right = table["top_1_accuracy"] * table["num_pictures"]
-    assert right.loc["new"].drop(scores.ALL_SETS).sum() == pytest.approx(right.loc[("new", scores.ALL_SETS)])
+    assert right.loc["new"].drop([scores.ALL_SETS, scores.HELD_OUT]).sum() == pytest.approx(
+        right.loc[("new", scores.ALL_SETS)]
+    )
     assert 0.5 < table.loc[("new", "out_of_scope"), "fpr_at_95_tpr"] <= 1  # its scores are drawn like those of any set
+
+
+def test_validation_and_test_together_are_the_headline(world, caplog):
+    relabel(50, "ape", "bee")  # one more wrong answer, to a test picture
+    caplog.set_level("INFO")
+    score.main()
+    table = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    for model in ("new", "base"):
+        parts, held_out = table.loc[[(model, "test"), (model, "validation")]], table.loc[(model, scores.HELD_OUT)]
+        assert held_out["num_pictures"] == parts["num_pictures"].sum() == 24
+        for name in ("top_1_accuracy", "log_loss", "weighted_log_loss", "coverage", "brier_score"):
+            assert held_out[name] == pytest.approx(parts[name].mean(), abs=1e-6)
+    rows = ROWS.read()
+    judged = rows["split"].isin(["test", "validation"]).to_numpy()
+    areas = roc_auc_score(rows["truth"][judged], rescaled(np.load(SCORES)[judged]), multi_class="ovr", labels=NAMES)
+    assert table.loc[("new", scores.HELD_OUT), "roc_auc"] == pytest.approx(areas, abs=1e-5)
+    recall = (rows["truth"] == rows["predicted"])[judged].groupby(rows["truth"]).mean().mean()
+    assert (
+        f"top-1 accuracy {23 / 24:.1%} on 24 held-out pictures, {recall:.1%} as the mean over 6 of 6 classes"
+        in caplog.text
+    )
+
+
+def rescaled(matrix):
+    """Scores in double precision, whose rows sum to 1 as scikit-learn wants them to."""
+    return matrix / matrix.sum(axis=1, keepdims=True, dtype=np.float64)
 
 
 def test_the_models_are_compared_on_the_same_pictures(world):
@@ -265,7 +303,7 @@ def test_the_models_are_compared_on_the_same_pictures(world):
     whole = table[table["class_name"].isna()].set_index("set")
     assert whole.loc["difficult", ["num_pictures", "num_left_out"]].tolist() == [10, 2]
     assert (whole[["both_right", "wins", "losses", "both_wrong"]].sum(axis=1) == whole["num_pictures"]).all()
-    assert set(table.loc[table["class_name"].notna(), "set"]) == {"test", "validation"}
+    assert set(table.loc[table["class_name"].notna(), "set"]) == {"held_out"}
     forget_base()
     score.main()
     assert pd.read_csv(scores.AGAINST_BASE).empty

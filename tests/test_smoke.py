@@ -79,13 +79,13 @@ def test_a_temperature_scales_what_is_expected() -> None:
     assert faults_of(answer(SCORES[0]), release=RELEASE | {"temperature": 2.0}) != []
 
 
-def test_every_benchmark_comes_before_the_test_set_and_none_has_more_than_its_turn() -> None:
+def test_every_benchmark_comes_before_the_held_out_pictures_and_none_has_more_than_its_turn() -> None:
     splits = ["train", "validation", "a", "a", "a", "b", "test", "test"]
     rows = pd.DataFrame({"image_id": list("01234567"), "split": splits})
     images = pd.DataFrame({"image_id": list("012345677"), "path": [f"{name}.png" for name in "012345678"]})
     fingerprints = pd.DataFrame({"path": images["path"], "format": "PNG"})
     assert choose(rows, images, fingerprints, 3)["row"].tolist() == [2, 5, 3]
-    assert choose(rows, images, fingerprints, 10)["path"].tolist() == [f"{n}.png" for n in (2, 5, 3, 4, 6, 7)]
+    assert choose(rows, images, fingerprints, 10)["path"].tolist() == [f"{n}.png" for n in (2, 5, 3, 4, 6, 1, 7)]
     fingerprints.loc[2, "format"] = "TIFF"
     assert choose(rows, images, fingerprints, 2)["row"].tolist() == [3, 5]
 

@@ -10,7 +10,7 @@ from stages.labels.decisions import Verdicts
 from stages.labels.names import composed
 
 OUT_OF_SCOPE = "out_of_scope"  # the benchmark whose pictures have no class
-RESERVED = frozenset({"library", "train", "validation", "test"})
+RESERVED = frozenset({"library", "train", "validation", "test", "held_out"})
 
 
 def list_sub_classes(paths: Iterable[str]) -> list[str]:

@@ -38,19 +38,21 @@ def count_classes(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_na
 
 
 def macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
-    """Compute the unweighted mean of F1 over the classes that were true or answered.
+    """Compute the unweighted mean of F1 over the classes that have pictures.
 
-    A class that the model does not know has F1 0 and is in the mean.
+    A class without pictures is left out, also where others are taken for it: scikit-learn would count it as 0, though
+    nothing can be said about it. The pictures that are taken for it lower the F1 of their own class. A class that the
+    model does not know has F1 0 and is in the mean.
 
     Args:
         truth: of shape (pictures,), int64, numbers of classes; a negative one is no class.
         predicted: of shape (pictures,), int64.
 
     Returns:
-        From 0 to 1; None without pictures.
+        From 0 to 1; None without a picture that belongs to a class.
     """
-    classes = _classes(np.concatenate([truth, predicted]))
-    return float(metrics.f1_score(truth, predicted, labels=classes, average="macro")) if len(truth) else None
+    classes = _classes(truth)
+    return float(metrics.f1_score(truth, predicted, labels=classes, average="macro")) if len(classes) else None
 
 
 def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
@@ -67,7 +69,7 @@ def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float
     return float(metrics.f1_score(truth, predicted, labels=classes, average="weighted")) if len(classes) else None
 
 
-def macro_recall(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
+def balanced_accuracy(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:
     """Compute the unweighted mean of recall over the classes that have pictures: accuracy if all were of one size.
 
     Args:
@@ -76,9 +78,26 @@ def macro_recall(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> floa
 
     Returns:
         From 0 to 1; None without a picture that belongs to a class.
+
+    Source: Brodersen et al. 2010, "The balanced accuracy and its posterior distribution"; scikit-learn 1.9,
+        `balanced_accuracy_score`.
     """
-    classes = _classes(truth)
-    return float(metrics.recall_score(truth, predicted, labels=classes, average="macro")) if len(classes) else None
+    return float(np.mean((truth == predicted) * class_weights(truth))) if (truth >= 0).any() else None
+
+
+def class_weights(truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weight each picture so that every class that has pictures weighs the same.
+
+    Args:
+        truth: as in `macro_f1`.
+
+    Returns:
+        Of shape (pictures,): the mean over the pictures of what is weighted so is the mean over the classes of their
+        means. 0 for a picture that belongs to no class.
+    """
+    classes, numbers, support = np.unique(truth, return_inverse=True, return_counts=True)
+    share = len(truth) / max(1, int((classes >= 0).sum()))
+    return np.where(truth >= 0, share / support[numbers], 0.0)
 
 
 def matthews_correlation(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float | None:

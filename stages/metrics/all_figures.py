@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.metrics.agreement import macro_f1, macro_recall, matthews_correlation, weighted_f1
+from stages.metrics.agreement import macro_f1, matthews_correlation, weighted_f1
 from stages.metrics.answers import Answers
 from stages.metrics.figures import Figures, figures
 from stages.metrics.interval import clopper_pearson
@@ -20,7 +20,6 @@ NEED_CLASSES = (
     "selective_risk_high",
     "roc_auc",
     "average_precision",
-    "macro_recall",
     "macro_f1",
     "weighted_f1",
     "matthews_correlation",
@@ -29,28 +28,28 @@ NEED_CLASSES = (
     "ece",
     "brier_score",
 )
-AGAINST_TEST = ("roc_auc_against_test", "fpr_at_95_tpr")  # they mean something only there
+AGAINST_HELD_OUT = ("roc_auc_against_held_out", "fpr_at_95_tpr")  # they mean something only there
 
 
-def all_figures(answers: Answers, ranking: Ranking, test: NDArray[np.float64], threshold: float) -> Figures:
+def all_figures(answers: Answers, ranking: Ranking, held_out: NDArray[np.float64], threshold: float) -> Figures:
     """Compute every figure of a set.
 
     Args:
         answers: those of the set's pictures.
         ranking: what `rank` returned of them.
-        test: confidences of the test set, with which those of a set out of scope are compared.
+        held_out: confidences of validation and test, with which those of a set out of scope are compared.
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        What `figures` returns, NEED_CLASSES and AGAINST_TEST. None where a figure means nothing, as those do without
-        pictures, or where no picture belongs to a class.
+        What `figures` returns, NEED_CLASSES and AGAINST_HELD_OUT. None where a figure means nothing, as those do
+        without pictures, or where no picture belongs to a class.
     """
     values = figures(answers, threshold)
     if answers.out_of_scope:
-        return {**values, **dict.fromkeys(NEED_CLASSES), **_against_test(answers.confidence, test)}
+        return {**values, **dict.fromkeys(NEED_CLASSES), **_against_held_out(answers.confidence, held_out)}
     return {
         **values,
-        **dict.fromkeys(AGAINST_TEST),
+        **dict.fromkeys(AGAINST_HELD_OUT),
         **_interval("top_1", values["num_right"], values["num_pictures"]),
         **_interval("selective_risk", values["false_positives"], values["num_at_or_above"]),
         **ranking._asdict(),
@@ -59,9 +58,9 @@ def all_figures(answers: Answers, ranking: Ranking, test: NDArray[np.float64], t
     }
 
 
-def _against_test(confidence: NDArray[np.float64], test: NDArray[np.float64]) -> Figures:
-    apart = separation(test, confidence), false_positive_rate(test, confidence)
-    return dict(zip(AGAINST_TEST, apart, strict=True))
+def _against_held_out(confidence: NDArray[np.float64], held_out: NDArray[np.float64]) -> Figures:
+    apart = separation(held_out, confidence), false_positive_rate(held_out, confidence)
+    return dict(zip(AGAINST_HELD_OUT, apart, strict=True))
 
 
 def _interval(name: str, count: float | None, total: float | None) -> Figures:
@@ -72,7 +71,6 @@ def _interval(name: str, count: float | None, total: float | None) -> Figures:
 def _agreement(answers: Answers) -> Figures:
     truth, predicted = answers.truth, answers.predicted
     return {
-        "macro_recall": macro_recall(truth, predicted),
         "macro_f1": macro_f1(truth, predicted),
         "weighted_f1": weighted_f1(truth, predicted),
         "matthews_correlation": matthews_correlation(truth, predicted),

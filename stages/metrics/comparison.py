@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.metrics.agreement import class_weights
 from stages.metrics.answers import Answers
 from stages.metrics.figures import COUNTED, figures
 from stages.metrics.paired import paired_interval, share_interval
@@ -63,8 +64,9 @@ def compare(new: Answers, base: Answers, metric: str, threshold: float) -> Compa
         return None
     values, base_values = (_by_picture(answers, metric, threshold) for answers in (new, base))
     if metric in COUNTED:
-        wins, losses = int((values > base_values).sum()), int((values < base_values).sum())
-        interval = share_interval(wins, losses, len(new), LEVEL)
+        interval = share_interval(values - base_values, np.ones(len(new)), LEVEL)
+    elif metric == "balanced_accuracy":
+        interval = share_interval(values - base_values, class_weights(new.truth), LEVEL)
     else:
         interval = paired_interval(values - base_values, SEED, LEVEL)
     low, high = interval or (0.0, 0.0)
@@ -78,6 +80,7 @@ def _by_picture(answers: Answers, metric: str, threshold: float) -> NDArray[np.f
     shown = answers.shown(threshold)
     values = {
         "top_1_accuracy": answers.right,
+        "balanced_accuracy": answers.right * class_weights(answers.truth),
         "true_positive_fraction": answers.right & shown,
         "false_positive_fraction": ~answers.right & shown,
         "coverage": shown,

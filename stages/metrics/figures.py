@@ -5,6 +5,7 @@ from typing import TypeAlias
 import numpy as np
 
 from stages.metrics.accuracy import top_k_accuracy
+from stages.metrics.agreement import balanced_accuracy, class_weights
 from stages.metrics.answers import Answers
 from stages.metrics.confidence import count_shown
 
@@ -18,15 +19,20 @@ COUNTED = {
     "coverage": "num_at_or_above",
 }
 NEED_TRUTH = (
+    "num_classes",
+    "num_classes_total",
     "num_right",
     "num_errors",
     "truth_not_in_model",
     "top_1_accuracy",
     "top_5_accuracy",
+    "balanced_accuracy",
     "log_loss",
     "weighted_log_loss",
     "true_positives",
     "true_positive_fraction",
+    "macro_true_positive_fraction",
+    "macro_false_positive_fraction",
     "selective_risk",
 )
 
@@ -49,6 +55,8 @@ def figures(answers: Answers, threshold: float) -> Figures:
     num_shown, num_right = true_positives + false_positives, int(answers.right.sum())
     values: Figures = {
         "num_pictures": len(answers),
+        "num_classes": len(np.unique(answers.truth[answers.known])),
+        "num_classes_total": answers.num_classes,
         "num_right": num_right,
         "num_errors": len(answers) - num_right,
         "truth_not_in_model": int((~answers.known).sum()),
@@ -57,12 +65,24 @@ def figures(answers: Answers, threshold: float) -> Figures:
         "num_at_or_above": num_shown,
         "num_below": len(answers) - num_shown,
         "top_5_accuracy": top_k_accuracy(answers.rank, answers.num_classes, 5),
+        "balanced_accuracy": balanced_accuracy(answers.truth, answers.predicted),
         "selective_risk": false_positives / num_shown if num_shown else None,
         **_means(answers),
+        **_macro_means(answers, threshold),
     }
     for fraction, count in COUNTED.items():
         values[fraction] = int(values[count] or 0) / len(answers) if len(answers) else None
     return {**values, **dict.fromkeys(NEED_TRUTH)} if answers.out_of_scope else values
+
+
+def _macro_means(answers: Answers, threshold: float) -> Figures:
+    """Compute the means in which every class that has pictures weighs the same."""
+    weights, shown = class_weights(answers.truth), answers.shown(threshold)
+    some = bool(weights.any())
+    return {
+        "macro_true_positive_fraction": float(np.mean((shown & answers.right) * weights)) if some else None,
+        "macro_false_positive_fraction": float(np.mean((shown & ~answers.right) * weights)) if some else None,
+    }
 
 
 def _means(answers: Answers) -> Figures:

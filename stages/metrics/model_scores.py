@@ -12,9 +12,10 @@ from stages.metrics.all_figures import all_figures
 from stages.metrics.answers import Answers, gather_answers
 from stages.metrics.figures import Figures
 from stages.metrics.ranking import rank
+from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.temperature import scaled_on_disk
 from stages.metrics.truth import NO_CLASS
-from stages.tables.scores import ALL_SETS
+from stages.tables.scores import ALL_SETS, HELD_OUT
 
 
 class ModelScores(NamedTuple):
@@ -63,10 +64,12 @@ def answers_by_set(answers: Answers, slices: Mapping[str, slice]) -> dict[str, A
         slices: set to its rows.
 
     Returns:
-        Set to answers, in the order of `slices`; last ALL_SETS with every picture that belongs to a class.
+        Set to answers: HELD_OUT, then in the order of `slices`, last ALL_SETS with every picture that belongs to a
+        class.
     """
     sets = {name: answers.take(rows) for name, rows in slices.items()}
-    return {**sets, ALL_SETS: answers.take(answers.truth != NO_CLASS)}
+    held_out = answers.take(_held_out_rows(slices))
+    return {HELD_OUT: held_out, **sets, ALL_SETS: answers.take(answers.truth != NO_CLASS)}
 
 
 def figures_by_set(
@@ -83,8 +86,15 @@ def figures_by_set(
     Returns:
         Set to figures.
     """
-    rows = {**slices, ALL_SETS: slice(None)}
-    truth, test = model.answers.truth, sets["test"].confidence
-    rankings = {name: rank(model.matrix[rows[name]], truth[rows[name]]) for name in sets}
+    truth, held_out = model.answers.truth, _held_out_rows(slices)
+    only_held_out = np.full_like(truth, NO_CLASS)
+    only_held_out[held_out] = truth[held_out]
+    rankings = {name: rank(model.matrix[rows], truth[rows]) for name, rows in slices.items()}
+    rankings |= {HELD_OUT: rank(model.matrix, only_held_out), ALL_SETS: rank(model.matrix, truth)}
     release_pages(model.matrix)
-    return {name: all_figures(answers, rankings[name], test, threshold) for name, answers in sets.items()}
+    confidence = sets[HELD_OUT].confidence
+    return {name: all_figures(answers, rankings[name], confidence, threshold) for name, answers in sets.items()}
+
+
+def _held_out_rows(slices: Mapping[str, slice]) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(slices[name].start, slices[name].stop) for name in EVALUATION_SPLITS])

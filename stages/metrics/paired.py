@@ -59,26 +59,31 @@ def _resampled_means(differences: NDArray[np.float64], rng: np.random.Generator)
     return means
 
 
-def share_interval(wins: int, losses: int, total: int, level: float) -> tuple[float, float] | None:
+def share_interval(
+    differences: NDArray[np.float64], weights: NDArray[np.float64], level: float
+) -> tuple[float, float] | None:
     """Compute the interval of a difference of two shares of the same pictures.
 
-    Where the models differ on few pictures or none, a bootstrap draws few or none and is too sure; this is not.
+    Where the models differ on few pictures or none, a bootstrap draws few or none and is too sure; this is not: it
+    adds one picture that counts for the new model only, and one that counts for the base only.
 
     Args:
-        wins: pictures that count for the new model only.
-        losses: pictures that count for the base only.
-        total: pictures.
+        differences: of shape (pictures,): each picture's weight where it counts for the new model only, minus its
+            weight where it counts for the base only, else 0.
+        weights: of shape (pictures,), with mean 1: what each picture weighs.
         level: share of intervals that hold the true difference, such as 0.95.
 
     Returns:
         Ends of the new model's share minus the base's, -1 to 1; None without pictures.
 
     Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on
-        paired data"; recommended by Fagerland, Lydersen and Laake 2014.
+        paired data"; recommended by Fagerland, Lydersen and Laake 2014. Theirs is that of equal weights; of others, a
+        picture that is added has their root mean square.
     """
-    if not total:
+    if not len(differences):
         return None
-    wins_share, losses_share = (wins + 1) / (total + 2), (losses + 1) / (total + 2)
-    middle = wins_share - losses_share
-    reach = float(norm.ppf((1 + level) / 2)) * np.sqrt((wins_share + losses_share - middle**2) / (total + 2))
+    total = len(differences) + 2
+    middle = differences.sum() / total
+    variance = ((differences**2).sum() + 2 * np.mean(weights**2)) / total - middle**2
+    reach = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance / total)
     return max(-1.0, float(middle - reach)), min(1.0, float(middle + reach))

@@ -37,16 +37,15 @@ def rank(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> Ranking:
     classes, support = np.unique(truth[truth >= 0], return_counts=True)
     if len(classes) < 2:
         return Ranking(None, None)
-    belongs, num_classes = truth >= 0, scores.shape[1]
-    truth = truth[belongs]
+    rows, num_classes = np.flatnonzero(truth >= 0), scores.shape[1]
+    truth = truth[rows]
     num_pictures = len(truth)
     areas, precisions = np.full(len(classes), 0.5), support / num_pictures
     known = int(np.searchsorted(classes, num_classes))
     step = max(1, BLOCK // num_pictures)
     for start in range(0, known, step):
         block = classes[start : min(start + step, known)]
-        columns = _columns(scores, block)
-        columns = columns if belongs.all() else columns[:, belongs]
+        columns = _columns(scores, rows, block)
         for index, (column, own) in enumerate(zip(columns, block, strict=True), start):
             own_scores = np.sort(column[truth == own])
             column.sort()
@@ -54,11 +53,11 @@ def rank(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> Ranking:
     return Ranking(float(areas.mean()), float(precisions.mean()))
 
 
-def _columns(scores: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Copy some columns, each contiguous: of shape (classes, pictures)."""
-    columns = np.empty((len(classes), len(scores)), dtype=np.float32)
-    for start in range(0, len(scores), TILE):
-        columns[:, start : start + TILE] = scores[start : start + TILE][:, classes].T
+def _columns(scores: NDArray[np.float32], rows: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Copy some rows of some columns, each column contiguous: of shape (classes, rows)."""
+    columns = np.empty((len(classes), len(rows)), dtype=np.float32)
+    for start in range(0, len(rows), TILE):
+        columns[:, start : start + TILE] = scores[np.ix_(rows[start : start + TILE], classes)].T
     return columns
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIBRARY_SPLITS = ("train", "validation", "test")  # the others are benchmarks
-EVALUATION_SPLITS = ("test", "validation")  # the sets that get every figure
+EVALUATION_SPLITS = ("test", "validation")  # the two that make the set `held_out`
 
 
 def set_slices(splits: NDArray[np.object_], benchmarks: Iterable[str]) -> dict[str, slice]:

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from stages.metrics.agreement import class_weights
 from stages.metrics.answers import Answers
 from stages.metrics.comparison import comparable
 from stages.metrics.paired import mcnemar, paired_interval
-from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.truth import NO_CLASS
-from stages.tables.scores import AGAINST_BASE_COLUMNS
+from stages.tables.scores import AGAINST_BASE_COLUMNS, HELD_OUT
 
 LEVEL = 0.95
 SEED = 0  # of the bootstrap: any number will do, but always the same
@@ -27,15 +27,15 @@ def against_base(sets: Mapping[str, Answers], base_sets: Mapping[str, Answers], 
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        Rows with AGAINST_BASE_COLUMNS: one per set, then one per class of each of EVALUATION_SPLITS, those that are
-        least likely chance first. No rows without a base.
+        Rows with AGAINST_BASE_COLUMNS: one per set, then one per class of HELD_OUT, those that are least likely chance
+        first. No rows without a base.
     """
     frame = pd.DataFrame(columns=list(AGAINST_BASE_COLUMNS))
     if not base_sets:
         return frame
     rows = [{"set": name, **_compare(sets[name], base_sets[name], threshold)} for name in sets]
-    classes = [_by_class(name, sets[name], base_sets[name], threshold) for name in EVALUATION_SPLITS]
-    return pd.concat([pd.DataFrame(rows, columns=frame.columns), *classes], ignore_index=True)
+    classes = _by_class(HELD_OUT, sets[HELD_OUT], base_sets[HELD_OUT], threshold)
+    return pd.concat([pd.DataFrame(rows, columns=frame.columns), classes], ignore_index=True)
 
 
 def _by_class(name: str, new: Answers, base: Answers, threshold: float) -> pd.DataFrame:
@@ -65,11 +65,12 @@ def _compare(new: Answers, base: Answers, threshold: float) -> dict[str, Any]:
     num_left_out = int((~same).sum())
     new, base = new.take(same), base.take(same)
     if not len(new):
-        return {"num_pictures": 0, "num_left_out": num_left_out}
+        return {"num_pictures": 0, "num_classes": 0, "num_left_out": num_left_out}
     right, base_right = new.acceptable(threshold), base.acceptable(threshold)
     wins, losses = int((right & ~base_right).sum()), int((base_right & ~right).sum())
     return {
         "num_pictures": len(new),
+        "num_classes": len(np.unique(base.truth[base.known])),
         "num_left_out": num_left_out,
         "both_right": int((right & base_right).sum()),
         "wins": wins,
@@ -85,6 +86,7 @@ def _differences(new: Answers, base: Answers, threshold: float) -> dict[str, flo
     differences = {"coverage": new.shown(threshold).astype(float) - base.shown(threshold)}
     if not new.out_of_scope:
         differences["accuracy"] = new.right.astype(float) - base.right
+        differences["balanced_accuracy"] = differences["accuracy"] * class_weights(new.truth)
         differences["weighted_log_loss"] = new.weighted_log_loss - base.weighted_log_loss
     values: dict[str, float] = {}
     for name, each in differences.items():

@@ -39,7 +39,7 @@ def csv_reports(
         Path to rows.
     """
     new, base = sets["new"], sets.get("base", {})
-    others = (*LIBRARY_SPLITS, scores.ALL_SETS)
+    others = (scores.HELD_OUT, *LIBRARY_SPLITS, scores.ALL_SETS)
     benchmarks = {name: of_set for name, of_set in values["new"].items() if name not in others}
     pairs = confused_pairs(new, confused)
     curves = {name: answers for name, answers in new.items() if name != scores.ALL_SETS}
@@ -52,6 +52,6 @@ def csv_reports(
         scores.AGAINST_BASE: against_base(new, base, threshold),
         scores.THRESHOLD_PLOT: threshold_curves(curves, threshold),
         scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in EVALUATION_SPLITS}),
-        scores.RECALL_PLOT: recall_plot(new["test"]),
-        scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == "test"]),
+        scores.RECALL_PLOT: recall_plot(new[scores.HELD_OUT]),
+        scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == scores.HELD_OUT]),
     }

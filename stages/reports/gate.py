@@ -11,7 +11,8 @@ from stages.metrics.answers import Answers
 from stages.metrics.comparison import Comparison, comparable, compare
 from stages.metrics.figures import COUNTED, Figures, figures
 from stages.metrics.interval import clopper_pearson
-from stages.tables.scores import DIGITS
+from stages.metrics.splits import LIBRARY_SPLITS
+from stages.tables.scores import DIGITS, HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def judge(values: Figures, rule: Rule, least_pictures: int) -> Ruling:
     meets = (rule.at_least is None or figure >= rule.at_least) and (rule.at_most is None or figure <= rule.at_most)
     needed = pictures_needed(rule, least_pictures)
     decided = num_pictures >= needed
-    why = f"{_number(figure)} on {counted(num_pictures, 'picture')}; {bound} was asked"
+    why = f"{_number(figure)} on {_pictures(values)}; {bound} was asked"
     if not decided:
         why += f"; too few pictures to decide, it takes {needed}{_allowed(rule)}"
     return Ruling(
@@ -178,7 +179,7 @@ def _compared(
         worse_by_interval=(round(low, DIGITS), round(high, DIGITS)),
         decided=decided,
         passed=within if decided else figure_within and limit.allow_undecided,
-        why=_why_compared(comparison, num_pictures)
+        why=_why_compared(comparison, _pictures(values))
         + (f"; left out: {num_left_out} of classes that the base does not know" if num_left_out else "")
         + ("" if decided else _why_undecided(comparison, num_pictures, limit)),
     )
@@ -217,15 +218,20 @@ def _interval(values: Figures, metric: str) -> tuple[float, float] | None:
 def _why_none(values: Figures, name: str, metric: str) -> str:
     if values["num_pictures"]:
         return f"{metric} means nothing: the pictures of {name} belong to no class; ask for false_positive_fraction"
-    if name in ("test", "validation", "train"):
+    if name in (HELD_OUT, *LIBRARY_SPLITS):
         return f"no pictures in the {name} set: add some to data/library, or remove the rule from params.yaml"
     return f"no pictures in data/benchmarks/{name}: add some, or remove the rule from params.yaml"
 
 
-def _why_compared(comparison: Comparison, num_pictures: int) -> str:
+def _pictures(values: Figures) -> str:
+    """Say how many pictures of how many classes a figure stands on."""
+    classes = f" of {values['num_classes']} of {values['num_classes_total']} classes" if values["num_classes"] else ""
+    return counted(int(values["num_pictures"] or 0), "picture") + classes
+
+
+def _why_compared(comparison: Comparison, pictures: str) -> str:
     figure, base_figure, worse_by = (_number(value) for value in comparison[:3])
     ends = " and ".join(f"{end:.3f}" for end in comparison.interval)
-    pictures = counted(num_pictures, "picture")
     return f"{figure} against the base's {base_figure} on {pictures}: worse by {worse_by}, likely between {ends}"
 
 

@@ -4,20 +4,30 @@ from collections.abc import Mapping
 
 from stages.metrics.figures import Figures
 from stages.metrics.splits import EVALUATION_SPLITS, LIBRARY_SPLITS
-from stages.tables.scores import ALL_SETS, DIGITS, SUMMARY
+from stages.tables.scores import ALL_SETS, DIGITS, HELD_OUT, SUMMARY
 
 # Those that need many pictures of many classes.
 FULL_SUMMARY = (
     *SUMMARY,
-    "top_5_accuracy",
+    "num_classes",
     "macro_f1",
     "matthews_correlation",
     "roc_auc",
     "average_precision",
-    "coverage",
-    "selective_risk",
     "aurc",
     "ece",
+)
+# Of the set that everything stands on: first what it says of the classes.
+HEADLINE = (
+    "num_pictures",
+    "num_classes",
+    "num_classes_total",
+    "top_1_accuracy",
+    "balanced_accuracy",
+    "top_5_accuracy",
+    *FULL_SUMMARY,
+    "coverage",
+    "selective_risk",
 )
 
 
@@ -30,12 +40,14 @@ def summaries(values: Mapping[str, Figures]) -> dict[str, Figures]:
         values: what `all_figures` returned of each set.
 
     Returns:
-        Set to figures, rounded: first the sets that get FULL_SUMMARY, then the benchmarks. Figures that
-        mean nothing for a benchmark are left out, unless it has no pictures.
+        Set to figures, rounded: HELD_OUT with HEADLINE, the sets that get FULL_SUMMARY, then the benchmarks. Figures
+        that mean nothing for a benchmark are left out, unless it has no pictures.
     """
+    headline = {HELD_OUT: {key: values[HELD_OUT][key] for key in HEADLINE}}
     full = {name: {key: values[name][key] for key in FULL_SUMMARY} for name in EVALUATION_SPLITS}
-    short = {name: _short(of_set) for name, of_set in values.items() if name not in (*LIBRARY_SPLITS, ALL_SETS)}
-    return {name: _rounded(chosen) for name, chosen in {**full, **short}.items()}
+    benchmarks = [name for name in values if name not in (HELD_OUT, *LIBRARY_SPLITS, ALL_SETS)]
+    short = {name: _short(values[name]) for name in benchmarks}
+    return {name: _rounded(chosen) for name, chosen in {**headline, **full, **short}.items()}
 
 
 def _short(values: Figures) -> Figures:

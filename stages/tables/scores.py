@@ -5,6 +5,7 @@ METRICS = f"{FOLDER}/metrics.json"  # set to figures: a number each, or null whe
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
 CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
 DIGITS = 6  # decimals of the figures: a difference beyond them says nothing and clutters a review
+HELD_OUT = "held_out"  # the set of all pictures of validation and test
 SUMMARY = (  # what metrics.json has of every set, where it means something
     "num_pictures",
     "top_1_accuracy",
@@ -23,6 +24,8 @@ FIGURE_COLUMNS = (
     "model",  # new or base, both on the pictures of now
     "set",
     "num_pictures",
+    "num_classes",  # of the model's, those that have pictures here
+    "num_classes_total",  # of the model
     "truth_not_in_model",  # pictures of classes that the model does not know: errors, whatever it answers
     "num_errors",
     "top_1_accuracy",
@@ -31,16 +34,18 @@ FIGURE_COLUMNS = (
     "top_5_accuracy",
     "log_loss",
     "weighted_log_loss",
-    "macro_recall",
+    "balanced_accuracy",  # mean of the recall of each class that has pictures, as are the next three means
     "macro_f1",
-    "weighted_f1",
-    "matthews_correlation",
     "roc_auc",
     "average_precision",
+    "weighted_f1",
+    "matthews_correlation",
     "true_positives",
     "false_positives",
     "true_positive_fraction",
     "false_positive_fraction",  # in a set out of scope the false-accept rate
+    "macro_true_positive_fraction",  # the same two with every class that has pictures weighing the same
+    "macro_false_positive_fraction",
     "coverage",
     "selective_risk",
     "selective_risk_low",  # the interval's ends
@@ -49,8 +54,8 @@ FIGURE_COLUMNS = (
     "augrc",
     "ece",
     "brier_score",
-    "roc_auc_against_test",  # of a set out of scope: whether its confidences are below those of the test set
-    "fpr_at_95_tpr",  # of a set out of scope: the share of it that is shown where 95 % of the test set are
+    "roc_auc_against_held_out",  # of a set out of scope: whether its confidences are below those of HELD_OUT
+    "fpr_at_95_tpr",  # of a set out of scope: the share of it that is shown where 95 % of HELD_OUT are
 )
 CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # one row per set without temperature scaling, then one with it
 CALIBRATION_COLUMNS = (
@@ -67,12 +72,13 @@ CALIBRATION_COLUMNS = (
     "selective_risk",
 )
 
-AGAINST_BASE = f"{FOLDER}/against_base.csv"  # one row per set, then per class of test and validation, surest first
-_DIFFERENCES = ("accuracy", "weighted_log_loss", "coverage")
+AGAINST_BASE = f"{FOLDER}/against_base.csv"  # one row per set, then per class of HELD_OUT, surest first
+_DIFFERENCES = ("accuracy", "balanced_accuracy", "weighted_log_loss", "coverage")
 AGAINST_BASE_COLUMNS = (
     "set",
     "class_name",  # empty: the whole set
     "num_pictures",
+    "num_classes",  # of the base's, those that have pictures here
     "num_left_out",  # pictures of classes that the base does not know, which it cannot have right
     "both_right",  # right or, for a picture that belongs to no class, not shown
     "wins",  # only the new model
@@ -91,6 +97,7 @@ THRESHOLD_REPORT = f"{FOLDER}/threshold_report.csv"  # one row per set, the trai
 THRESHOLD_COLUMNS = (
     "set",
     "num_pictures",
+    "num_classes",  # of the model's, those that have pictures here
     "true_positives",  # right answers at or above the threshold
     "false_positives",  # wrong ones; in a set out of scope every answer
     "true_positive_fraction",  # of all pictures of the set; empty in a set out of scope
@@ -99,6 +106,8 @@ THRESHOLD_COLUMNS = (
     "false_positive_fraction",
     "false_positive_low",
     "false_positive_high",
+    "macro_true_positive_fraction",  # the same two with every class that has pictures weighing the same
+    "macro_false_positive_fraction",
     "coverage",  # both together, as a fraction of all pictures
     "selective_risk",  # the wrong ones among both
     "num_errors",  # at any confidence
@@ -173,7 +182,7 @@ RELIABILITY_PLOT_COLUMNS = (
     "high",
     "num_pictures",
 )
-RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # one row per class that has test pictures, worst first
+RECALL_PLOT = f"{FOLDER}/plot_recall.csv"  # one row per class that has pictures of HELD_OUT, worst first
 RECALL_PLOT_COLUMNS = (
     "rank",  # from 1
     "class_name",
@@ -182,12 +191,12 @@ RECALL_PLOT_COLUMNS = (
     "high",
     "support",
 )
-CONFUSED_PLOT = f"{FOLDER}/plot_confused.csv"  # one row per pair of the test set, most frequent first
+CONFUSED_PLOT = f"{FOLDER}/plot_confused.csv"  # one row per pair of HELD_OUT, most frequent first
 CONFUSED_PLOT_COLUMNS = ("pair", "count")
 
 # Whole numbers, in whichever report.
 COUNTS = frozenset(
     {"num_pictures", "true_positives", "false_positives", "support", "num_missed", "num_wrong_guesses", "count"}
-    | {"num_left_out", "both_right", "wins", "losses", "both_wrong", "rank"}
+    | {"num_classes", "num_classes_total", "num_left_out", "both_right", "wins", "losses", "both_wrong", "rank"}
     | {f"{prefix}{name}" for prefix in ("", "base_") for name in _BENCHMARK_FIGURES if "confidence" not in name}
 )
