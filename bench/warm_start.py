@@ -94,20 +94,32 @@ class InMemory:
             yield self.pixels[rows], one_hot[self.labels[rows]]
 
 
-def read_pictures(path: Path, size: int, wanted: Callable[[str], bool]) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
-    """Prepare the pictures of a tar whose names are wanted, in the order of their names.
-
-    Returns:
-        The pixels, and the names of their folders, children's merged into the grown-ups'.
-    """
-    pixels, names = [], []
+def names_in(path: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """List the files of a tar whose names are wanted, sorted."""
     with tarfile.open(path) as tar:
-        for member in sorted((m for m in tar if m.isfile() and wanted(m.name)), key=lambda m: m.name):
-            data = tar.extractfile(member)
+        return sorted(member.name for member in tar if member.isfile() and wanted(member.name))
+
+
+def prepared(path: Path, names: Sequence[str], size: int) -> NDArray[np.uint8]:
+    """Prepare pictures of a tar as `shard` does."""
+    pixels = []
+    with tarfile.open(path) as tar:
+        for name in names:
+            data = tar.extractfile(name)
             assert data is not None
             pixels.append(letterbox(Image.open(BytesIO(data.read())).convert("RGB"), size))
-            names.append(Path(member.name).parent.name.removesuffix("_kids"))
-    return np.stack(pixels), np.array(names)
+    return np.stack(pixels)
+
+
+def classes_of(names: Sequence[str]) -> NDArray[np.str_]:
+    """Name the folder of each file, children's merged into the grown-ups'."""
+    return np.array([Path(name).parent.name.removesuffix("_kids") for name in names])
+
+
+def read_pictures(path: Path, size: int, wanted: Callable[[str], bool]) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    """Prepare the pictures of a tar whose names are wanted, in the order of their names, and name their classes."""
+    names = names_in(path, wanted)
+    return prepared(path, names, size), classes_of(names)
 
 
 def read(path: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
@@ -140,9 +152,16 @@ def divide(class_names: NDArray[np.str_], seed: int) -> dict[str, NDArray[np.int
 def trained(
     network: keras.Model, training: InMemory, validation: InMemory, schedule: Mapping[str, Any], seed: int
 ) -> Iterator[dict[str, float]]:
-    """Train by the stage's own loop, adding to each epoch's row the seconds that its steps and validation took."""
+    """Train by the stage's own loop, with the augmentation of these measurements."""
     augmentation = {"mirror": True, "rotation": 10.0, "zoom": 0.1}
     recipe = Recipe(**schedule, warm_up=0.1, batch_size=32, label_smoothing=0.02, seed=seed, **augmentation)
+    return fitted(network, training, validation, recipe)
+
+
+def fitted(
+    network: keras.Model, training: InMemory, validation: InMemory, recipe: Recipe
+) -> Iterator[dict[str, float]]:
+    """Train by the stage's own loop, adding to each epoch's row the seconds that its steps and validation took."""
     with tempfile.TemporaryDirectory() as folder:
         rows = fit(network, training, validation, recipe, Checkpoints("run", Path(folder)), Devices())  # type: ignore[arg-type]
         started = time.monotonic()

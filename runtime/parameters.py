@@ -132,6 +132,10 @@ class Train(_Section):
     learning_rate_from_scratch: Annotated[float, Field(gt=0)]
     warm_up: Fraction
     warm_up_from_scratch: Fraction
+    freeze_epochs: Annotated[int, Field(ge=0)]
+    frozen_fraction: Fraction
+    freeze_normalization: bool
+    body_learning_rate: Annotated[float, Field(gt=0, le=1)]
     batch_size: Annotated[int, Field(ge=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]

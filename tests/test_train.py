@@ -32,7 +32,8 @@ from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.exhaustion import exhaustion_explained
 from stages.training.fit import Trainer
-from stages.training.session import labelled, recipe
+from stages.training.freezing import leaves
+from stages.training.session import labelled, open_session, recipe
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +105,8 @@ run(train.main)
 # Each killed run, and where it had gone on from.
 MOMENTS = [
     ("in an epoch", 6, None),
-    ("writing a checkpoint", 4, "after epoch 1, step 2"),
+    ("writing a checkpoint", 3, "after epoch 1, step 2"),
+    ("in an epoch", 2, "after epoch 2, step 0"),
     ("before an old checkpoint is dropped", 1, "after epoch 2, step 1"),
     ("writing the model", 1, "after epoch 2, step 2"),
 ]
@@ -119,9 +121,17 @@ def kill(moment: str, times: int) -> str:
     return done.stderr
 
 
-def test_a_run_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(workspace, caplog):
+GIVEN = {"weights": "given/model.weights.h5"}
+# Two epochs of the output layer alone, then one in which the body learns as well.
+TUNED = {**GIVEN, "freeze_epochs": 2, "frozen_fraction": 0.3, "freeze_normalization": True, "body_learning_rate": 0.5}
+
+
+@pytest.mark.parametrize("changes", [{}, TUNED], ids=["from scratch", "fine-tuned"])
+def test_a_run_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(workspace, caplog, changes):
+    write_model("given", ["amber", "blue"], seed=5)
     # 24 pictures in batches of 8: three steps an epoch.
-    write_world(train=12, epochs_from_scratch=3, augmentation={"mirror": True, "rotation": 10.0, "zoom": 0.1})
+    augmentation = {"mirror": True, "rotation": 10.0, "zoom": 0.1}
+    write_world(train=12, epochs_from_scratch=3, augmentation=augmentation, **changes)
     for moment, times, goes_on in MOMENTS:
         log = kill(moment, times)
         assert (f"goes on {goes_on}" if goes_on else "") in log
@@ -335,6 +345,75 @@ def test_a_start_from_a_file_of_weights_takes_them(workspace):
     given, made = (files.load(Path(folder)).network.get_layer("body") for folder in ("given", "data/model"))
     weights = zip(given.trainable_weights, made.trainable_weights, strict=True)
     assert all(np.allclose(a.numpy(), b.numpy(), atol=1e-6) for a, b in weights)
+
+
+def learned(changes: dict[str, object], epochs: int = 2) -> tuple[dict[str, bool], pd.DataFrame]:
+    """Train from given weights; say of each weight and average of the body whether it changed, in order."""
+    if not Path("given").exists():
+        write_model("given", ["amber", "blue"], seed=5)
+    write_world(epochs_from_scratch=epochs, learning_rate_from_scratch=0.01, **GIVEN, **changes)
+    train.main()
+    given, made = (files.load(Path(folder)).network.get_layer("body") for folder in ("given", "data/model"))
+    pairs = zip(given.weights, made.weights, strict=True)
+    return {one.path: not np.array_equal(one.numpy(), other.numpy()) for one, other in pairs}, history()
+
+
+def test_while_the_output_layer_learns_alone_the_body_stays_to_the_last_bit(workspace):
+    changed, rows = learned({"freeze_epochs": 2})
+    assert not any(changed.values())
+    assert rows["loss"].is_monotonic_decreasing  # its scores are learned all the same
+    changed, _ = learned({"frozen_fraction": 1.0})
+    assert not any(changed.values())
+
+
+def test_after_the_frozen_epochs_the_body_learns_too_and_its_rate_climbs_anew(workspace):
+    changed, rows = learned({"freeze_epochs": 1}, epochs=3)
+    assert all(changed.values())
+    assert rows["learning_rate"].tolist()[0] < rows["learning_rate"].tolist()[1]
+
+
+def test_normalization_that_is_frozen_keeps_weights_and_averages_and_all_else_learns(workspace):
+    changed, _ = learned({"freeze_normalization": True})
+    assert {path: is_changed for path, is_changed in changed.items() if is_changed == ("normalization" in path)} == {}
+
+
+def test_a_share_of_the_layers_is_frozen_from_the_pictures_on(workspace):
+    changed, _ = learned({"frozen_fraction": 0.5})  # of seven convolutions and seven normalizations
+    assert sorted({path.split("/")[-2] for path, is_changed in changed.items() if not is_changed}) == [
+        *(f"convolution_{number}" for number in range(1, 5)),
+        *(f"normalization_{number}" for number in range(1, 4)),
+    ]
+
+
+def test_weights_drawn_at_random_are_not_kept_whatever_the_parameters_say(workspace):
+    made = []
+    for changes in ({}, {name: value for name, value in TUNED.items() if name != "weights"}):
+        write_world(epochs_from_scratch=2, **changes)
+        train.main()
+        made.append(digests("data/model"))
+    assert made[0] == made[1]
+
+
+def test_a_warm_start_keeps_what_it_is_told_to_keep(workspace):
+    write_world(epochs_from_scratch=1)
+    train.main()
+    make_base()
+    write_world(epochs=1, freeze_epochs=1)
+    train.main()
+    base, made = (files.load(Path(folder)).network for folder in ("data/base/model", "data/model"))
+    pairs = zip(base.get_layer("body").get_weights(), made.get_layer("body").get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    assert not np.array_equal(base.get_layer("scores").get_weights()[0], made.get_layer("scores").get_weights()[0])
+
+
+def test_nothing_is_frozen_in_what_training_returns(workspace):
+    write_model("given", ["amber", "blue"], seed=5)
+    write_world(epochs_from_scratch=1, **TUNED)
+    params = parameters.read(parameters.Train)
+    with open_session(params, 16, SPLITS.read(), INDEX.read()) as session:
+        training = session.begin(lambda: warm_start.start(params, 16, 2), warm=False)
+        list(training.epochs)
+    assert all(layer.trainable for layer in leaves(training.network))
 
 
 def test_a_model_names_every_file_of_weights_that_it_and_its_ancestors_began_with(workspace):

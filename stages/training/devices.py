@@ -58,7 +58,7 @@ class Devices:
         """
         return order, batch_size
 
-    def average(self, network: keras.Model) -> None:
+    def average(self, averages: Sequence[keras.Variable]) -> None:
         """Give every device the mean of what each has seen: the running averages of BatchNormalization."""
 
     def agree(self, number: int) -> bool:
@@ -94,10 +94,11 @@ class _Replicas(Devices):
             )
         return order.reshape(-1, batch_size)[:, self.worker :: self.num_workers].ravel(), batch_size // self.num_workers
 
-    def average(self, network: keras.Model) -> None:
+    def average(self, averages: Sequence[keras.Variable]) -> None:
         import tensorflow as tf
 
-        averages = [variable for variable in network.non_trainable_variables if "float" in variable.dtype]
+        if not averages:
+            return
 
         @tf.function  # type: ignore[untyped-decorator]
         def averages_of_replicas() -> Any:

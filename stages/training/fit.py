@@ -18,18 +18,22 @@ from stages.shards.batches import Pictures, batches
 from stages.training.augmentation import augmentation
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
+from stages.training.freezing import freeze, running_averages, scores
+from stages.training.optimizer import optimizer
 
 log = logging.getLogger(__name__)
 
 # Time between checkpoints within an epoch: how much work a killed run loses at most. It changes no result.
 CHECKPOINT_SECONDS = 600.0
-# Of AdamW, Keras' own default being too strong for runs of a few thousand steps at high learning rates.
-WEIGHT_DECAY = 1e-4
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit; the names and units are those of params.yaml's section `train`."""
+    """How to fit; the names and units are those of params.yaml's section `train`.
+
+    Attributes:
+        freeze_epochs: this and the three below are of a network that begins with weights which are worth keeping.
+    """
 
     epochs: int
     learning_rate: float
@@ -40,6 +44,10 @@ class Recipe:
     mirror: bool
     rotation: float
     zoom: float
+    freeze_epochs: int = 0
+    frozen_fraction: float = 0.0
+    freeze_normalization: bool = False
+    body_learning_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,7 @@ def fit(
     while len(trainer.history) < recipe.epochs:
         yield trainer.epoch(training, validation)
     network.set_weights(trainer.best)
+    freeze(network, only_head=False, frozen_fraction=0.0, freeze_normalization=False)  # nothing stays frozen
 
 
 class Trainer:
@@ -135,13 +144,29 @@ class Trainer:
     ) -> None:
         self._recipe, self._network = recipe, network
         self._checkpoints, self._devices = checkpoints, devices
-        pictures = varied = keras.Input(network.input.shape[1:])
-        for layer in augmentation(recipe.mirror, recipe.rotation, recipe.zoom, recipe.seed):
-            varied = layer(varied)
-        self._model = keras.Model(pictures, network(varied)["scores"])
         self._steps = math.ceil(len(epoch_order(num_pictures, recipe.batch_size, recipe.seed, 1)) / recipe.batch_size)
+        self._layers = augmentation(recipe.mirror, recipe.rotation, recipe.zoom, recipe.seed)
+        self._saved = time.monotonic()
+        self.best: list[NDArray[Any]] = network.get_weights()
+        self.history: list[dict[str, float]] = []
+        self.results: list[list[float]] = []
+        self._begin_phase()
+
+    def _begin_phase(self) -> None:
+        """Compile what the next epochs train: the output layer alone, then the body too, with a schedule of its own."""
+        recipe, num_frozen = self._recipe, min(self._recipe.freeze_epochs, self._recipe.epochs)
+        self._only_head = len(self.history) < num_frozen
+        num_epochs = num_frozen if self._only_head else recipe.epochs - num_frozen
+        body_learns = freeze(self._network, self._only_head, recipe.frozen_fraction, recipe.freeze_normalization)
+        pictures = varied = keras.Input(self._network.input.shape[1:])
+        for layer in self._layers:
+            varied = layer(varied)
+        self._model = keras.Model(pictures, scores(self._network, varied, body_learns))
+        body = self._network.get_layer("body").trainable_variables
         self._model.compile(
-            optimizer=_optimizer(recipe, self._steps * recipe.epochs),
+            optimizer=optimizer(
+                recipe.learning_rate, recipe.warm_up, self._steps * num_epochs, body, recipe.body_learning_rate
+            ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
             # Not by its name: variables that are made at the first step make TensorFlow trace that step twice.
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
@@ -149,11 +174,14 @@ class Trainer:
             jit_compile=keras.backend.backend() == "jax",
         )
         self._model.optimizer.build(self._model.trainable_variables)
-        self._train, self._test = devices.steps(self._model)
-        self._saved = time.monotonic()
-        self.best: list[NDArray[Any]] = network.get_weights()
-        self.history: list[dict[str, float]] = []
-        self.results: list[list[float]] = []
+        self._train, self._test = self._devices.steps(self._model)
+
+    def _change_phase(self) -> None:
+        """Begin the next phase where the history says so."""
+        num_frozen = self._recipe.freeze_epochs
+        if self._only_head and num_frozen <= len(self.history) and num_frozen < self._recipe.epochs:
+            with self._devices.scope():
+                self._begin_phase()
 
     def epoch(self, training: LabelledPictures, validation: LabelledPictures) -> dict[str, float]:
         """Run what is left of an epoch, add its row to the history, and keep the weights when they are the best."""
@@ -166,7 +194,7 @@ class Trainer:
             self._require_number(number, "loss", self.results[-1][1])
             if self._devices.can_save_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self.save()
-        self._devices.average(self._network)
+        self._devices.average(running_averages(self._network))
         loss, accuracy = _mean(self.results)
         val_loss, val_accuracy = self.validate(validation)
         self._require_number(number, "validation loss", val_loss)
@@ -175,6 +203,7 @@ class Trainer:
         row = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
         self.history.append({"epoch": number, **row, "learning_rate": float(self._model.optimizer.learning_rate)})
         self.results = []
+        self._change_phase()
         self.save()
         return self.history[-1]
 
@@ -200,6 +229,7 @@ class Trainer:
         if (checkpoint := self._checkpoints.latest()) is not None:
             arrays, state = checkpoint
             self.history, self.results = state["history"], state["results"]
+            self._change_phase()
             for name, variable in self._variables().items():
                 variable.assign(arrays[name])
             self.best = [arrays[f"best_{number:05d}"] for number in range(len(self.best))]
@@ -231,21 +261,6 @@ class Trainer:
         # The model's variables are weights, running averages and the seeds of augmentation and dropout.
         variables = [*self._model.variables, *self._model.optimizer.variables]
         return {f"variable_{number:05d}": variable for number, variable in enumerate(variables)}
-
-
-def _optimizer(recipe: Recipe, num_steps: int) -> keras.Optimizer:
-    warm_up = math.ceil(recipe.warm_up * num_steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, num_steps - warm_up),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
-    # Gradients of float16 vanish unless the loss is scaled up; bfloat16 has the range of float32.
-    if keras.config.dtype_policy().compute_dtype == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
 
 
 def _result(batch: tuple[NDArray[Any], NDArray[Any]], means: dict[str, float]) -> list[float]:

@@ -24,6 +24,8 @@ from stages.training.devices import Devices, together
 from stages.training.exhaustion import exhaustion_explained
 from stages.training.fit import LabelledPictures, Recipe, fit
 
+# The parameters of a network that begins with weights from elsewhere.
+FINE_TUNING = {"freeze_epochs", "frozen_fraction", "freeze_normalization", "body_learning_rate"}
 # What takes part in a model's bytes in addition to its pictures and the parameters: our code.
 TRAINING = ("stages.train", "stages.cross_validate", "stages.training", "stages.models", "stages.shards")
 
@@ -154,7 +156,8 @@ def labelled(splits: pd.DataFrame, split: str, class_names: Sequence[str], pictu
 
 
 def recipe(params: parameters.Train, warm: bool) -> Recipe:
-    """Choose the numbers of a warm start or of one from scratch."""
+    """Choose the numbers of a warm start or of one from scratch; weights drawn at random are not kept."""
+    keeps = warm or params.weights is not None
     return Recipe(
         epochs=params.epochs if warm else params.epochs_from_scratch,
         learning_rate=params.learning_rate if warm else params.learning_rate_from_scratch,
@@ -163,6 +166,7 @@ def recipe(params: parameters.Train, warm: bool) -> Recipe:
         label_smoothing=params.label_smoothing,
         seed=params.seed,
         **params.augmentation.model_dump(),
+        **(params.model_dump(include=FINE_TUNING) if keeps else {}),
     )
 
 
