@@ -51,6 +51,8 @@ def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.
             "phash": pd.array(rng.integers(0, 2**63, num_rows).astype(np.uint64), dtype="UInt64"),
             "pixels": image_ids,
             "error": None,
+            "source": None,
+            "sources": None,
             "faults": None,
         }
     )
@@ -87,7 +89,7 @@ def measure(frame: pd.DataFrame, pairs: pd.DataFrame, classes: Classes) -> None:
     labelled["group"] = labelled["image_id"].map(groups)
     images = labelled.assign(dropped=noted("merge: drop", lambda: merge.drop(labelled, pairs)))
     trained = frame.iloc[::3]
-    lineage = trained[["image_id", "phash"]].assign(members=[[name] for name in trained["image_id"]])
+    lineage = trained[["image_id", "phash"]].assign(members=[[name] for name in trained["image_id"]], sources=None)
     kept = noted("split: groups that were trained on", lambda: split.trained_groups(images, lineage, 4))
     pictures = noted("split: split", lambda: split.split(images, kept, PARAMS))
     counts = noted("split: count", lambda: split.count_classes(pictures, PARAMS))

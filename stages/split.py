@@ -1,10 +1,10 @@
 """Choose the classes, and which of their pictures train, validate and test, so that nothing leaks.
 
 Of a class's pictures up to `split.maximum` are used, one tenth of them to validate, and `split.test_fraction` of them
-to test; the real ones left over test too. Real
-before staged before synthetic, and those only until all together reach `split.staged_cap`. A picture whose group an
-ancestor of the model was trained on, or whose near-duplicates are used too, is taken first for training and never
-judges. Everything else follows from the hash of the picture's content, so that adding pictures moves hardly any other.
+to test; the real ones left over test too. Real before staged before synthetic, and those only until all together reach
+`split.staged_cap`. A picture whose group or source an ancestor of the model was trained on, or whose near-duplicates
+are used too, is taken first for training and never judges. Everything else follows from the hash of the picture's
+content, or of its source's name where it has one, so that adding pictures moves hardly any other.
 
 Reads: data/images.parquet, data/base/ (lineage and label map), data/confused.csv (only to refuse it before training)
 Writes: data/splits.parquet (image_id, class_name, split), data/class_counts.csv (one row per class, in or out)
@@ -13,7 +13,7 @@ Params: split, dedup, export (version)
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,20 +44,24 @@ TRAINABLE = ("real", "staged", "synthetic")  # in the order of preference
 def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -> set[str]:
     """Find the groups that the base or an ancestor of it was trained on.
 
-    A picture of the lineage stands for its whole group, as it was then and as it is now. If its file is gone or cannot
-    be read, the pictures that resemble it stand for it, mirrored and turned ones too. Only its hash is left to compare,
-    and it is better to test with one picture too few than with one that the model has seen.
+    A picture of the lineage stands for its whole group and for its source, as they were then and as they are now. If
+    its file is gone or cannot be read, the pictures that resemble it stand for it, mirrored and turned ones too. Only
+    its hash is left to compare, and it is better to test with one picture too few than with one that the model has
+    seen.
 
     Args:
-        images: columns `image_id`, `group`, `phash` of every file, dropped ones too.
-        lineage: columns `image_id`, `members`, `phash`.
+        images: columns `image_id`, `group`, `phash`, `sources` of every file, dropped ones too.
+        lineage: columns `image_id`, `members`, `phash`, `sources`.
         distance: bits in which the hashes may differ.
 
     Returns:
         Values of `images["group"]`.
     """
     trained = {*lineage["image_id"], *(member for members in lineage["members"] for member in members)}
-    groups = set(images.loc[images["image_id"].isin(trained), "group"])
+    sources = {name for names in lineage["sources"].dropna() for name in names}
+    known = images["sources"].dropna()
+    of_sources = known.index[[not sources.isdisjoint(names) for names in known]]
+    groups = set(images.loc[images["image_id"].isin(trained) | images.index.isin(of_sources), "group"])
     hashed = images.dropna(subset="phash").drop_duplicates("image_id")
     # A file that is there and cannot be read counts as gone too: no near-duplicate of it was found.
     gone = lineage.loc[~lineage["image_id"].isin(hashed["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)
@@ -68,41 +72,116 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
 
 
 def split_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.Series:
-    """Split the pictures of every class by itself.
+    """Split the pictures of every class.
+
+    What moves is a unit: a picture, or all pictures of a source in all their classes. A unit judges if it is wholly
+    real and new, and if in none of its classes more pictures judge than would if each were a unit. So sources change
+    nothing in how many pictures of a class are used; but of a class with more than the maximum, some may be left out.
 
     Args:
-        pictures: columns `image_id`, `class_name`, `origin` (real, staged or synthetic), `seen` (taken first, and never
-            judges).
+        pictures: columns `image_id`, `unit`, `class_name`, `origin` (real, staged or synthetic), `seen` (taken first,
+            and never judges; a unit's pictures agree).
         params: the cut-offs.
 
     Returns:
         `train`, `validation`, `test` or null, with the index of `pictures`; all null for a class that has too few.
     """
-    ordered = pictures[["class_name"]].assign(
+    ordered = pictures[["image_id", "unit", "class_name"]].assign(
         origin=pictures["origin"].map(TRAINABLE.index),
         fresh=~pictures["seen"],
-        use_hash=_hashes("use", pictures["image_id"]),
-        judge_hash=_hashes("judge", pictures["image_id"]),
+        use_hash=_hashes("use", pictures["unit"]),
+        judge_hash=_hashes("judge", pictures["unit"]),
     )
-    ordered = ordered.sort_values(["class_name", "origin", "fresh", "use_hash"])
+    ordered = ordered.sort_values(["class_name", "origin", "fresh", "use_hash", "image_id"])
+    ordered["real"] = ordered["origin"] == 0
     position = ordered.groupby("class_name").cumcount()
-    real = ordered["origin"] == 0
-    usable = real | (position < params.staged_cap)
-    included = _totals(usable, ordered["class_name"]) >= params.minimum
-    used = included & usable & (position < params.maximum)
-    judging = included & real & ordered["fresh"]
-    num_used = _totals(used, ordered["class_name"])
-    num_validation = (params.validation_fraction * num_used).round().clip(lower=1)
-    num_test = (params.test_fraction * num_used).round()
-    by_hash = ordered[judging & used].sort_values(["class_name", "judge_hash"]).groupby("class_name")
-    # From the two ends, so that a larger validation set takes no picture from the test set.
-    judges, judges_from_end = by_hash.cumcount(), by_hash.cumcount(ascending=False)
-    sides = pd.Series(None, index=ordered.index, dtype=object)
-    sides[used] = "train"
-    sides[judges.index[judges_from_end < num_test[judges.index]]] = "test"
-    sides[judges.index[judges < num_validation[judges.index]]] = "validation"
-    sides[judging & ~used] = "test"
-    return sides.reindex(pictures.index)
+    ordered["usable"] = ordered["real"] | (position < params.staged_cap)
+    included = ordered[_totals(ordered["usable"], ordered["class_name"]) >= params.minimum]
+    if included.empty:
+        return pd.Series(None, index=pictures.index, dtype=object)
+    quotas = _quotas(included, params)
+    sides = included["unit"].map(_judges(included, quotas)).astype(object)
+
+    num_test, num_validation = (
+        (sides == side).groupby(included["class_name"]).sum() for side in ("test", "validation")
+    )
+    # What tests beyond the maximum is not missing where pictures are used.
+    num_train = quotas["used"] - num_validation - (num_test - quotas["beyond"]).clip(lower=0)
+    left = included[included["usable"] & sides.isna()]
+    trains = left.groupby("class_name").cumcount() < left["class_name"].map(num_train)
+    sides[left.index[trains]] = "train"
+    return sides.where(sides.notna(), None).reindex(pictures.index)
+
+
+def _quotas(included: pd.DataFrame, params: parameters.Split) -> pd.DataFrame:
+    """Say of each class how many pictures are used, and how many may judge.
+
+    Returns:
+        By class, `used`; `beyond`, real ones beyond the maximum; of those used, `validation` and `test`; and `spare`,
+        how many may test because their unit's other pictures are beyond the maximum of a larger class.
+    """
+    counts = included.groupby("class_name")[["real", "usable"]].sum()
+    used = counts["usable"].clip(upper=params.maximum)
+    validation = (params.validation_fraction * used).round().clip(lower=1).astype(int)
+    test = (params.test_fraction * used).round().astype(int)
+    # At most half of those that would validate, and what else is used still reaches the minimum.
+    spare = (test + validation // 2).clip(upper=used - params.minimum)
+    beyond = (counts["real"] - params.maximum).clip(lower=0)
+    return pd.DataFrame({"used": used, "beyond": beyond, "validation": validation, "test": test, "spare": spare})
+
+
+def _judges(included: pd.DataFrame, quotas: pd.DataFrame) -> dict[str, str]:
+    """Choose the units that judge, in the order of their hashes, each if it fits: unit to `test` or `validation`."""
+    barred = included.loc[~(included["real"] & included["fresh"]), "unit"]
+    candidates = included[~included["unit"].isin(barred)]
+    units = candidates.drop_duplicates("unit")
+    counts = _count_by_class(
+        candidates["unit"], units["unit"], quotas.index.get_indexer(pd.Index(candidates["class_name"]))
+    )
+    by_use, by_judge = (np.argsort(units[name].to_numpy()).tolist() for name in ("use_hash", "judge_hash"))
+    beyond, validation, test, spare = (quotas[name].to_numpy() for name in ("beyond", "validation", "test", "spare"))
+    is_large = beyond > 0
+
+    of_large = [unit for unit in by_use[::-1] if any(is_large[number] for number, _ in counts[unit])]
+    testing, left = _admit(of_large, counts, np.where(is_large, beyond, spare))
+    taken = np.where(is_large, 0, spare - left)
+    others = [unit for unit in by_judge if unit not in testing]
+    validating, _ = _admit(others, counts, validation - (taken - test).clip(min=0))
+    # From the other end, so that a larger validation set takes no picture from the test set.
+    others = [unit for unit in others[::-1] if unit not in validating]
+    testing |= _admit(others, counts, (test - taken).clip(min=0))[0]
+    names = units["unit"].tolist()
+    return {names[unit]: "test" for unit in testing} | {names[unit]: "validation" for unit in validating}
+
+
+def _count_by_class(
+    units_of_rows: pd.Series, units: pd.Series, classes: NDArray[np.intp]
+) -> list[list[tuple[int, int]]]:
+    """Count each unit's pictures by class: pairs of the class's number and the count."""
+    numbers = pd.Index(units).get_indexer(pd.Index(units_of_rows))
+    num_classes = int(classes.max(initial=0)) + 1
+    pairs, sizes = np.unique(numbers * num_classes + classes, return_counts=True)
+    counts: list[list[tuple[int, int]]] = [[] for _ in units]
+    for unit, number, size in zip(*(each.tolist() for each in (*np.divmod(pairs, num_classes), sizes)), strict=True):
+        counts[unit].append((number, size))
+    return counts
+
+
+def _admit(
+    units: Iterable[int], counts: Sequence[Sequence[tuple[int, int]]], room: NDArray[np.int64]
+) -> tuple[set[int], NDArray[np.int64]]:
+    """Admit units in turn, each if all its pictures still fit into the room of their classes.
+
+    Returns:
+        Those admitted, and the room that they leave.
+    """
+    left, admitted = room.tolist(), set()
+    for unit in units:
+        if all(size <= left[number] for number, size in counts[unit]):
+            admitted.add(unit)
+            for number, size in counts[unit]:
+                left[number] -= size
+    return admitted, np.array(left)
 
 
 def _totals(holds: pd.Series, class_names: pd.Series) -> pd.Series:
@@ -123,12 +202,22 @@ def split(images: pd.DataFrame, trained: set[str], params: parameters.Split) -> 
     """
     used = images[images["dropped"].isna()]
     library = used[(used["set"] == "library") & used["class_name"].notna() & used["origin"].isin(TRAINABLE)]
-    library = library.assign(seen=library["group"].isin(trained) | library["group"].duplicated(keep=False))
+    # A source stands on one side whatever it holds; several pictures of a group that has none would count double.
+    double = library["source"].isna() & library["group"].duplicated(keep=False)
+    library = library.assign(
+        seen=_of_trained(library, trained, images) | double, unit=library["source"].fillna(library["image_id"])
+    )
     library["split"] = split_classes(library, params)
     benchmarks = used[used["set"] != "library"]
-    benchmarks = benchmarks.assign(seen=benchmarks["group"].isin(trained))
+    benchmarks = benchmarks.assign(seen=_of_trained(benchmarks, trained, images))
     benchmarks["split"] = benchmarks["set"].where(~benchmarks["seen"])
     return pd.concat([library, benchmarks])
+
+
+def _of_trained(pictures: pd.DataFrame, trained: set[str], images: pd.DataFrame) -> pd.Series:
+    """Say which pictures are of a group, or of a source, that was trained on."""
+    sources = images.loc[images["group"].isin(trained), "source"].dropna()
+    return pictures["group"].isin(trained) | pictures["source"].isin(sources)
 
 
 def count_classes(pictures: pd.DataFrame, params: parameters.Split) -> pd.DataFrame:
@@ -170,7 +259,7 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame, minimum: int) -> None:
 
     Raises:
         InputError: fewer than two classes are left.
-        ValueError: a group is on two sides, which is a bug of this stage.
+        ValueError: a group or a source is on two sides, which is a bug of this stage.
     """
     if counts["included"].sum() < 2:
         largest = counts.assign(total=counts["real"] + counts["staged"] + counts["synthetic"]).nlargest(3, "total")
@@ -180,13 +269,13 @@ def check(pictures: pd.DataFrame, counts: pd.DataFrame, minimum: int) -> None:
             f"{sizes}. "
             "Add pictures, merge sub-classes in data/classes.yaml, or lower split.minimum in params.yaml."
         )
-    sides = pictures.dropna(subset="split").drop_duplicates(["group", "set", "split"])
-    library = sides[sides["set"] == "library"]
-    leaks = set(library.loc[library["group"].duplicated(), "group"]) | (
-        set(library["group"]) & set(sides.loc[sides["set"] != "library", "group"])
-    )
-    if leaks:
-        raise ValueError(f"groups are on two sides: {sorted(leaks)[:5]}")
+    for what in ("group", "source"):
+        sides = pictures.dropna(subset=[what, "split"]).drop_duplicates([what, "set", "split"])
+        in_library = sides["set"] == "library"
+        library, benchmarks = sides.loc[in_library, what], sides.loc[~in_library, what]
+        leaks = {*library[library.duplicated()], *set(library).intersection(benchmarks)}
+        if leaks:
+            raise ValueError(f"{what}s are on two sides: {sorted(leaks)[:5]}")
 
 
 def _hashes(purpose: str, image_ids: Iterable[str]) -> NDArray[np.uint64]:
@@ -228,7 +317,7 @@ def _log(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
         log.warning("split: class %s has no picture to validate with: only staged or trained-on ones", row.class_name)
     barred = pictures[(pictures["set"] != "library") & pictures["seen"]]
     for path in barred["path"].head(20):
-        log.warning("split: data/%s is left out of its benchmark: an ancestor was trained on it", path)
+        log.warning("split: data/%s is left out of its benchmark: an ancestor was trained on it or its source", path)
     log.info(
         "split: %d of %s; %s",
         counts["included"].sum(),

@@ -7,8 +7,8 @@ accuracy and more.
 
 Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model), data/pretrained/ (where
     train.weights names a file of it)
-Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, phash,
-    carried.csv: class_name, how, base_classes, what each row of the output layer began with;
+Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, sources,
+    phash; carried.csv: class_name, how, base_classes, what each row of the output layer began with;
     history.csv: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate); progress in dvclive/, which git ignores
 Params: picture, train
 """
@@ -48,21 +48,25 @@ def lineage(images: pd.DataFrame, trained: Sequence[str], ancestors: pd.DataFram
     """List every picture that this model or an ancestor was trained on.
 
     Args:
-        images: columns `image_id`, `group`, `phash`, of every file, dropped ones too.
+        images: columns `image_id`, `group`, `phash`, `sources`, of every file, dropped ones too.
         trained: image_ids that this model is trained on.
         ancestors: the base's lineage, None without a base.
 
     Returns:
-        Columns `image_id`, `group`, `members`, `phash`, one row per picture. Of a picture that both
-        know, the group is the one of now, and the members are those of then and of now.
+        Columns `image_id`, `group`, `members`, `sources`, `phash`, one row per picture. Of a picture that both
+        know, the group is the one of now, and the members and sources are those of then and of now.
     """
     members = images.groupby("group")["image_id"].agg(set)
     now = images.drop_duplicates("image_id").set_index("image_id").loc[list(trained)].reset_index()
-    rows = now.assign(members=now["group"].map(members))[["image_id", "group", "members", "phash"]]
+    rows = now.assign(members=now["group"].map(members))[["image_id", "group", "members", "sources", "phash"]]
     if ancestors is not None:
         rows = pd.concat([rows, ancestors])
-    united = rows.groupby("image_id")["members"].agg(lambda each: sorted(set().union(*each)))
-    return rows.drop_duplicates("image_id").set_index("image_id").assign(members=united).reset_index()
+    united = {name: rows.dropna(subset=name).groupby("image_id")[name].agg(_union) for name in ("members", "sources")}
+    return rows.drop_duplicates("image_id").set_index("image_id").assign(**united).reset_index()
+
+
+def _union(lists: Iterable[Iterable[str]]) -> list[str]:
+    return sorted(set().union(*lists))
 
 
 def sub_classes(images: pd.DataFrame, class_names: Sequence[str]) -> dict[str, list[str]]:

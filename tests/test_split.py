@@ -149,7 +149,7 @@ def test_adding_pictures_moves_hardly_any_other_into_or_out_of_the_share_that_te
 
 
 def lineage(*rows):
-    return pd.DataFrame(rows, columns=["image_id", "members", "phash"])
+    return pd.DataFrame(rows, columns=["image_id", "members", "phash"]).assign(sources=None)
 
 
 def test_a_trained_picture_taints_its_group_of_then_and_of_now():
@@ -259,11 +259,11 @@ def test_a_class_without_pictures_to_validate_with_and_a_benchmark_picture_that_
     write(images(60, class_name="x", start=100), learned, hard)
     write_base(["x", "y"])
     rows = learned.assign(members=[[each] for each in learned["image_id"]])
-    LINEAGE.write(rows[["image_id", "group", "members", "phash"]], "data/base/model/lineage.parquet")
+    LINEAGE.write(rows, "data/base/model/lineage.parquet")
     split.main()
     assert "split: class y has no picture to validate with: only staged or trained-on ones" in caplog.messages
     assert (
-        "split: data/benchmarks/hard/y/1.png is left out of its benchmark: an ancestor was trained on it"
+        "split: data/benchmarks/hard/y/1.png is left out of its benchmark: an ancestor was trained on it or its source"
         in caplog.messages
     )
 

@@ -464,6 +464,7 @@ def test_lineage_unites_what_belonged_together_then_and_now():
         {
             "image_id": ["a", "b", "c", "c", "d"],
             "group": ["a", "a", "c", "c", "d"],
+            "sources": [["ann"], ["ann"], None, None, None],
             "phash": pd.array([1, None, 2**64 - 1, 2**64 - 1, 4], dtype="UInt64"),
         }
     )
@@ -472,12 +473,14 @@ def test_lineage_unites_what_belonged_together_then_and_now():
             "image_id": ["a", "z"],
             "group": ["a", "y"],
             "members": [["a", "old"], ["y", "z"]],
+            "sources": [["ann", "ben"], None],
             "phash": pd.array([1, 9], dtype="UInt64"),
         }
     )
     rows = train.lineage(images, ["a", "c"], ancestors).set_index("image_id")
     assert rows["members"].to_dict() == {"a": ["a", "b", "old"], "c": ["c"], "z": ["y", "z"]}
     assert rows["group"].to_dict() == {"a": "a", "c": "c", "z": "y"}
+    assert rows["sources"].dropna().to_dict() == {"a": ["ann", "ben"]}
     assert rows["phash"].to_dict() == {"a": 1, "c": 2**64 - 1, "z": 9}
     assert train.lineage(images, ["d"], None)["members"].tolist() == [["d"]]
 

@@ -12,10 +12,12 @@ LINEAGE = Table(
             "image_id": pa.string(),
             "group": pa.string(),  # its group at the time
             "members": pa.list_(pa.string()),  # every picture of that group at the time, itself included
+            "sources": pa.list_(pa.string()),  # every source that stood on its side at the time; null: none known
             "phash": pa.uint64(),  # finds its near-duplicates when its own file is gone
         }
     ),
     key=("image_id",),
     order=("image_id",),
     stage="train",
+    added=("sources",),
 )

@@ -57,6 +57,7 @@ class Table:
         key: columns whose values together are unique.
         order: columns by which the rows are sorted, ascending, nulls first.
         stage: the stage that writes it, for the message when it is absent.
+        added: columns that the files of earlier releases lack; there they are null.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Table:
     key: tuple[str, ...]
     order: tuple[str, ...]
     stage: str
+    added: tuple[str, ...] = ()
 
     def read(self, path: str | None = None) -> pd.DataFrame:
         """Read the table.
@@ -97,9 +99,10 @@ class Table:
         try:
             parquet = pq.ParquetFile(file)
             self._require_bounds(parquet.metadata, path)
-            self._require_schema(parquet.schema_arrow, path)
+            lacking = [name for name in self.added if name not in parquet.schema_arrow.names]
+            self._require_schema(parquet.schema_arrow, path, lacking)
             self._require_decoded_bound(file, parquet.metadata, path, columns)
-            table = parquet.read(columns=list(columns))
+            table = parquet.read(columns=[name for name in columns if name not in lacking])
             # What the file holds may differ from what it says of itself; Arrow counts, and looks at every text.
             table.validate(full=True)
         except (pa.ArrowException, OSError) as error:
@@ -107,7 +110,9 @@ class Table:
             raise InputError(f"{path} is damaged, or no Parquet file ({reason}). {self._remedy(path)}") from None
         if nulls := [name for name in self.key if name in columns and table[name].null_count]:
             raise InputError(f"{path} has rows without {nulls[0]}. {self._remedy(path)}")
-        return table
+        for name in lacking:
+            table = table.append_column(name, pa.nulls(len(table), self.schema.field(name).type))
+        return table.select(columns)
 
     def _require_bounds(self, metadata: pq.FileMetaData, path: str) -> None:
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -137,13 +142,14 @@ class Table:
             f"{MAX_ROWS:,} rows and {MAX_BYTES / 1e6:,.0f} MB. {self._remedy(path)}"
         )
 
-    def _require_schema(self, schema: pa.Schema, path: str) -> None:
-        missing = [name for name in self.schema.names if schema.names.count(name) != 1]
+    def _require_schema(self, schema: pa.Schema, path: str, lacking: Sequence[str]) -> None:
+        fields = [field for field in self.schema if field.name not in lacking]
+        missing = [field.name for field in fields if schema.names.count(field.name) != 1]
         if missing:
             raise InputError(
                 f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}. {self._remedy(path)}"
             )
-        for field in self.schema:
+        for field in fields:
             if (type_ := schema.field(field.name).type) != field.type:
                 raise InputError(
                     f"{path}: the column {field.name} should be {field.type}, it is {type_}. {self._remedy(path)}"
@@ -175,7 +181,8 @@ class Table:
         if frame.duplicated(list(self.key)).any():
             rows = frame[frame.duplicated(list(self.key), keep=False)].head(4)
             raise ValueError(f"{self.path}: rows share the key {self.key}:\n{rows}")
-        lists = {field.name: object for field in self.schema if pa.types.is_list(field.type)}  # may be all null
+        # A column of nulls alone would be one of numbers.
+        lists = {field.name: object for field in self.schema if pa.types.is_list(field.type) and field.name in frame}
         rows = frame.astype(lists).sort_values(list(self.order), kind="stable", na_position="first")
         self._write(pa.Table.from_pandas(rows, schema=self.schema, preserve_index=False), path)
 
