@@ -28,7 +28,8 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.harness import options, print_frame
 from bench.warm_start import InMemory, answers, divide, read
-from stages.metrics.model_scores import at_temperature
+from stages.metrics.model_scores import with_scaling
+from stages.metrics.scaling import UNSCALED
 from stages.metrics.splits import set_slices
 from stages.suspects.evidence import gather_evidence
 from stages.suspects.mislabelled import find_issues_held_out, find_label_issues
@@ -118,7 +119,7 @@ def reviewed(predictions: Predictions, held_out: NDArray[np.float32] | None) -> 
     )
     rows["truth"], rows["predicted"] = named[predictions.label], named[predictions.scores.argmax(axis=1)]
     rows["confidence"] = 100.0 * predictions.scores.max(axis=1)
-    model = at_temperature(rows, "", (predictions.scores, names), NO_CONFUSED, 1.0)
+    model = with_scaling(rows, "", (predictions.scores, names), NO_CONFUSED, UNSCALED)
     slices = set_slices(rows["split"].to_numpy(dtype=object), [])
     embedded = Embedded(units(predictions.embeddings), predictions.label, np.arange(len(rows)))
     issues = find_issues_held_out(model.matrix, model.answers.truth, slices["train"], held_out)

@@ -127,6 +127,7 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
         draw(root / path, own, width, seed=len(prefix))
         matrix = np.load(root / path, mmap_mode="r")
         rows[f"{prefix}predicted"] = names[matrix.argmax(axis=1)]
+        rows[f"{prefix}log_partition"] = rng.normal(5, 1, len(splits))
         rows[f"{prefix}confidence"] = np.minimum(100.0 * np.asarray(matrix.max(axis=1), dtype=float), 100)
     embed(root / EMBEDDINGS, truth, num_classes)
     ROWS.write(pd.DataFrame(rows), str(root / ROWS.path))
@@ -145,7 +146,7 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
     IMAGES.write(frame, str(root / IMAGES.path))
     pairs = [f"{names[2 * number]},{names[2 * number + 1]},0.5" for number in range(num_classes // 8)]
     (root / "data/confused.csv").write_text("\n".join(["truth,predicted,weight", *pairs]) + "\n")
-    params = parameters.changed((ROOT / "params.yaml").read_text(encoding="utf-8"), {"score.calibrate": True})
+    params = parameters.changed((ROOT / "params.yaml").read_text(encoding="utf-8"), {"score.confidence": "temperature"})
     (root / "params.yaml").write_text(params, encoding="utf-8")
 
 

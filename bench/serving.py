@@ -26,6 +26,7 @@ from bench.harness import files_in, options, print_table
 from stages.export import ServedModel
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
+from stages.metrics.scaling import UNSCALED
 from stages.models import files, networks
 from stages.models.description import Description
 from stages.models.files import TrainedModel
@@ -182,7 +183,7 @@ def main() -> None:
     photos = files_in(asked.photos)
     model = files.load(asked.model) if asked.model else train(photos, asked.size, asked.epochs)
     chosen = photos[:: max(1, len(photos) // asked.number)][: asked.number]
-    kinds = compare(ServedModel(model, 1, MAX_PIXELS, 1.0), chosen)
+    kinds = compare(ServedModel(model, 1, MAX_PIXELS, UNSCALED), chosen)
     network, size = model.description.network, model.description.size
     print(f"{network}, {size} px, {len(model.class_names)} classes, {len(chosen)} photos\n")
     report(kinds)

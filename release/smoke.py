@@ -26,8 +26,8 @@ from runtime.json_files import read_json
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
+from stages.metrics.scaling import Scaling, scale
 from stages.metrics.splits import EVALUATION_SPLITS
-from stages.metrics.temperature import scale
 from stages.tables.exported import EXPORT, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
@@ -52,6 +52,7 @@ class _Release(BaseModel):
     version: int
     weights_sha256: str
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    norm_order: Annotated[int, Field(ge=1, le=1000)] | None = None  # a release of before there was one has none
 
 
 _RELEASE = TypeAdapter(_Release)
@@ -99,7 +100,8 @@ def faults(
         One sentence per fault; none where all is well.
     """
     problems = []
-    for number, (answer, expected) in enumerate(zip(answers, scale(scores, release["temperature"]), strict=True)):
+    served = scale(scores, Scaling(release["temperature"], release["norm_order"]))
+    for number, (answer, expected) in enumerate(zip(answers, served, strict=True)):
         problems += [
             f"picture {number} is answered with {key} {answer[key]}, {RELEASE} says {release[key]}"
             for key in ("version", "weights_sha256")

@@ -65,7 +65,8 @@ REPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "benchmarks": (scores.BENCHMARKS, ("benchmark", "requirement")),
     "threshold_report": (scores.THRESHOLD_REPORT, ("set",)),
     "figures": (scores.FIGURES, ("model", "set")),
-    "calibration": (scores.CALIBRATION_REPORT, ("set",)),
+    "calibration": (scores.CALIBRATION_REPORT, ("set", "confidence")),
+    "confidences": (scores.CONFIDENCES, ("model", "set", "confidence")),
     "against_base": (scores.AGAINST_BASE, ("set", "class_name")),
 }
 

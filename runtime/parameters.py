@@ -155,7 +155,7 @@ class Score(_Section):
 
     threshold: Confidence
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
-    calibrate: bool
+    confidence: Literal["softmax", "temperature", "normalised_logits"]
     near: Fraction
     folds: Annotated[int, Field(ge=0, le=20)]
 

@@ -4,8 +4,8 @@ The base answers in its classes' names of now, so that a class whose folder was 
 
 Reads: data/model/, data/base/ (model), data/shards/, data/splits.parquet, data/images.parquet (sub_class, class_name,
     was)
-Writes: data/predictions/ (rows.parquet: image_id, split, truth, predicted, confidence, base_predicted,
-    base_confidence; scores.npy, embeddings.npy, classes.json, base_scores.npy, base_classes.json)
+Writes: data/predictions/ (rows.parquet: image_id, split, truth, predicted, confidence, log_partition, base_predicted,
+    base_confidence, base_log_partition; scores.npy, embeddings.npy, classes.json, base_scores.npy, base_classes.json)
 Params: evaluate
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Matrix = NDArray[Any]
-Batch = tuple[slice, NDArray[np.float32], NDArray[np.float16]]
+Batch = tuple[slice, NDArray[np.float32], NDArray[np.float64], NDArray[np.float16]]
 
 
 def what_is_read(rows: pd.DataFrame, model: files.TrainedModel, base: files.TrainedModel | None) -> str:
@@ -83,24 +83,42 @@ def outputs(network: "keras.Model", num_rows: int, scores: Path, embeddings: Pat
     return matrices
 
 
-def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[Matrix]) -> Matrix:
+def fill(codes: NDArray[np.intp], batches: Iterator[Batch], matrices: Sequence[Matrix]) -> None:
     """Write the results of each picture to every row of that picture.
 
     Args:
         codes: shape (rows,): the number of each row's picture.
-        batches: a slice of the pictures, then their scores and embeddings.
-        matrices: for scores and, if wanted, embeddings, shape (rows, columns); written to.
-
-    Returns:
-        The first of the matrices.
+        batches: a slice of the pictures, then their scores, logarithms of the partition function and embeddings.
+        matrices: for each of the three, the last only if it is wanted, shape (rows, ...); written to.
     """
     rows = np.argsort(codes, kind="stable")
-    for pictures, scores, embeddings in batches:
+    for pictures, *results in batches:
         first, last = np.searchsorted(codes[rows], [pictures.start, pictures.stop])
         batch_rows = rows[first:last]
-        for matrix, values in zip(matrices, (scores, embeddings), strict=False):
+        for matrix, values in zip(matrices, results, strict=False):
             matrix[batch_rows] = np.asarray(values)[codes[batch_rows] - pictures.start]
-    return matrices[0]
+
+
+def log_partitions(
+    network: "keras.Model", scores: NDArray[np.float32], embeddings: NDArray[np.float16]
+) -> NDArray[np.float64]:
+    """Compute what a softmax forgets of its logits: the logarithm of the sum of their exponentials.
+
+    It is the best class's logit less the logarithm of its score.
+
+    Args:
+        network: from `networks.build`.
+        scores: shape (pictures, classes).
+        embeddings: shape (pictures, features): their half precision moves a logit by about a thousandth of itself.
+
+    Returns:
+        Shape (pictures,): minus the energy of Liu et al. 2020, "Energy-based out-of-distribution detection".
+    """
+    kernel, bias = (np.asarray(values, np.float64) for values in network.get_layer("scores").get_weights())
+    columns = scores.argmax(axis=1)
+    logits = np.einsum("ij,ij->i", embeddings.astype(np.float64), kernel.T[columns]) + bias[columns]
+    partitions: NDArray[np.float64] = logits - np.log(scores.max(axis=1), dtype=np.float64)
+    return partitions
 
 
 def best(scores: NDArray[np.float32], class_names: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
@@ -120,7 +138,7 @@ def best(scores: NDArray[np.float32], class_names: Sequence[str]) -> tuple[list[
 
 def answer(
     model: files.TrainedModel, reader: ShardReader, image_ids: pd.Series, batch_size: int, paths: Sequence[Path]
-) -> tuple[list[str], NDArray[np.float64]]:
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Score the picture of each row, each picture once, and write the scores to disk.
 
     Args:
@@ -131,12 +149,18 @@ def answer(
         paths: where the matrix of scores is written, and where that of embeddings if it is wanted.
 
     Returns:
-        The best class of each row, and its confidence; see `best`.
+        The best class of each row, and its confidence, see `best`; and what `log_partitions` has of it.
     """
     codes, uniques = pd.factorize(image_ids)
-    batches = predict_batches(model.network, reader, [str(image_id) for image_id in uniques], batch_size)
-    scores = fill(codes, batches, outputs(model.network, len(image_ids), *paths))
-    return best(scores, model.class_names)
+    predicted = predict_batches(model.network, reader, [str(image_id) for image_id in uniques], batch_size)
+    batches = (
+        (pictures, scores, log_partitions(model.network, scores, embeddings), embeddings)
+        for pictures, scores, embeddings in predicted
+    )
+    scores, *embeddings = outputs(model.network, len(image_ids), *paths)
+    partitions = np.empty(len(image_ids))
+    fill(codes, batches, [scores, partitions, *embeddings])
+    return *best(scores, model.class_names), partitions
 
 
 def load_base() -> files.TrainedModel:
@@ -153,17 +177,17 @@ def main() -> None:
     base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))
 
-    rows["base_predicted"], rows["base_confidence"] = None, np.nan
+    rows["base_predicted"], rows["base_confidence"], rows["base_log_partition"] = None, np.nan, np.nan
     with whole(FOLDER) as folder, ShardReader(SHARDS, index) as reader:
         folder.mkdir()
         scores, embeddings, base_scores = (folder / Path(path).name for path in (SCORES, EMBEDDINGS, BASE_SCORES))
         answers = answer(model, reader, rows["image_id"], batch_size, [scores, embeddings])
-        rows["predicted"], rows["confidence"] = answers
+        rows["predicted"], rows["confidence"], rows["log_partition"] = answers
         if base is None:
             np.save(base_scores, np.zeros((0, 0), np.float32))
         else:
             answers = answer(base, reader, rows["image_id"], batch_size, [base_scores])
-            rows["base_predicted"], rows["base_confidence"] = answers
+            rows["base_predicted"], rows["base_confidence"], rows["base_log_partition"] = answers
         write_json(folder / Path(CLASSES).name, model.class_names)
         write_json(folder / Path(BASE_CLASSES).name, base.class_names if base else [])
         ROWS.write(rows, str(folder / Path(ROWS.path).name))

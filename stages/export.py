@@ -4,14 +4,14 @@ Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.j
     reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
     data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version; in its assets.extra the requests that TensorFlow
-    Serving warms up with), data/export/NNN/ (release.json: version, threshold, temperature and the weights' SHA-256;
-    classes.json: the label map, model.json, history.csv: the training log, calibration.json, metrics.json, gate.json,
-    the reports, params.yaml). Nothing of another version stays in data/export
+    Serving warms up with), data/export/NNN/ (release.json: version, threshold, temperature, norm_order and the weights'
+    SHA-256; classes.json: the label map, model.json, history.csv: the training log, calibration.json, metrics.json,
+    gate.json, the reports, params.yaml). Nothing of another version stays in data/export
 Params: fingerprint, score, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give one row
 per picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
-classes.json; scaled by the temperature of calibration.json where it is applied, and the confidences with them),
+classes.json; scaled as calibration.json says where it is applied, and the confidences with them),
 `version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
 """
 
@@ -30,7 +30,7 @@ from runtime.command import run
 from runtime.errors import InputError
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
-from stages.metrics.temperature import TINY, applied_temperature
+from stages.metrics.scaling import TINY, UNSCALED, Scaling, applied_scaling
 from stages.models import files
 from stages.models.description import Description
 from stages.models.files import TrainedModel
@@ -68,10 +68,10 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         trained: the model.
         version: under which it is served.
         max_pixels: a picture with more is refused before it is decoded.
-        temperature: by which the scores are scaled; 1 for not at all.
+        scaling: of the scores.
     """
 
-    def __init__(self, trained: TrainedModel, version: int, max_pixels: int, temperature: float) -> None:
+    def __init__(self, trained: TrainedModel, version: int, max_pixels: int, scaling: Scaling) -> None:
         super().__init__(name="served_model")
         # The numbers only: were the Keras model an attribute, its layers would be saved along with them.
         self.weights = [weight.value for weight in trained.network.weights]
@@ -79,7 +79,7 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         size, digest = self.size, trained.description.weights_sha256
 
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], temperature)
+            scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], scaling)
             return answers(scores, class_names, version, digest)
 
         def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -114,16 +114,20 @@ def answers(scores: tf.Tensor, class_names: tf.Tensor, version: int, weights_sha
     }
 
 
-def scaled(scores: tf.Tensor, temperature: float) -> tf.Tensor:
-    """Give scores the confidences of a temperature, as `stages.metrics.temperature.scale` does.
+def scaled(scores: tf.Tensor, scaling: Scaling) -> tf.Tensor:
+    """Give scores other confidences, as `stages.metrics.scaling.scale` does.
 
     Args:
         scores: of shape (pictures, classes), float32.
-        temperature: above 0; 1 leaves every bit as it is.
+        scaling: UNSCALED leaves every bit as it is.
     """
-    if temperature == 1:
+    if scaling == UNSCALED:
         return scores
-    return tf.nn.softmax(tf.math.log(tf.maximum(scores, TINY)) / temperature)
+    logits = tf.math.log(tf.maximum(scores, TINY))
+    if scaling.norm_order is not None:
+        logits -= tf.reduce_mean(logits, axis=1, keepdims=True)
+        logits /= tf.maximum(tf.norm(logits, scaling.norm_order, axis=1, keepdims=True), TINY)
+    return tf.nn.softmax(logits / scaling.temperature)
 
 
 def save(served: ServedModel, folder: Path) -> None:
@@ -163,17 +167,17 @@ def companions(model: Path) -> list[Path]:
     return [*paths, Path(parameters.PATH)]
 
 
-def describe(description: Description, version: int, threshold: float, temperature: float) -> dict[str, object]:
+def describe(description: Description, version: int, threshold: float, scaling: Scaling) -> dict[str, object]:
     """Say what an application must know of a release in addition to the label map; see `RELEASE`.
 
     Args:
         description: of the model.
         version: 1 to 999.
         threshold: confidence from which a user is shown an answer, 0 to 100.
-        temperature: by which the served scores are scaled; 1 for not at all.
+        scaling: of the served scores.
     """
     digest = description.weights_sha256
-    return {"version": version, "threshold": threshold, "temperature": temperature, "weights_sha256": digest}
+    return {"version": version, "threshold": threshold, **scaling._asdict(), "weights_sha256": digest}
 
 
 def write_release(served: ServedModel, description: Mapping[str, object], copied: Sequence[Path], folder: Path) -> Path:
@@ -204,14 +208,14 @@ def main() -> None:
     max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
     threshold = parameters.read(parameters.Score).threshold
     copied = companions(Path(MODEL))
-    temperature = applied_temperature(read_calibration(CALIBRATION, "`dvc repro --force score` writes it."))
+    scaling = applied_scaling(read_calibration(CALIBRATION, "`dvc repro --force score` writes it."))
     trained = files.load(Path(MODEL))
 
     classes = counted(len(trained.class_names), "class", "classes")
-    log.info("export: %s of %s, temperature %.3g", trained.description.network, classes, temperature)
+    log.info("export: %s of %s, temperature %.3g", trained.description.network, classes, scaling.temperature)
 
-    served = ServedModel(trained, version, max_pixels, temperature)
-    description = describe(trained.description, version, threshold, temperature)
+    served = ServedModel(trained, version, max_pixels, scaling)
+    description = describe(trained.description, version, threshold, scaling)
 
     with whole(EXPORT) as folder:
         release = write_release(served, description, copied, folder)

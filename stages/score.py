@@ -3,16 +3,17 @@
 A picture whose class the model does not know is an error, whatever it answers, and is counted. A set without pictures,
 or a figure that means nothing in it, gives null. The gate's verdict stops nothing: `make promote` obeys it.
 
-With score.calibrate, every confidence here is scaled by the temperature learned on validation, as in what is exported;
-`identify` shows unscaled ones, for it needs no score.
+Every confidence here is that of score.confidence, fitted on validation where there is something to fit, as in what is
+exported; `identify` shows those of the plain softmax, for it needs no score.
 
 Reads: data/predictions/, data/held_out/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
     (calibration.json)
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
     data/scores/figures.csv, data/scores/threshold_report.csv, data/scores/per_class.csv,
     data/scores/confused_pairs.csv, data/scores/benchmarks.csv, data/scores/against_base.csv,
-    data/scores/calibration.csv, data/scores/plot_threshold.csv, data/scores/plot_reliability.csv,
-    data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns: stages/tables/scores.py),
+    data/scores/calibration.csv, data/scores/confidences.csv, data/scores/plot_threshold.csv,
+    data/scores/plot_reliability.csv, data/scores/plot_recall.csv, data/scores/plot_confused.csv (columns:
+    stages/tables/scores.py),
     data/scores/review.parquet (rank, reason, image_id, path, split, truth, predicted, confidence, base_predicted,
     base_confidence, faults, also, suggested, truth_example, predicted_example, suggested_example, nearest)
 Params: score, gate, export (version)
@@ -36,12 +37,14 @@ from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.labels.names import renamed_classes
 from stages.metrics.answers import Answers
-from stages.metrics.model_scores import ModelScores, answers_by_set, at_temperature, figures_by_set
+from stages.metrics.model_scores import ModelScores, answers_by_set, figures_by_set, held_out_rows, with_scaling
+from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling
 from stages.metrics.splits import set_slices
-from stages.metrics.temperature import applied_temperature, fit_temperature
+from stages.metrics.ways import Ways, confidences, fit_ways
 from stages.models.base import BASE_CALIBRATION, require_base_after_release
 from stages.reports import gate
 from stages.reports.calibration import calibration_report
+from stages.reports.confidences import confidence_report
 from stages.reports.csv_reports import csv_reports
 from stages.reports.summaries import summaries
 from stages.reports.wanted_error import wanted_error_report
@@ -88,25 +91,27 @@ class Models(NamedTuple):
     """What the models say of every row.
 
     Attributes:
-        by_temperature: the new model, by temperature of its confidences: 1, and the learned one if there is one.
-        calibration: what calibration.json holds: `temperature`, None where the validation set cannot tell; `applied`,
-            whether confidences are scaled by it, here and in what is served; `num_pictures` of the validation set.
-        base: None without one.
+        by_way: the new model, by what score.confidence calls its confidences: as they are, and scaled if that can be.
+        scalings: of the new model and of the base, by way; fitted on validation, None where that cannot tell.
+        calibration: what calibration.json holds: the scaling; `applied`, whether confidences are scaled by it, here and
+            in what is served; `num_pictures` of the validation set.
+        base: with the confidences that it is served with; None without one.
     """
 
-    by_temperature: dict[float, ModelScores]
+    by_way: dict[str, ModelScores]
+    scalings: dict[str, dict[str, Scaling | None]]
     calibration: dict[str, Any]
     base: ModelScores | None
 
     @property
     def unscaled(self) -> ModelScores:
-        """The new model at temperature 1."""
-        return self.by_temperature[1.0]
+        """The new model with confidences as they are."""
+        return self.by_way["softmax"]
 
     @property
     def new(self) -> ModelScores:
         """The new model with the confidences that users will see."""
-        return self.by_temperature[applied_temperature(self.calibration)]
+        return self.by_way[self.calibration["confidence"] if self.calibration["applied"] else "softmax"]
 
 
 class Results(NamedTuple):
@@ -149,37 +154,66 @@ def announce(inputs: Inputs) -> None:
     )
 
 
-def compare_with_truth(inputs: Inputs, calibrate: bool) -> Models:
-    """Compare the answers of both models with the truth, and learn the temperature from the validation set.
+def compare_with_truth(inputs: Inputs, confidence: str) -> Models:
+    """Compare the answers of both models with the truth, and fit their confidences on the validation set.
 
     Args:
         inputs: from `load`.
-        calibrate: whether the learned temperature is to be applied.
+        confidence: score.confidence.
     """
     rows, confused, new = inputs.rows, inputs.confused, (inputs.matrix, inputs.classes)
-    unscaled = at_temperature(rows, "", new, confused, 1.0)
-    validation = inputs.slices["validation"]
-    temperature = fit_temperature(inputs.matrix[validation], unscaled.answers.truth[validation])
+    unscaled, validation = with_scaling(rows, "", new, confused, UNSCALED), inputs.slices["validation"]
+    scalings = {"new": fit_ways(inputs.matrix[validation], unscaled.answers.truth[validation])}
+    shown = "temperature" if confidence == "softmax" else confidence  # what it would do stands beside what is done
+    scaling = scalings["new"][shown]
     calibration = {
-        "temperature": temperature,
-        "applied": calibrate and temperature is not None,
+        "confidence": confidence,
+        **(scaling._asdict() if scaling else dict.fromkeys(Scaling._fields)),
+        "applied": confidence == shown and scaling is not None,
         "num_pictures": validation.stop - validation.start,
     }
-    by_temperature = {1.0: unscaled}
-    if temperature is not None:
-        by_temperature[temperature] = at_temperature(rows, "", new, confused, temperature)
+    by_way = {"softmax": unscaled} | ({shown: with_scaling(rows, "", new, confused, scaling)} if scaling else {})
     base = None
     if inputs.base_classes:
-        base = at_temperature(rows, "base_", (inputs.base_matrix, inputs.base_classes), confused, base_temperature())
-    return Models(by_temperature, calibration, base)
+        base = with_scaling(rows, "base_", (inputs.base_matrix, inputs.base_classes), confused, base_scaling())
+        scalings["base"] = fit_ways(inputs.base_matrix[validation], base.answers.truth[validation])
+    return Models(by_way, scalings, calibration, base)
 
 
-def base_temperature() -> float:
-    """Read by what the base's confidences are scaled where it is served; 1 for not at all."""
+def base_scaling() -> Scaling:
+    """Read by what the base's confidences are scaled where it is served."""
     if not Path(BASE_CALIBRATION).exists():
-        return 1.0  # a base that was put there by hand
+        return UNSCALED  # a base that was put there by hand
     remedy = f"`dvc checkout --force {BASE_CALIBRATION}` brings it back."
-    return applied_temperature(read_calibration(BASE_CALIBRATION, remedy, BaseError))
+    return applied_scaling(read_calibration(BASE_CALIBRATION, remedy, BaseError))
+
+
+def judged_rows(inputs: Inputs) -> dict[str, NDArray[np.int64]]:
+    """List the rows of every set but the training set, which flatters every confidence."""
+    sets = {name: np.arange(rows.start, rows.stop) for name, rows in inputs.slices.items() if name != "train"}
+    return {scores.HELD_OUT: held_out_rows(inputs.slices), **sets}
+
+
+def compute_ways(inputs: Inputs, models: Models) -> dict[str, Ways]:
+    """Compute the confidences of both models in every way, but for those that take embeddings."""
+    judged = np.flatnonzero(inputs.rows["split"] != "train")
+    matrices = {"new": ("", inputs.matrix), "base": ("base_", inputs.base_matrix)}
+    return {
+        name: confidences(matrix, inputs.rows[f"{prefix}log_partition"].to_numpy(), models.scalings[name], judged)
+        for name, (prefix, matrix) in matrices.items()
+        if name in models.scalings
+    }
+
+
+def compare_ways(inputs: Inputs, models: Models, ways: Mapping[str, Ways], params: parameters.Score) -> pd.DataFrame:
+    """Compare the ways to a confidence, of the new model and of the base."""
+    answers = {"new": models.new.answers} | ({"base": models.base.answers} if models.base else {})
+    sets, limits = judged_rows(inputs), (params.threshold, params.wanted_error)
+    reports = [
+        confidence_report(answers[name], of_model, models.scalings[name], sets, *limits).assign(model=name)
+        for name, of_model in ways.items()
+    ]
+    return pd.concat(reports)
 
 
 def compute_reports(
@@ -195,9 +229,10 @@ def compute_reports(
     sets = {name: answers_by_set(model.answers, slices) for name, model in compared.items()}
     values = {name: figures_by_set(model, sets[name], slices, threshold) for name, model in compared.items()}
     rulings = gate.judge_all(limits, sets["new"], sets.get("base", {}), threshold)
-    scaled = {number: answers_by_set(model.answers, slices) for number, model in models.by_temperature.items()}
+    scaled = {way: answers_by_set(model.answers, slices) for way, model in models.by_way.items()}
+    scalings = {way: models.scalings["new"][way] or UNSCALED for way in scaled}
     tables = csv_reports(values, sets, rulings, inputs.confused, threshold)
-    tables[scores.CALIBRATION_REPORT] = calibration_report(scaled, threshold)
+    tables[scores.CALIBRATION_REPORT] = calibration_report(scaled, scalings, threshold)
     documents = {
         scores.METRICS: summaries(values["new"]),
         scores.GATE: gate.verdict(rulings),
@@ -207,8 +242,10 @@ def compute_reports(
     return tables, documents
 
 
-def compute_review(inputs: Inputs, models: Models, params: parameters.Score) -> pd.DataFrame:
-    """List what a person should look at, worst first."""
+def compute_review(
+    inputs: Inputs, models: Models, params: parameters.Score
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """List what a person should look at, worst first; and say how near the nearest training picture of each is."""
     rows, images, training = inputs.rows, inputs.images, inputs.slices["train"]
     new, base = models.new.answers, models.base.answers if models.base else None
     # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
@@ -218,7 +255,8 @@ def compute_review(inputs: Inputs, models: Models, params: parameters.Score) -> 
     evidence = gather_evidence(inputs.slices, new, issues, embedded, suspected, params.near)
     examples = class_examples(rows, embedded, training, inputs.classes)
     holds = reasons(new, base, params.threshold, evidence)
-    return worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
+    listed = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
+    return listed, evidence.neighbours.similarity[:, 0].astype(np.float64)
 
 
 def with_confidences(rows: pd.DataFrame, new: Answers, base: Answers | None) -> pd.DataFrame:
@@ -260,9 +298,12 @@ def main() -> None:
     inputs = load()
     announce(inputs)
 
-    models = compare_with_truth(inputs, params.calibrate)
+    models = compare_with_truth(inputs, params.confidence)
     tables, documents = compute_reports(inputs, models, params, limits)
-    results = Results(tables, documents, compute_review(inputs, models, params))
+    ways = compute_ways(inputs, models)
+    review, ways["new"]["distance"] = compute_review(inputs, models, params)
+    tables[scores.CONFIDENCES] = compare_ways(inputs, models, ways, params)
+    results = Results(tables, documents, review)
 
     write(results)
     log.info(

@@ -11,9 +11,10 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from stages.metrics.reliability import NUM_BINS, expected_calibration_error, reliability
-from stages.metrics.risk_coverage import augrc, aurc
+from stages.metrics.risk_coverage import augrc, aurc, coverage_at_risk
+from stages.metrics.scaling import UNSCALED, Scaling, scale, scaled_on_disk
 from stages.metrics.separation import false_positive_rate, separation
-from stages.metrics.temperature import fit_temperature, scale, scaled_on_disk
+from stages.metrics.temperature import fit_scaling, fit_temperature
 from stages.metrics.truth import NO_CLASS
 from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
 from stages.reports.wanted_error import wanted_error_report
@@ -118,29 +119,31 @@ def test_no_other_temperature_has_less_log_loss():
     truth = rng.integers(0, 5, 300)
     scores = softmax(rng.normal(0, 3, (300, 5)) + 3 * np.eye(5)[truth])
     temperature = fit_temperature(scores, truth)
-    least = log_loss(scale(scores, temperature), truth)
+    least = log_loss(scale(scores, Scaling(temperature, None)), truth)
     for other in (0.98, 1.02):
-        assert least < log_loss(scale(scores, temperature * other), truth)
+        assert least < log_loss(scale(scores, Scaling(temperature * other, None)), truth)
 
 
 @given(seeds, st.floats(0.3, 5))
 def test_scaling_scores_is_dividing_logits(seed, temperature):
     logits = np.random.default_rng(seed).normal(0, 4, (20, 7))
-    np.testing.assert_allclose(scale(softmax(logits), temperature), softmax(logits / temperature), atol=2e-6)
+    np.testing.assert_allclose(
+        scale(softmax(logits), Scaling(temperature, None)), softmax(logits / temperature), atol=2e-6
+    )
 
 
 def test_scaling_keeps_the_order_and_the_sum_also_where_a_score_is_0():
     scores = np.array([[0.0, 1.0, 0.0], [0.1, 0.7, 0.2]], dtype=np.float32)
-    hot = scale(scores, 3.0)
+    hot = scale(scores, Scaling(3.0, None))
     assert (hot.argsort(axis=1, kind="stable") == scores.argsort(axis=1, kind="stable")).all()
     np.testing.assert_allclose(hot.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(scale(scores, 1.0), scores, atol=1e-7)
+    np.testing.assert_allclose(scale(scores, UNSCALED), scores, atol=1e-7)
 
 
 def test_on_disk_scores_are_scaled_alike_and_leave_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scores = softmax(np.random.default_rng(0).normal(0, 2, (30, 4)))
-    np.testing.assert_array_equal(scaled_on_disk(scores, 1.3), scale(scores, 1.3))
+    np.testing.assert_array_equal(scaled_on_disk(scores, Scaling(0.2, 3)), scale(scores, Scaling(0.2, 3)))
     assert not list(tmp_path.iterdir())
 
 
@@ -151,6 +154,56 @@ def test_where_no_temperature_is_best_there_is_none():
     assert fit_temperature(scores, np.array([NO_CLASS, 2])) is None
     assert fit_temperature(scores[:0], np.array([], dtype=int)) is None
     assert fit_temperature(np.vstack([scores, scores]), np.array([0, 1, 1, NO_CLASS])) is not None
+
+
+@given(seeds, st.integers(2, 10), st.floats(0.05, 2), st.floats(0.2, 5), st.floats(-50, 50))
+def test_normalised_logits_do_not_depend_on_how_large_all_logits_are_nor_on_what_is_added_to_them(
+    seed, order, temperature, factor, added
+):
+    logits = np.random.default_rng(seed).normal(0, 2, (20, 7))
+    scaling = Scaling(temperature, order)
+    centred = logits - logits.mean(axis=1, keepdims=True)
+    norms = (np.abs(centred) ** order).sum(axis=1, keepdims=True) ** (1 / order)
+    expected = softmax(centred / norms / temperature)
+    np.testing.assert_allclose(scale(softmax(factor * logits + added), scaling), expected, atol=2e-5)
+
+
+def blurred(rng, num_pictures):
+    """Logits of pictures, half of which have all of theirs tripled, which says nothing about being right."""
+    truth = rng.integers(0, 8, num_pictures)
+    logits = rng.normal(0, 1, (num_pictures, 8)) + 2 * np.eye(8)[truth]
+    return softmax(logits * rng.choice([1, 3], (num_pictures, 1))), truth
+
+
+def test_normalised_logits_rank_better_where_the_size_of_logits_says_nothing_and_are_calibrated_too():
+    rng = np.random.default_rng(3)
+    scores, truth = blurred(rng, 4000)
+    plain, normalised = (fit_scaling(scores, truth, normalise=normalise) for normalise in (False, True))
+    assert plain.norm_order is None and normalised.norm_order is not None
+    scores, truth = blurred(rng, 4000)
+    right = scores.argmax(axis=1) == truth
+    risks = [aurc(scale(scores, each).max(axis=1), right) for each in (plain, normalised)]
+    assert risks[1] < 0.9 * risks[0]
+    assert log_loss(scale(scores, normalised), truth) < log_loss(scale(scores, plain), truth)
+
+
+def test_without_a_better_norm_normalised_logits_are_those_of_the_temperature():
+    rng = np.random.default_rng(4)
+    truth = np.zeros(400, np.int64)
+    logits = np.stack([np.linspace(-1, 3, 400), np.zeros(400)], axis=1)
+    scores = softmax(logits + rng.normal(0, 1e-6, (400, 2)))  # of two classes the normalised logits are all the same
+    assert fit_scaling(scores, truth, normalise=True) == fit_scaling(scores, truth, normalise=False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30), st.floats(0.01, 0.9))
+def test_the_coverage_at_a_risk_is_the_largest_that_a_threshold_gives(answers, wanted):
+    confidence, right = np.array([c for c, _ in answers], float), np.array([r for _, r in answers])
+    coverages = [0.0]
+    for threshold in range(6):
+        shown = confidence >= threshold
+        if shown.any() and (~right[shown]).sum() <= wanted * shown.sum():
+            coverages.append(shown.mean())
+    assert coverage_at_risk(confidence, right, wanted) == pytest.approx(max(coverages))
 
 
 THRESHOLDS = np.arange(50.0, 100)

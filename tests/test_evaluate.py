@@ -8,6 +8,7 @@ from worlds import digests, write_base, write_model, write_world
 
 from runtime.errors import BaseError, InputError
 from stages import evaluate
+from stages.models import files
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.splits import SPLITS
@@ -108,3 +109,15 @@ def test_the_best_class_is_the_highest_score_and_confidence_ends_at_100():
     names, confidences = evaluate.best(scores, ["a", "b", "c"])
     assert names == ["b", "a"]
     assert confidences.tolist() == [50.0, 100.0]
+
+
+def test_the_log_partition_gives_the_logits_back(world):
+    evaluate.main()
+    rows, embeddings = ROWS.read(), np.load(EMBEDDINGS).astype(np.float64)
+    kernel, bias = files.load(Path("data/model")).network.get_layer("scores").get_weights()
+    logits = np.log(np.load(SCORES)) + rows["log_partition"].to_numpy()[:, None]
+    np.testing.assert_allclose(logits, embeddings @ kernel + bias, atol=1e-2)
+    assert rows["base_log_partition"].isna().all()
+    write_base(["amber", "red", "blue"])
+    evaluate.main()
+    assert ROWS.read()["base_log_partition"].notna().all()

@@ -18,7 +18,7 @@ from runtime.errors import InputError
 from stages import export
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
-from stages.metrics.temperature import applied_temperature, scale
+from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling, scale
 from stages.models import files, networks
 from stages.models.description import read_description
 from stages.served import preparation, warmup_requests
@@ -127,6 +127,7 @@ def test_version_threshold_temperature_and_checksum_travel_with_the_model(export
         "version": 1,
         "threshold": parameters.read(parameters.Score).threshold,
         "temperature": 1.0,
+        "norm_order": None,
         "weights_sha256": read_description(root / MODEL).weights_sha256,
     }
 
@@ -208,7 +209,7 @@ def test_bytes_that_are_no_picture_are_refused_in_words(served):
 
 def test_a_model_of_two_classes_names_two(tmp_path):
     write_model(tmp_path, ["cup", "mug"])
-    served = export.ServedModel(files.load(tmp_path / MODEL), 7, 100, 1.0)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 7, 100, UNSCALED)
     answer = served.pixels(tf.zeros((3, SIZE, SIZE, 3), tf.uint8))
     assert answer["classes"].shape == (3, 2)
     assert answer["version"].numpy().tolist() == [7] * 3
@@ -216,31 +217,33 @@ def test_a_model_of_two_classes_names_two(tmp_path):
 
 def test_a_picture_above_the_limit_of_the_parameters_is_refused(tmp_path):
     write_model(tmp_path)
-    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 2 * (61 * 40 - 1), 1.0)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 2 * (61 * 40 - 1), UNSCALED)
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than the 2439 pixels that are decoded of a PNG"):
         served.image_bytes(tf.constant([encoded(1)]))
 
 
-def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(tmp_path):
+@pytest.mark.parametrize("norm", [{}, {"norm_order": 3}])
+def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(tmp_path, norm):
     network = write_model(tmp_path)
     write_scores(tmp_path)
     calibration = tmp_path / "data/scores/calibration.json"
-    assert applied_temperature(json.loads(calibration.read_text())) == 1
-    calibration.write_text(json.dumps({"temperature": 2.5, "applied": True}))
-    temperature = applied_temperature(json.loads(calibration.read_text()))
+    assert applied_scaling(json.loads(calibration.read_text())) == UNSCALED
+    calibration.write_text(json.dumps({"temperature": 0.5, "applied": True} | norm))
+    scaling = applied_scaling(json.loads(calibration.read_text()))
+    assert scaling == (0.5, norm.get("norm_order"))
     pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
-    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 100_000, temperature)
+    served = export.ServedModel(files.load(tmp_path / MODEL), 1, 100_000, scaling)
     answer = served.pixels(tf.constant(pixels))
-    expected = scale(network.predict_on_batch(pixels)["scores"], 2.5)
+    expected = scale(network.predict_on_batch(pixels)["scores"], scaling)
     np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
     np.testing.assert_allclose(answer["confidences"][:, 0], 100 * expected.max(axis=1), rtol=0, atol=100 * SAME_PIXELS)
 
 
 def test_a_score_of_0_is_scaled_in_the_graph_as_score_scales_it():
     scores = np.array([[0.0, 1.0, 0.0], [1e-30, 0.3, 0.7]], dtype=np.float32)
-    for temperature in (0.4, 3.0):
-        np.testing.assert_allclose(export.scaled(scores, temperature), scale(scores, temperature), rtol=1e-4)
-    assert export.scaled(scores, 1.0) is scores
+    for scaling in (Scaling(0.4, None), Scaling(3.0, None), Scaling(0.05, 2), Scaling(0.2, 10)):
+        np.testing.assert_allclose(export.scaled(scores, scaling), scale(scores, scaling), rtol=1e-4)
+    assert export.scaled(scores, UNSCALED) is scores
 
 
 @pytest.mark.parametrize(

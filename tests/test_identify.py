@@ -39,7 +39,7 @@ def fingerprints(paths, broken=()):
         {"path": path, "image_id": digest(path), "error": "cut short" if path in broken else None} for path in paths
     ]
     frame = pd.DataFrame(rows, columns=["path", "image_id", "error"])
-    return frame.reindex(columns=FINGERPRINTS.schema.names).astype({"thumbnail": object})
+    return frame.reindex(columns=FINGERPRINTS.schema.names).astype({"thumbnail": object, "taken_at": object})
 
 
 def images(rows):
@@ -70,7 +70,8 @@ def write_predictions(class_names, embeddings):
     splits = np.repeat(["train", "validation"], len(class_names))
     rows = pd.DataFrame({"image_id": [f"{number:032x}" for number in range(len(splits))], "split": splits})
     rows["truth"] = rows["predicted"] = class_names * 2
-    ROWS.write(rows.assign(confidence=50.0, base_predicted=None, base_confidence=np.nan))
+    nothing = dict.fromkeys(("log_partition", "base_confidence", "base_log_partition"), np.nan)
+    ROWS.write(rows.assign(confidence=50.0, base_predicted=None, **nothing))
     noise = np.random.default_rng(0).random((len(rows), embeddings.shape[1]))
     np.save(EMBEDDINGS, (embeddings[0] * (1 + noise)).astype(np.float16))
     Path(CLASSES).write_text(json.dumps(class_names))

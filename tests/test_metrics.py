@@ -21,8 +21,8 @@ from stages.metrics.figures import NEED_TRUTH, figures
 from stages.metrics.interval import clopper_pearson, clopper_pearson_intervals
 from stages.metrics.log_loss import EPSILON, log_losses
 from stages.metrics.ranking import Ranking, rank
+from stages.metrics.scaling import Scaling, scale
 from stages.metrics.splits import set_slices
-from stages.metrics.temperature import scale
 from stages.metrics.truth import NO_CLASS
 from stages.reports.confused_pairs import confused_pairs, confused_plot
 from stages.reports.figure_table import figure_table
@@ -96,10 +96,10 @@ def test_losses_do_not_depend_on_blocks(monkeypatch):
 
     def compute():
         parts = log_losses(scores, truth, *NO_PAIRS), truth_ranks(scores, truth), squared_errors(scores, truth)
-        return *parts, rank(scores, truth), scale(scores, 1.7)
+        return *parts, rank(scores, truth), scale(scores, Scaling(1.7, 2))
 
     whole = compute()
-    for module in ("log_loss", "accuracy", "ranking", "brier", "temperature"):
+    for module in ("log_loss", "accuracy", "ranking", "brier", "scaling"):
         monkeypatch.setattr(f"stages.metrics.{module}.BLOCK", 7)
     monkeypatch.setattr("stages.metrics.ranking.TILE", 7)
     for before, after in zip(whole, compute(), strict=True):

@@ -143,7 +143,7 @@ def test_a_list_on_one_line_is_not_changed():
 
 def test_several_values_are_changed_at_once_and_line_ends_stay(workspace):
     Path("params.yaml").write_bytes(TEXT.replace("\n", "\r\n").encode())
-    parameters.change({"split.minimum": 35, "train.learning_rate": 1e-05, "score.calibrate": True})
+    parameters.change({"split.minimum": 35, "train.learning_rate": 1e-05, "score.confidence": "temperature"})
     changed = TEXT.replace("minimum: 40", "minimum: 35").replace("learning_rate: 0.0005", "learning_rate: 1.0e-05")
-    changed = changed.replace("calibrate: false", "calibrate: true")
+    changed = changed.replace("confidence: softmax", "confidence: temperature")
     assert Path("params.yaml").read_bytes() == changed.replace("\n", "\r\n").encode()

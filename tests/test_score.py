@@ -55,6 +55,7 @@ def world(workspace):
     base_matrix, base_predicted, base_confidence = predict(rng, truth, base_names)
     ids = [f"{number:032x}" for number in range(84)]
     columns = {"image_id": ids, "split": split, "truth": truth, "predicted": predicted, "confidence": confidence}
+    columns |= {"log_partition": rng.normal(5, 1, 84), "base_log_partition": rng.normal(5, 1, 84)}
     ROWS.write(pd.DataFrame({**columns, "base_predicted": base_predicted, "base_confidence": base_confidence}))
     np.save(SCORES, matrix)
     np.save(BASE_SCORES, base_matrix)
@@ -89,7 +90,7 @@ def test_the_same_predictions_give_the_same_bytes_and_every_output(world):
     paths = [scores.METRICS, scores.GATE, scores.THRESHOLD_REPORT, scores.PER_CLASS, scores.CONFUSED_PAIRS]
     paths += [scores.BENCHMARKS, scores.THRESHOLD_PLOT, scores.CONFUSED_PLOT, REVIEW.path, scores.FIGURES]
     paths += [scores.CALIBRATION, scores.CALIBRATION_REPORT, scores.WANTED_ERROR, scores.AGAINST_BASE]
-    paths += [scores.RELIABILITY_PLOT, scores.RECALL_PLOT]
+    paths += [scores.RELIABILITY_PLOT, scores.RECALL_PLOT, scores.CONFIDENCES]
     assert sorted(first) == sorted(Path(path).name for path in paths)
 
 
@@ -105,6 +106,7 @@ def test_each_report_has_its_columns(world):
         scores.FIGURES: scores.FIGURE_COLUMNS,
         scores.AGAINST_BASE: scores.AGAINST_BASE_COLUMNS,
         scores.CALIBRATION_REPORT: scores.CALIBRATION_COLUMNS,
+        scores.CONFIDENCES: scores.CONFIDENCE_COLUMNS,
         scores.RELIABILITY_PLOT: scores.RELIABILITY_PLOT_COLUMNS,
         scores.RECALL_PLOT: scores.RECALL_PLOT_COLUMNS,
     }
@@ -317,12 +319,13 @@ def mislabel_validation():
     ROWS.write(rows)
 
 
-def calibrate(workspace):
+def scale_by(workspace, way):
     path = workspace / "params.yaml"
-    path.write_text(path.read_text().replace("calibrate: false", "calibrate: true"))
+    path.write_text(path.read_text().replace("confidence: softmax", f"confidence: {way}"))
 
 
-def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_without(world):
+@pytest.mark.parametrize("way", ["temperature", "normalised_logits"])
+def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_without(world, way):
     mislabel_validation()
     score.main()
     content = json.loads(Path(scores.CALIBRATION).read_text())
@@ -336,10 +339,13 @@ def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_witho
     before = json.loads(Path(scores.METRICS).read_text())["validation"]
     assert before["log_loss"] == without["log_loss"]
 
-    calibrate(world)
+    scale_by(world, way)
     score.main()
+    table = pd.read_csv(scores.CALIBRATION_REPORT)
+    with_it = table[(table["set"] == "validation") & (table["confidence"] == way)].iloc[0]
     after = json.loads(Path(scores.METRICS).read_text())["validation"]
-    assert json.loads(Path(scores.CALIBRATION).read_text())["applied"] is True
+    content = json.loads(Path(scores.CALIBRATION).read_text())
+    assert (content["confidence"], content["applied"]) == (way, True)
     assert (after["log_loss"], after["ece"]) == (with_it["log_loss"], with_it["ece"])
     assert after["top_1_accuracy"] == before["top_1_accuracy"]
     confidence = ROWS.read().set_index(["split", "image_id"])["confidence"]
@@ -348,11 +354,29 @@ def test_confidences_are_scaled_only_when_asked_and_figures_stand_with_and_witho
     assert not list(world.glob("tmp*"))
 
 
+def test_every_way_to_a_confidence_is_compared_on_the_same_pictures(world):
+    mislabel_validation()
+    score.main()
+    table = pd.read_csv(scores.CONFIDENCES).set_index(["model", "set", "confidence"]).sort_index()
+    fitted = ["softmax", "temperature", "normalised_logits", "highest_logit", "energy"]
+    assert set(table.loc["new"].index.get_level_values("confidence")) == {*fitted, "distance"}
+    assert set(table.loc["base"].index.get_level_values("confidence")) == set(fitted)
+    figures = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    for name in ("held_out", "test", "difficult"):
+        assert table.loc[("new", name, "softmax"), "aurc"] == pytest.approx(figures.loc[("new", name), "aurc"])
+    scope = table.loc["new"].loc["out_of_scope"]
+    assert scope["coverage"].unique() == pytest.approx([figures.loc[("new", "held_out"), "coverage"]], abs=1e-6)
+    shown = figures.loc[("new", "out_of_scope"), "false_positive_fraction"]
+    assert scope.loc["softmax", "false_accept_rate"] <= shown  # the threshold is the last picture's that is shown
+    assert scope["aurc"].isna().all() and table.loc["new"].loc["test", "false_accept_rate"].isna().all()
+
+
 def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(world):
-    calibrate(world)
+    scale_by(world, "normalised_logits")
     score.main()
     content = json.loads(Path(scores.CALIBRATION).read_text())
-    assert content == {"temperature": None, "applied": False, "num_pictures": 12}
+    fitted = {"confidence": "normalised_logits", "temperature": None, "norm_order": None}
+    assert content == {**fitted, "applied": False, "num_pictures": 12}
     assert pd.read_csv(scores.CALIBRATION_REPORT)["temperature"].unique().tolist() == [1.0]
 
 

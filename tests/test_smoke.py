@@ -17,6 +17,7 @@ from repositories import commit, dvc, surroundings, write
 from release import smoke
 from release.smoke import choose, faults, require_answers
 from runtime.errors import GateError, InputError
+from stages.metrics.scaling import Scaling, scale
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.predictions import ROWS
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 CLASSES = ["café", "mug", "plate"]
 DIGEST = 64 * "0"
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
-RELEASE = {"version": 7, "threshold": 95.0, "temperature": 1.0, "weights_sha256": DIGEST}
+RELEASE = {"version": 7, "threshold": 95.0, "temperature": 1.0, "norm_order": None, "weights_sha256": DIGEST}
 
 
 def answer(softmax: np.ndarray, **changed: object) -> dict[str, object]:
@@ -77,6 +78,10 @@ def test_a_temperature_scales_what_is_expected() -> None:
     scaled = SCORES[0] ** 0.5 / (SCORES[0] ** 0.5).sum()
     assert faults_of(answer(scaled), release=RELEASE | {"temperature": 2.0}) == []
     assert faults_of(answer(SCORES[0]), release=RELEASE | {"temperature": 2.0}) != []
+    normalised = RELEASE | {"temperature": 0.5, "norm_order": 2}
+    (expected,) = scale(SCORES[:1], Scaling(0.5, 2))
+    assert faults_of(answer(expected), release=normalised) == []
+    assert faults_of(answer(SCORES[0]), release=normalised) != []
 
 
 def test_every_benchmark_comes_before_the_held_out_pictures_and_none_has_more_than_its_turn() -> None:

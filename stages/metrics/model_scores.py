@@ -1,4 +1,4 @@
-"""What one model says of every picture, at one temperature of its confidences; and its figures, set by set."""
+"""What one model says of every picture, its confidences scaled in one way; and its figures, set by set."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from stages.metrics.all_figures import all_figures
 from stages.metrics.answers import Answers, gather_answers
 from stages.metrics.figures import Figures
 from stages.metrics.ranking import rank
+from stages.metrics.scaling import UNSCALED, Scaling, scaled_on_disk
 from stages.metrics.splits import EVALUATION_SPLITS
-from stages.metrics.temperature import scaled_on_disk
 from stages.metrics.truth import NO_CLASS
 from stages.tables.scores import ALL_SETS, HELD_OUT
 
@@ -30,12 +30,12 @@ class ModelScores(NamedTuple):
     answers: Answers
 
 
-def at_temperature(
+def with_scaling(
     rows: pd.DataFrame,
     prefix: str,
     scores: tuple[NDArray[np.float32], list[str]],
     confused: pd.DataFrame,
-    temperature: float,
+    scaling: Scaling,
 ) -> ModelScores:
     """Scale a model's confidences, and compare its answers with the truth.
 
@@ -44,11 +44,11 @@ def at_temperature(
         prefix: empty for the new model, `base_` for the base.
         scores: its matrix, and the names of the columns.
         confused: as in `gather_answers`.
-        temperature: by which its confidences are scaled; 1 for not at all.
+        scaling: of its confidences.
     """
     matrix, classes = scores
-    if temperature != 1:
-        matrix = scaled_on_disk(matrix, temperature)
+    if scaling != UNSCALED:
+        matrix = scaled_on_disk(matrix, scaling)
         highest = np.asarray(matrix.max(axis=1), dtype=np.float64)
         rows = rows.assign(**{f"{prefix}confidence": np.minimum(100 * highest, 100.0)})
     model = ModelScores(matrix, gather_answers(rows, prefix, matrix, classes, confused))
@@ -68,7 +68,7 @@ def answers_by_set(answers: Answers, slices: Mapping[str, slice]) -> dict[str, A
         class.
     """
     sets = {name: answers.take(rows) for name, rows in slices.items()}
-    held_out = answers.take(_held_out_rows(slices))
+    held_out = answers.take(held_out_rows(slices))
     return {HELD_OUT: held_out, **sets, ALL_SETS: answers.take(answers.truth != NO_CLASS)}
 
 
@@ -86,7 +86,7 @@ def figures_by_set(
     Returns:
         Set to figures.
     """
-    truth, held_out = model.answers.truth, _held_out_rows(slices)
+    truth, held_out = model.answers.truth, held_out_rows(slices)
     only_held_out = np.full_like(truth, NO_CLASS)
     only_held_out[held_out] = truth[held_out]
     rankings = {name: rank(model.matrix[rows], truth[rows]) for name, rows in slices.items()}
@@ -96,5 +96,6 @@ def figures_by_set(
     return {name: all_figures(answers, rankings[name], confidence, threshold) for name, answers in sets.items()}
 
 
-def _held_out_rows(slices: Mapping[str, slice]) -> NDArray[np.int64]:
+def held_out_rows(slices: Mapping[str, slice]) -> NDArray[np.int64]:
+    """List the rows of HELD_OUT, in the order of its answers."""
     return np.concatenate([np.arange(slices[name].start, slices[name].stop) for name in EVALUATION_SPLITS])

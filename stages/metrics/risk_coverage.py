@@ -49,6 +49,28 @@ def augrc(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float | 
     return mixed + (1 - accuracy) ** 2 / 2
 
 
+def coverage_at_risk(confidence: NDArray[np.float64], right: NDArray[np.bool_], wanted_error: float) -> float | None:
+    """Compute the largest coverage at which no more than a wanted share of the shown answers is wrong.
+
+    The threshold is the best for these very pictures. That is right for comparing confidences, and too good to be
+    promised to users: `wanted_error.lowest_threshold` is for that.
+
+    Args:
+        confidence: of shape (pictures,), float64.
+        right: of shape (pictures,), bool.
+        wanted_error: share of wrong answers among those that are shown.
+
+    Returns:
+        From 0 to 1, higher is better; None without pictures.
+
+    Source: Geifman and El-Yaniv 2017, "Selective classification for deep neural networks".
+    """
+    if not len(confidence):
+        return None
+    num_shown, num_wrong = _shown_with(confidence, right)
+    return float(num_shown[num_wrong <= wanted_error * num_shown].max(initial=0)) / len(confidence)
+
+
 def _shown_with(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
     """Count, for each picture, the answers at least as confident as its own, and the wrong ones among them."""
     everyone, wrong = np.sort(confidence), np.sort(confidence[~right])

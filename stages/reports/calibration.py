@@ -1,4 +1,4 @@
-"""What temperature scaling does to each set: the figures on confidence without it, and with it."""
+"""What scaling does to the confidences of each set: their figures without it, and with it."""
 
 from collections.abc import Mapping
 
@@ -7,23 +7,27 @@ import pandas as pd
 from stages.metrics.answers import Answers
 from stages.metrics.figures import figures
 from stages.metrics.reliability import expected_calibration_error, reliability
+from stages.metrics.scaling import Scaling
 from stages.tables.scores import CALIBRATION_COLUMNS
 
 
-def calibration_report(by_temperature: Mapping[float, Mapping[str, Answers]], threshold: float) -> pd.DataFrame:
-    """Make the table of the figures that a temperature changes.
+def calibration_report(
+    by_way: Mapping[str, Mapping[str, Answers]], scalings: Mapping[str, Scaling], threshold: float
+) -> pd.DataFrame:
+    """Make the table of the figures that scaling changes.
 
     Args:
-        by_temperature: temperature to the answers by set; 1 is without.
+        by_way: what score.confidence calls it, to the answers by set.
+        scalings: of each.
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        One row per set and temperature with CALIBRATION_COLUMNS, set by set.
+        One row per set and way with CALIBRATION_COLUMNS, set by set.
     """
     rows = [
-        {"set": name, "temperature": temperature, **_figures(sets[name], threshold)}
-        for name in next(iter(by_temperature.values()))
-        for temperature, sets in by_temperature.items()
+        {"set": name, "confidence": way, **scalings[way]._asdict(), **_figures(sets[name], threshold)}
+        for name in next(iter(by_way.values()))
+        for way, sets in by_way.items()
     ]
     return pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS))
 

@@ -34,6 +34,7 @@ class _Verdict(_Document):
 
 class _Calibration(_Document):
     temperature: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None
+    norm_order: Annotated[int, Field(ge=1, le=1000)] | None = None  # of a release that has none, none was there yet
     applied: bool
 
     @model_validator(mode="after")
@@ -97,7 +98,7 @@ def read_wanted_error() -> dict[str, Any]:
 
 
 def read_calibration(path: str | Path, remedy: str, error: type[RetrainError] = InputError) -> dict[str, Any]:
-    """Read a calibration.json: `temperature`, None where none is the best, and whether it is `applied`.
+    """Read a calibration.json: `temperature`, None where none is the best, `norm_order`, whether they are `applied`.
 
     Args:
         path: of this model or of the base.

@@ -14,8 +14,10 @@ ROWS = Table(
             "truth": pa.string(),  # null in out_of_scope
             "predicted": pa.string(),
             "confidence": pa.float64(),  # 0 to 100
+            "log_partition": pa.float64(),  # log of the sum of the exponentials of the logits: minus the energy
             "base_predicted": pa.string(),  # null without a base
             "base_confidence": pa.float64(),
+            "base_log_partition": pa.float64(),
         }
     ),
     key=("image_id", "split"),

@@ -3,7 +3,7 @@
 FOLDER = "data/scores"
 METRICS = f"{FOLDER}/metrics.json"  # set to figures: a number each, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
-CALIBRATION = f"{FOLDER}/calibration.json"  # temperature, whether it is applied, and from what it was learned
+CALIBRATION = f"{FOLDER}/calibration.json"  # temperature and norm, whether they are applied, from what they came
 DIGITS = 6  # decimals of the figures: a difference beyond them says nothing and clutters a review
 HELD_OUT = "held_out"  # the set of all pictures of validation and test
 SUMMARY = (  # what metrics.json has of every set, where it means something
@@ -57,10 +57,12 @@ FIGURE_COLUMNS = (
     "roc_auc_against_held_out",  # of a set out of scope: whether its confidences are below those of HELD_OUT
     "fpr_at_95_tpr",  # of a set out of scope: the share of it that is shown where 95 % of HELD_OUT are
 )
-CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # one row per set without temperature scaling, then one with it
+CALIBRATION_REPORT = f"{FOLDER}/calibration.csv"  # one row per set with confidences as they are, one with scaled ones
 CALIBRATION_COLUMNS = (
     "set",
+    "confidence",  # softmax as it is; temperature or normalised_logits
     "temperature",  # 1 is without
+    "norm_order",  # of the norm that logits are divided by; empty: none
     "num_pictures",
     "log_loss",
     "brier_score",
@@ -70,6 +72,21 @@ CALIBRATION_COLUMNS = (
     "false_positive_fraction",
     "coverage",
     "selective_risk",
+)
+
+CONFIDENCES = f"{FOLDER}/confidences.csv"  # one row per set, model and way to a confidence; higher ones should be right
+CONFIDENCE_COLUMNS = (
+    "model",  # new or base
+    "set",
+    "confidence",  # softmax, temperature, normalised_logits, highest_logit, energy, distance to training
+    "temperature",  # of those that are scaled, as fitted on validation
+    "norm_order",
+    "num_pictures",
+    "aurc",  # lower is better
+    "coverage_at_wanted_error",  # the largest with no more than score.wanted_error of the shown answers wrong
+    "coverage",  # of HELD_OUT: what softmax shows at the threshold in use, and what the next figure grants every way
+    "false_accept_rate",  # of a set out of scope: the share of it that is shown at that coverage
+    "roc_auc_against_held_out",  # of a set out of scope: whether its confidences are below those of HELD_OUT
 )
 
 AGAINST_BASE = f"{FOLDER}/against_base.csv"  # one row per set, then per class of HELD_OUT, surest first
@@ -198,5 +215,6 @@ CONFUSED_PLOT_COLUMNS = ("pair", "count")
 COUNTS = frozenset(
     {"num_pictures", "true_positives", "false_positives", "support", "num_missed", "num_wrong_guesses", "count"}
     | {"num_classes", "num_classes_total", "num_left_out", "both_right", "wins", "losses", "both_wrong", "rank"}
+    | {"norm_order"}
     | {f"{prefix}{name}" for prefix in ("", "base_") for name in _BENCHMARK_FIGURES if "confidence" not in name}
 )
