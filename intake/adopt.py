@@ -1,14 +1,16 @@
 """Turn a clone into the user's own: their pictures under DVC instead of the sample, and nothing decided yet.
 
-    python -m intake.adopt --library folder [--benchmarks folder] [--unlabelled folder]
+    python -m intake.adopt --library folder [--benchmarks folder] [--unlabelled folder] [--settings photographs|keep]
 
 The folders are copied; nothing outside the clone is changed. It works once, on a clone that still has the sample.
+Where the library's pictures are photographs, params.yaml gets the settings for photographs, unless it is told to keep
+what it has.
 
 Writes: data/library/, data/benchmarks/, data/unlabelled/, data/base/ (empty) and their .dvc files, data/classes.yaml
     (the folders, and proposals), data/confused.csv (emptied), data/decisions/ (an example, with nothing in force),
-    params.yaml (rules of the gate that name benchmarks which are not there)
+    params.yaml (rules of the gate that name benchmarks which are not there; the settings for photographs)
 Deletes: dvc.lock and what the stages wrote
-Params: split, gate
+Params: split, gate, fingerprint
 """
 
 import argparse
@@ -17,7 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +28,7 @@ import yaml
 
 from intake.folders import Listing, list_folder, require_apart
 from intake.gate_rules import Fitting, fit
+from intake.photographs import LEAST_SIDE, Choice, choices, measure, shorter_side
 from intake.proposals import classes_yaml, decisions_example
 from runtime import parameters
 from runtime.command import run
@@ -43,6 +46,7 @@ log = logging.getLogger(__name__)
 FOLDERS = ("data/library", "data/benchmarks", "data/unlabelled")
 EXAMPLE = f"{decisions.FOLDER}/example.csv"
 LOCK = "dvc.lock"
+SETTINGS = ("", "photographs", "keep")
 
 
 def outputs(pipeline: Mapping[str, Any]) -> list[str]:
@@ -117,7 +121,27 @@ def _copy(listing: Listing, to: Path) -> None:
             ) from None
 
 
-def _replace(listings: Mapping[str, Listing], merges: str, rules: Fitting) -> None:
+def _settings(asked: str, library: Listing) -> list[Choice]:
+    """Choose the settings for photographs where the library's pictures are photographs, or as asked for."""
+    if asked == "keep":
+        log.info("adopt: params.yaml keeps its settings, as SETTINGS=keep says")
+        return []
+    measured = measure(library.folder, library.files, parameters.read(parameters.Fingerprint).max_pixels)
+    side = shorter_side(measured)
+    what = f"the shorter side of the median picture has {side:.0f} pixels"
+    if not asked and side < LEAST_SIDE:
+        log.info(
+            "adopt: params.yaml keeps its settings, for small pictures: %s, and photographs have at least %d. "
+            "SETTINGS=photographs chooses the other ones.",
+            what,
+            LEAST_SIDE,
+        )
+        return []
+    log.info("adopt: params.yaml gets the settings for photographs: %s. SETTINGS=keep leaves it as it is.", what)
+    return choices(measured, library.counts, parameters.read(parameters.Split).minimum)
+
+
+def _replace(listings: Mapping[str, Listing], merges: str, rules: Fitting, settings: Sequence[Choice]) -> None:
     written = outputs(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")))
     decided = sorted(str(path) for path in Path(decisions.FOLDER).glob("*.csv"))
     tracked = [f"{folder}.dvc" for folder in (*FOLDERS, BASE)]
@@ -134,6 +158,7 @@ def _replace(listings: Mapping[str, Listing], merges: str, rules: Fitting) -> No
                 Path(aside, folder).rename(folder)
             _write_instructions(merges)
             rules.apply()
+            parameters.change({key: value for choice in settings for key, value in choice.values.items()})
             dvc_add([*FOLDERS, BASE])
 
 
@@ -144,20 +169,24 @@ def _write_instructions(merges: str) -> None:
     Path(EXAMPLE).write_text(decisions_example(), encoding="utf-8")
 
 
-def _given() -> dict[str, str]:
+def _given() -> tuple[dict[str, str], str]:
     parser = argparse.ArgumentParser(prog="python -m intake.adopt", description="Take over your own pictures.")
     parser.add_argument("--library", default="", help="a folder per sub-class, of labelled pictures")
     parser.add_argument("--benchmarks", default="", help="a folder per benchmark; in it, a folder per class")
     parser.add_argument("--unlabelled", default="", help="pictures that nobody labelled yet")
+    parser.add_argument("--settings", default="", help="photographs or keep; by default the pictures decide")
     arguments = vars(parser.parse_args())
+    settings = arguments.pop("settings")
+    if settings not in SETTINGS:
+        raise InputError(f"SETTINGS={settings} is not known: photographs or keep; without it the pictures decide.")
     if not arguments["library"]:
         raise InputError("no library is given: make adopt LIBRARY=folder [BENCHMARKS=folder] [UNLABELLED=folder]")
-    return {f"data/{name}": folder for name, folder in arguments.items() if folder}
+    return {f"data/{name}": folder for name, folder in arguments.items() if folder}, settings
 
 
 def main() -> None:
     """Run the command."""
-    given = _given()
+    given, asked = _given()
     minimum, gate = parameters.read(parameters.Split).minimum, parameters.read(parameters.Gate)
     require_root()
     undo_killed()
@@ -165,17 +194,20 @@ def main() -> None:
 
     listings = _list(given)
     require_sample()
+    settings = _settings(asked, listings[FOLDERS[0]])
     rules = fit(gate.rules, listings[FOLDERS[1]].counts if FOLDERS[1] in listings else ())
-    _replace(listings, classes_yaml(listings[FOLDERS[0]].counts, minimum), rules)
+    _replace(listings, classes_yaml(listings[FOLDERS[0]].counts, minimum), rules, settings)
 
     for folder, listing in listings.items():
         numbers = len(listing.files), listing.num_left_out
         log.info("adopt: %s has %d files; %d were left out (hidden, or in no sub-folder)", folder, *numbers)
-    log.info("adopt: %s", rules.describe())
+    for words in (*(choice.describe() for choice in settings), rules.describe()):
+        log.info("adopt: %s", words)
     log.info(
-        "Next: read %s, which lists the folders and has proposals; set params.yaml for your pictures (picture.side, "
-        "train.network, the gate's rules); `git add --all && git commit`; `make repro`.",
+        "Next: read %s, which lists the folders and has proposals, and `git diff %s`; `git add --all && git commit`; "
+        "`make repro`.",
         classes.PATH,
+        parameters.PATH,
     )
 
 

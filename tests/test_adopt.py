@@ -1,5 +1,6 @@
 """Adoption: the user's pictures in place of the sample, once, whole or not at all, and their folders untouched."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import repositories
 import yaml
+from pictures import save
 from repositories import commit, dvc, run, surroundings, write
 
 from intake.adopt import main, outputs
@@ -46,6 +48,53 @@ def adopt(monkeypatch: pytest.MonkeyPatch, **folders: str) -> None:
     arguments = [part for name, folder in folders.items() for part in (f"--{name}", folder)]
     monkeypatch.setattr("sys.argv", ["adopt", *arguments])
     main()
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(record.getMessage() for record in caplog.records if record.name == "intake.adopt")
+
+
+@pytest.mark.parametrize(
+    ("side", "settings", "network"),
+    [
+        (240, "", "efficientnet_lite0"),
+        (240, "keep", "small"),
+        (80, "", "small"),
+        (80, "photographs", "efficientnet_lite0"),
+    ],
+)
+def test_photographs_get_their_settings_and_small_pictures_keep_those_of_the_sample(
+    clone: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    side: int,
+    settings: str,
+    network: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    for number in range(60):
+        save(tmp_path / "photos" / "boots" / f"{number}.png", number, (side + 80, side))
+    before = Path("params.yaml").read_text()
+    adopt(monkeypatch, library=str(tmp_path / "photos"), settings=settings)
+    params = parameters.read(parameters.Train)
+    assert params.network == network
+    assert f"the shorter side of the median picture has {side} pixels" in logged(caplog) or settings == "keep"
+    if network == "small":
+        assert yaml.safe_load(before)["train"] == yaml.safe_load(Path("params.yaml").read_text())["train"]
+        assert "params.yaml keeps its settings" in logged(caplog)
+        return
+    assert params.weights == "data/pretrained/efficientnet_lite0.weights.h5"
+    assert (parameters.read(parameters.Picture).side, params.augmentation.mirror) == (224, True)
+    assert parameters.read(parameters.Split).maximum == 60
+    assert parameters.read(parameters.Quality).min_side == min(side, 224)
+    assert "train.network efficientnet_lite0" in logged(caplog)
+    assert "split.maximum 60, split.test_fraction 0.1: 0 folders have more" in logged(caplog)
+
+
+def test_settings_that_nobody_knows_are_refused(clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="SETTINGS=photos is not known: photographs or keep"):
+        adopt(monkeypatch, library=str(tmp_path / "theirs"), settings="photos")
 
 
 def contents(folder: str) -> dict[str, bytes]:
