@@ -119,6 +119,7 @@ def reviewed(predictions: Predictions, held_out: NDArray[np.float32] | None) -> 
     )
     rows["truth"], rows["predicted"] = named[predictions.label], named[predictions.scores.argmax(axis=1)]
     rows["confidence"] = 100.0 * predictions.scores.max(axis=1)
+    rows["source"] = None
     model = with_scaling(rows, "", (predictions.scores, names), NO_CONFUSED, UNSCALED)
     slices = set_slices(rows["split"].to_numpy(dtype=object), [])
     embedded = Embedded(units(predictions.embeddings), predictions.label, np.arange(len(rows)))

@@ -67,7 +67,7 @@ class Inputs(NamedTuple):
     """What the stage reads.
 
     Attributes:
-        rows: of the predictions.
+        rows: of the predictions, with the `source` of each picture.
         images: columns of `data/images.parquet`.
         confused: columns `truth`, `predicted`, `weight`.
         matrix: scores of the new model, of shape (rows, classes), float32: a memory map.
@@ -131,6 +131,8 @@ class Results(NamedTuple):
 def load() -> Inputs:
     """Read and check what the stage reads, but for the embeddings, which come when the scores are done with."""
     rows, images = ROWS.read(), IMAGES.read()
+    sources = images[images["dropped"].isna()].drop_duplicates("image_id").set_index("image_id")["source"]
+    rows["source"] = rows["image_id"].map(sources)
     matrix, classes = read_scores(SCORES, CLASSES, rows)
     base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
     known = {*images["class_name"].dropna(), *classes, *base_classes}

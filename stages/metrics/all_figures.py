@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from stages.metrics.agreement import macro_f1, matthews_correlation, weighted_f1
 from stages.metrics.answers import Answers
 from stages.metrics.figures import Figures, figures
-from stages.metrics.interval import clopper_pearson
+from stages.metrics.interval import fraction_interval
 from stages.metrics.ranking import Ranking
 from stages.metrics.reliability import expected_calibration_error, reliability
 from stages.metrics.risk_coverage import augrc, aurc
@@ -50,8 +50,9 @@ def all_figures(answers: Answers, ranking: Ranking, held_out: NDArray[np.float64
     return {
         **values,
         **dict.fromkeys(AGAINST_HELD_OUT),
-        **_interval("top_1", values["num_right"], values["num_pictures"]),
-        **_interval("selective_risk", values["false_positives"], values["num_at_or_above"]),
+        "top_1_low": values["top_1_accuracy_low"],
+        "top_1_high": values["top_1_accuracy_high"],
+        **_interval_of_risk(answers.take(answers.shown(threshold))),
         **ranking._asdict(),
         **_agreement(answers),
         **_on_confidence(answers),
@@ -63,9 +64,9 @@ def _against_held_out(confidence: NDArray[np.float64], held_out: NDArray[np.floa
     return dict(zip(AGAINST_HELD_OUT, apart, strict=True))
 
 
-def _interval(name: str, count: float | None, total: float | None) -> Figures:
-    low, high = clopper_pearson(int(count or 0), int(total or 0)) or (None, None)
-    return {f"{name}_low": low, f"{name}_high": high}
+def _interval_of_risk(shown: Answers) -> Figures:
+    low, high = fraction_interval(~shown.right, shown.source) or (None, None)
+    return {"selective_risk_low": low, "selective_risk_high": high}
 
 
 def _agreement(answers: Answers) -> Figures:

@@ -30,6 +30,7 @@ class Answers:
         log_loss: of shape (pictures,), float64, nats; lower is better.
         weighted_log_loss: of shape (pictures,), float64; lower is better.
         squared_error: of shape (pictures,), float64, 0 to 2; lower is better.
+        source: of shape (pictures,), int64: pictures of one source share a number; None where no source is known.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Answers:
     log_loss: NDArray[np.float64]
     weighted_log_loss: NDArray[np.float64]
     squared_error: NDArray[np.float64]
+    source: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -98,7 +100,7 @@ def gather_answers(
     """Compare a model's answers with the truth.
 
     Args:
-        rows: columns `truth`, and `predicted` and `confidence` with the prefix.
+        rows: columns `truth`, `source`, and `predicted` and `confidence` with the prefix.
         prefix: empty for the new model, `base_` for the base.
         matrix: of shape (rows, classes), float32; a memory map will do.
         classes: names of the columns of `matrix`.
@@ -116,4 +118,25 @@ def gather_answers(
     loss, weighted = log_losses(matrix, truth, pairs[known], confused["weight"].to_numpy()[known])
     confidence = rows[f"{prefix}confidence"].to_numpy(dtype=np.float64)
     ranks, squared = truth_ranks(matrix, truth), squared_errors(matrix, truth)
-    return Answers(tuple(names), len(classes), truth, predicted, confidence, ranks, loss, weighted, squared)
+    return Answers(
+        tuple(names),
+        len(classes),
+        truth,
+        predicted,
+        confidence,
+        ranks,
+        loss,
+        weighted,
+        squared,
+        _numbered(rows["source"]),
+    )
+
+
+def _numbered(sources: pd.Series) -> NDArray[np.int64] | None:
+    """Number the sources; a picture without one has a number of its own."""
+    codes = pd.factorize(sources)[0].astype(np.int64)
+    alone = codes < 0
+    if alone.all():
+        return None
+    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    return codes

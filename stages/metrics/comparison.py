@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.metrics.agreement import class_weights
 from stages.metrics.answers import Answers
-from stages.metrics.figures import COUNTED, figures
+from stages.metrics.figures import COUNTED, figures, what_counts
 from stages.metrics.paired import paired_interval, share_interval
 from stages.metrics.truth import NO_CLASS
 
@@ -64,11 +64,11 @@ def compare(new: Answers, base: Answers, metric: str, threshold: float) -> Compa
         return None
     values, base_values = (_by_picture(answers, metric, threshold) for answers in (new, base))
     if metric in COUNTED:
-        interval = share_interval(values - base_values, np.ones(len(new)), LEVEL)
+        interval = share_interval(values - base_values, np.ones(len(new)), LEVEL, new.source)
     elif metric == "balanced_accuracy":
-        interval = share_interval(values - base_values, class_weights(new.truth), LEVEL)
+        interval = share_interval(values - base_values, class_weights(new.truth), LEVEL, new.source)
     else:
-        interval = paired_interval(values - base_values, SEED, LEVEL)
+        interval = paired_interval(values - base_values, SEED, LEVEL, new.source)
     low, high = interval or (0.0, 0.0)
     if metric in LOWER_IS_BETTER:
         return Comparison(figure, base_figure, figure - base_figure, (low, high))
@@ -77,13 +77,10 @@ def compare(new: Answers, base: Answers, metric: str, threshold: float) -> Compa
 
 def _by_picture(answers: Answers, metric: str, threshold: float) -> NDArray[np.float64]:
     """Give what each picture adds to a figure that is their mean."""
-    shown = answers.shown(threshold)
+    if metric in COUNTED:
+        return what_counts(answers, metric, threshold).astype(np.float64)
     values = {
-        "top_1_accuracy": answers.right,
         "balanced_accuracy": answers.right * class_weights(answers.truth),
-        "true_positive_fraction": answers.right & shown,
-        "false_positive_fraction": ~answers.right & shown,
-        "coverage": shown,
         "log_loss": answers.log_loss,
         "weighted_log_loss": answers.weighted_log_loss,
     }

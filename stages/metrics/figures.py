@@ -3,11 +3,13 @@
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.metrics.accuracy import top_k_accuracy
 from stages.metrics.agreement import balanced_accuracy, class_weights
 from stages.metrics.answers import Answers
 from stages.metrics.confidence import count_shown
+from stages.metrics.interval import fraction_interval
 
 Figures: TypeAlias = dict[str, float | int | None]
 
@@ -45,7 +47,8 @@ def figures(answers: Answers, threshold: float) -> Figures:
         threshold: confidence from which an answer is shown, 0 to 100.
 
     Returns:
-        Counts (`num_*`, `true_positives`, `truth_not_in_model`), fractions of the set's pictures from 0 to 1, log
+        Counts (`num_*`, `true_positives`, `truth_not_in_model`), fractions of the set's pictures from 0 to 1, with the
+        ends of the interval of each of COUNTED (`*_low`, `*_high`), log
         losses in nats (lower is better), confidences from 0 to 100. None where a figure means nothing: everything
         but the counts without pictures, NEED_TRUTH where no picture belongs to a class, `selective_risk` where nothing
         is shown.
@@ -72,7 +75,21 @@ def figures(answers: Answers, threshold: float) -> Figures:
     }
     for fraction, count in COUNTED.items():
         values[fraction] = int(values[count] or 0) / len(answers) if len(answers) else None
+        ends = fraction_interval(what_counts(answers, fraction, threshold), answers.source)
+        values[f"{fraction}_low"], values[f"{fraction}_high"] = ends or (None, None)
     return {**values, **dict.fromkeys(NEED_TRUTH)} if answers.out_of_scope else values
+
+
+def what_counts(answers: Answers, fraction: str, threshold: float) -> NDArray[np.bool_]:
+    """Say of which pictures holds what one of COUNTED counts."""
+    shown = answers.shown(threshold)
+    values = {
+        "top_1_accuracy": answers.right,
+        "true_positive_fraction": answers.right & shown,
+        "false_positive_fraction": ~answers.right & shown,
+        "coverage": shown,
+    }
+    return values[fraction]
 
 
 def _macro_means(answers: Answers, threshold: float) -> Figures:

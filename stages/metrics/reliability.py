@@ -33,12 +33,17 @@ def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Re
 
     Source: Guo et al. 2017, "On calibration of modern neural networks", section 2.
     """
-    inner_edges = np.arange(1, NUM_BINS) * (100 / NUM_BINS)
-    bins = np.searchsorted(inner_edges, confidence, "left")
+    bins = bin_numbers(confidence)
     counts, hits, sums = (np.bincount(bins, weights, NUM_BINS) for weights in (None, right, confidence))
     used = counts > 0
     number, num_right = counts[used].astype(np.int64), hits[used].astype(np.int64)
     return Reliability(sums[used] / number, num_right / number, number, num_right)
+
+
+def bin_numbers(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number the bin of each confidence, from 0."""
+    inner_edges = np.arange(1, NUM_BINS) * (100 / NUM_BINS)
+    return np.searchsorted(inner_edges, confidence, "left").astype(np.int64)
 
 
 def expected_calibration_error(bins: Reliability) -> float | None:

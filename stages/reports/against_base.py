@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from stages.metrics.agreement import class_weights
 from stages.metrics.answers import Answers
+from stages.metrics.clusters import is_clustered
 from stages.metrics.comparison import comparable
-from stages.metrics.paired import mcnemar, paired_interval
+from stages.metrics.paired import mcnemar, paired_interval, sign_test
 from stages.metrics.truth import NO_CLASS
 from stages.tables.scores import AGAINST_BASE_COLUMNS, HELD_OUT
 
@@ -76,9 +78,15 @@ def _compare(new: Answers, base: Answers, threshold: float) -> dict[str, Any]:
         "wins": wins,
         "losses": losses,
         "both_wrong": int((~right & ~base_right).sum()),
-        "mcnemar_p": mcnemar(wins, losses),
+        "mcnemar_p": _chance(right.astype(np.int64) - base_right, new.source),
         **_differences(new, base, threshold),
     }
+
+
+def _chance(differences: NDArray[np.int64], sources: NDArray[np.int64] | None) -> float:
+    if sources is not None and is_clustered(sources):
+        return sign_test(differences, sources)
+    return mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
 
 
 def _differences(new: Answers, base: Answers, threshold: float) -> dict[str, float]:
@@ -90,7 +98,7 @@ def _differences(new: Answers, base: Answers, threshold: float) -> dict[str, flo
         differences["weighted_log_loss"] = new.weighted_log_loss - base.weighted_log_loss
     values: dict[str, float] = {}
     for name, each in differences.items():
-        low, high = paired_interval(each, SEED, LEVEL) or (np.nan, np.nan)
+        low, high = paired_interval(each, SEED, LEVEL, new.source) or (np.nan, np.nan)
         values |= {
             f"{name}_difference": float(each.mean()),
             f"{name}_difference_low": low,

@@ -10,7 +10,6 @@ from runtime.wording import counted
 from stages.metrics.answers import Answers
 from stages.metrics.comparison import Comparison, comparable, compare
 from stages.metrics.figures import COUNTED, Figures, figures
-from stages.metrics.interval import clopper_pearson
 from stages.metrics.splits import LIBRARY_SPLITS
 from stages.tables.scores import DIGITS, HELD_OUT
 
@@ -211,8 +210,8 @@ def _no_figure(rule: Rule | NotWorse, bound: str, why: str) -> Ruling:
 def _interval(values: Figures, metric: str) -> tuple[float, float] | None:
     if metric not in COUNTED or values[metric] is None:
         return None
-    ends = clopper_pearson(int(values[COUNTED[metric]] or 0), int(values["num_pictures"] or 0))
-    return (round(ends[0], DIGITS), round(ends[1], DIGITS)) if ends else None
+    low, high = values[f"{metric}_low"], values[f"{metric}_high"]
+    return (round(low, DIGITS), round(high, DIGITS)) if low is not None and high is not None else None
 
 
 def _why_none(values: Figures, name: str, metric: str) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from stages.metrics.agreement import count_classes
 from stages.metrics.answers import Answers
-from stages.metrics.interval import clopper_pearson_intervals
+from stages.metrics.interval import fraction_intervals
 from stages.tables.scores import RECALL_PLOT_COLUMNS
 
 
@@ -23,6 +23,7 @@ def recall_plot(answers: Answers) -> pd.DataFrame:
     support, hits = counts.support[has], counts.hits[has]
     frame = pd.DataFrame({"class_name": np.array(answers.names, dtype=object)[has], "support": support})
     frame["recall"] = hits / support
-    frame[["low", "high"]] = clopper_pearson_intervals(hits, support)
+    of_class = answers.take(answers.truth >= 0)
+    frame[["low", "high"]] = fraction_intervals(of_class.right, of_class.truth, of_class.source)
     frame = frame.sort_values(["recall", "support", "class_name"], ascending=[True, False, True])
     return frame.assign(rank=np.arange(1, len(frame) + 1))[list(RECALL_PLOT_COLUMNS)]

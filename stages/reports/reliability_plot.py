@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from stages.metrics.answers import Answers
-from stages.metrics.interval import clopper_pearson_intervals
-from stages.metrics.reliability import reliability
+from stages.metrics.interval import fraction_intervals
+from stages.metrics.reliability import bin_numbers, reliability
 from stages.tables.scores import RELIABILITY_PLOT_COLUMNS
 
 
@@ -25,5 +25,6 @@ def reliability_plot(sets: Mapping[str, Answers]) -> pd.DataFrame:
 def _points(name: str, answers: Answers) -> pd.DataFrame:
     bins = reliability(answers.confidence, answers.right)
     frame = pd.DataFrame({"confidence": bins.confidence, "accuracy": 100 * bins.accuracy})
-    frame[["low", "high"]] = 100 * clopper_pearson_intervals(bins.num_right, bins.num_pictures)
+    parts = bin_numbers(answers.confidence)
+    frame[["low", "high"]] = 100 * fraction_intervals(answers.right, parts, answers.source)
     return frame.assign(set=name, num_pictures=bins.num_pictures)[list(RELIABILITY_PLOT_COLUMNS)]

@@ -7,8 +7,7 @@ import pandas as pd
 
 from stages.metrics.answers import Answers
 from stages.metrics.confidence import count_shown
-from stages.metrics.figures import COUNTED, Figures
-from stages.metrics.interval import clopper_pearson
+from stages.metrics.figures import Figures
 from stages.tables.scores import THRESHOLD_COLUMNS, THRESHOLD_PLOT_COLUMNS
 
 # Wide steps where few teams set their threshold, narrow ones where one answer in a hundred matters.
@@ -47,9 +46,7 @@ def _ends(values: Figures) -> Figures:
     ends: Figures = {}
     for name in ("true_positive", "false_positive"):
         if values[f"{name}_fraction"] is not None:
-            count, total = values[COUNTED[f"{name}_fraction"]], values["num_pictures"]
-            interval = clopper_pearson(int(count or 0), int(total or 0))
-            ends[f"{name}_low"], ends[f"{name}_high"] = interval or (None, None)
+            ends |= {f"{name}_{end}": values[f"{name}_fraction_{end}"] for end in ("low", "high")}
     return ends
 
 
