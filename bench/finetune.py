@@ -21,6 +21,7 @@ table. What is in OUTPUT.csv already is not measured again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,16 @@ def parts_of(library: Library, by_sender: bool, seed: int) -> dict[str, InMemory
     }
 
 
+@cache
+def committed() -> parameters.Train:
+    """Read params.yaml as it is when the measurement begins: it may change in the hours that follow."""
+    return parameters.read(parameters.Train)
+
+
 def run(arm: str, changes: Mapping[str, Any], parts: Mapping[str, InMemory], epochs: int, seed: int) -> pd.DataFrame:
     """Train one arm, and give one row per epoch."""
     settled = {**SHARED, **ARMS[arm], **changes, "epochs_from_scratch": epochs, "seed": seed}
-    given = parameters.read(parameters.Train).model_dump() | settled
-    params = parameters.Train.model_validate(given)
+    params = parameters.Train.model_validate(committed().model_dump() | settled)
     network = warm_start.start(params, SIDE, parts["train"].num_classes)
     rows = []
     for row in fitted(network, parts["train"], parts["validation"], recipe(params, warm=False)):
@@ -180,38 +186,40 @@ def main() -> None:
     defaults = {"seeds": [1, 2, 3], "epochs": 10, "arms": list(ARMS), "set": [""]}
     output = Path("docs/measurements/finetune")
     asked = options(__doc__, "photos", senders=None, second=None, output=output, **defaults)
+    committed()
     assert Path(WEIGHTS).is_file(), f"{WEIGHTS} is not there: python -m stages.pretrained writes it"
     changes = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in asked.set if text)}
     table = asked.output.with_suffix(".csv")
-    done = pd.read_csv(table) if table.exists() else pd.DataFrame()
     libraries = [read_clothes(asked.photos, asked.senders)] + ([read_second(asked.second)] if asked.second else [])
     for seed in asked.seeds:
         for library in libraries:
             for by_sender in [False] + [True] * (library.senders is not None):
                 key = {"library": library.name, "held out": "sender" if by_sender else "chance", "seed": seed}
-                done = measured(done, key, parts_of(library, by_sender, seed), asked.arms, changes, asked.epochs)
-                done.to_csv(table, index=False, float_format="%.4g")
-    print_frame(summary(done))
-    draw_chart(done, table.with_suffix(".svg"))
+                measure(table, key, parts_of(library, by_sender, seed), asked.arms, changes, asked.epochs)
+    rows = pd.read_csv(table)
+    print_frame(summary(rows))
+    draw_chart(rows, table.with_suffix(".svg"))
 
 
-def measured(
-    done: pd.DataFrame,
+def measure(
+    table: Path,
     key: Mapping[str, object],
     parts: Mapping[str, InMemory],
     arms: Sequence[str],
     changes: Mapping[str, Any],
     epochs: int,
-) -> pd.DataFrame:
-    """Add the rows of the arms that are not there."""
+) -> None:
+    """Add to the table the rows of the arms that are not there."""
     print(dict(key) | {name: len(part.labels) for name, part in parts.items()}, flush=True)
     for arm in arms:
-        named = arm if arm != "fine-tuned" or not changes else f"{arm}: {changes}"
-        is_known = len(done) and ((done[list(key)] == pd.Series(key)).all(axis=1) & (done["arm"] == named)).any()
-        if not is_known:
-            rows = run(arm, changes if arm == "fine-tuned" else {}, parts, epochs, int(str(key["seed"])))
-            done = pd.concat([done, rows.assign(**key, arm=named)])
-    return done
+        changed = changes if arm == "fine-tuned" else {}
+        named = f"{arm}: {changed}" if changed else arm
+        done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=[*key, "arm"])
+        if (done[[*key, "arm"]] == pd.Series({**key, "arm": named})).all(axis=1).any():
+            continue
+        rows = run(arm, changed, parts, epochs, int(str(key["seed"]))).assign(**key, arm=named)
+        table.parent.mkdir(parents=True, exist_ok=True)
+        pd.concat([done, rows]).to_csv(table, index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

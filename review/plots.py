@@ -57,7 +57,7 @@ img { max-width: 100%; height: auto; }
 
 
 def specifications(*names: str, against: str = "") -> dict[str, dict[str, Any]]:
-    """Read DVC's plots of the working folder as Vega-Lite, by name.
+    """Read DVC's plots of the working folder as Vega-Lite, by name; what cannot be drawn is named in the log.
 
     Args:
         names: of the plots; none for all.
@@ -71,7 +71,12 @@ def specifications(*names: str, against: str = "") -> dict[str, dict[str, Any]]:
     done = subprocess.run([sys.executable, "-m", "dvc", "plots", *command], capture_output=True, encoding="utf-8")
     if done.returncode:
         raise RepositoryError(f"`dvc plots {command[0]}` failed: {done.stderr.strip()}")
-    return {name: drawn[0]["content"] for name, drawn in json.loads(done.stdout)["data"].items() if drawn}
+    said = json.loads(done.stdout)
+    drawn = {name: each[0]["content"] for name, each in said["data"].items() if each}
+    for name, why in sorted({(each["name"], each["msg"]) for each in said.get("errors", ())}):
+        if name not in drawn:
+            log.warning("plots: %s cannot be drawn: %s", name, why)
+    return drawn
 
 
 def page(title: str, pictures: Mapping[str, str]) -> str:

@@ -89,6 +89,18 @@ def test_a_commit_that_is_not_there_is_said(clone):
         specifications(against="nowhere")
 
 
+@pytest.mark.parametrize("damaged", [b"\xff\xfe", b"rank,class_name\n<<<<<<< HEAD\n1,x,0.5,9,9,9\n"])
+def test_a_plot_whose_table_a_merge_or_a_disk_damaged_is_named_and_the_others_are_drawn(clone, caplog, damaged):
+    path = clone / scores.RECALL_PLOT
+    whole = path.read_bytes()
+    path.write_bytes(damaged)
+    try:
+        assert set(specifications()) == set(PLOTS) - {"recall"}
+    finally:
+        path.write_bytes(whole)
+    assert "plots: recall cannot be drawn: " in caplog.text
+
+
 def test_every_plot_reads_columns_that_its_table_has():
     for name, plot in PLOTS.items():
         for path, columns in plot["y"].items():
