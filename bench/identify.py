@@ -1,141 +1,101 @@
 """Hide pictures of a small class, and pictures of no class, among unlabelled ones, and count how many come up first.
 
-    python -m bench.identify SHARED/data --work FOLDER [--seeds 1 2]
+    python -m bench.identify SHARED/data --work FOLDER [--seeds 1 2 3]
 
-The clothing photos of `bench/warm_start.py`, at 48 pixels. The unlabelled pictures are half of its test pictures,
-members of `top`, a class of 33 pictures that is too small for the model, and half of the photos without clothes:
+Photographs of clothes. Labelled are nine tenths of the pictures of each class and 16 of `top`, a class of 33 that is
+too small for the model. Unlabelled are the other tenth, the other 17 of `top`, and half of the photographs without
+clothes. Counted are right ones among the first 20 rows of `identified.parquet`, in the order of its columns.
 
-    throw-away   half of `top` is a class of the model, as with a lower split.minimum; the other half is hidden
-    release      `top` is no class of the model, and all of it is hidden: perhaps a new class
-
-Counted are right ones among the first 20 rows of `identified.parquet`, put in order by one of its columns. FOLDER keeps
-what the networks say, so that the counting can be repeated without the training.
+ImageNet's own pictures flatter a network that was trained on ImageNet. So a second kind of strangers, from SHARED/data
+too: the small pictures of CIFAR-10 (animals and vehicles, 32 pixels).
 """
 
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
+from bench.embedded import Photographs, read_embedded
 from bench.harness import options, print_frame
-from bench.warm_start import InMemory, answers, divide, read, read_pictures
-from stages.identify import best_classes, guesses, with_distances
-from stages.suspects.neighbours import units
+from stages.identify import with_distances
+from stages.suspects.candidates import find_candidates
+from stages.suspects.neighbours import Embedded
 
-SMALL = "top"
-FIRST = 20
-QUANTILE = 0.95  # of params.yaml
-NONE = "no class"
-
-
-def gather(shared: Path, size: int, seed: int) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-    """Read all pictures, and say what each shows and what it is for.
-
-    Returns:
-        The pixels, and the columns `truth` and `split`: train, validation, test, or unlabelled.
-    """
-    pixels, class_names = read(shared / "clothing.tar", size)
-    folders = [f"library/{SMALL}{ending}/" for ending in ("", "_kids")]
-    small, _ = read_pictures(shared / "clothing.tar", size, lambda name: name.startswith(tuple(folders)))
-    none = read_pictures(shared / "out_of_scope.tar", size, lambda name: True)[0][::2]
-    parts, split = divide(class_names, seed), np.empty(len(pixels), object)
-    for name in ("train", "validation", "test"):
-        split[parts[name]] = name
-    split[np.random.default_rng(seed).permutation(parts["test"])[::2]] = "unlabelled"
-    # Of the small class one half may be trained on.
-    halves = np.where(np.random.default_rng([seed, 1]).permutation(len(small)) % 2, "train", "unlabelled")
-    truth = [*class_names, *[SMALL] * len(small), *[NONE] * len(none)]
-    frame = pd.DataFrame({"truth": truth, "split": [*split, *halves, *["unlabelled"] * len(none)]})
-    return np.concatenate([pixels, small, none]), frame
+SMALL, KNOWN_SMALL = "top", 16
+FIRST, QUANTILE = 20, 0.95  # the last of params.yaml
+NUM_STRANGERS = 464
+KINDS = {"ImageNet": "out_of_scope.tar", "CIFAR-10": "cifar10_near_duplicates.tar"}
 
 
-def said(pixels: NDArray[np.uint8], frame: pd.DataFrame, seed: int) -> list[NDArray[np.float32]]:
-    """Train on the pictures of `train`, and score and embed all."""
-    names = sorted(set(frame.loc[frame["split"] == "train", "truth"]))
-
-    def part(name: str) -> InMemory:
-        rows = (frame["split"] == name).to_numpy()
-        return InMemory(pixels[rows], np.array([names.index(each) for each in frame.loc[rows, "truth"]]), len(names))
-
-    return answers(pixels, (part("train"), part("validation")), seed)
-
-
-def identified(frame: pd.DataFrame, scores: NDArray[np.float32], embeddings: NDArray[np.float32]) -> pd.DataFrame:
-    """Lay out the unlabelled pictures as `identify` does, with the truth."""
-    names = sorted(set(frame.loc[frame["split"] == "train", "truth"]))
-    unlabelled = (frame["split"] == "unlabelled").to_numpy()
-    vectors = units(embeddings.astype(np.float16))
-    table = guesses(np.flatnonzero(unlabelled).astype(str), *best_classes(scores[unlabelled]), names)
-    table = with_distances(table, vectors[unlabelled], frame[~unlabelled], vectors[~unlabelled], QUANTILE)
-    return table.assign(truth=frame.loc[unlabelled, "truth"].to_numpy())
+def divided(clothes: Photographs, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the labelled and of the unlabelled clothes."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.flatnonzero(clothes.labels != ""))
+    small = clothes.labels[rows] == SMALL
+    others, tops = rows[~small], rows[small]
+    num_hidden = len(others) // 10
+    return np.concatenate([others[num_hidden:], tops[:KNOWN_SMALL]]), np.concatenate(
+        [others[:num_hidden], tops[KNOWN_SMALL:]]
+    )
 
 
-def throw_away(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Count what comes up for the small class."""
-    right, of_class = table["truth"] == SMALL, table["class_1"] == SMALL
-    among = sum(table[f"confidence_{rank}"].where(table[f"class_{rank}"] == SMALL, 0.0) for rank in (1, 2, 3))
-    yield row("throw-away", f"class_1 is {SMALL}, by confidence_1", table["confidence_1"].where(of_class, -1), right)
-    yield row("throw-away", f"confidence in {SMALL} among the three best", among, right)
-    yield row("throw-away", f"class_1 is {SMALL}, by distance", -table["distance"].where(of_class, 9), right)
-    yield row("throw-away", "by chance", None, right)
+def identified(clothes: Photographs, strangers: Photographs, seed: int) -> pd.DataFrame:
+    """Lay out the unlabelled pictures as `identify` does, with the truth; the model's classes play no part."""
+    labelled, hidden = divided(clothes, seed)
+    names = np.unique(clothes.labels[labelled])
+    classes = np.searchsorted(names, clothes.labels[labelled])
+    known = Embedded(clothes.vectors[labelled], classes, np.arange(len(labelled)))
+    drawn = np.random.default_rng([seed, 1]).permutation(len(strangers.paths))[:NUM_STRANGERS]
+    vectors = np.concatenate([clothes.vectors[hidden], strangers.vectors[drawn]])
+    table = pd.DataFrame({"class_1": names[0]}, index=range(len(vectors)))
+    small = np.flatnonzero(names == SMALL)
+    table["small"] = find_candidates(vectors, known, len(names), small).wanted[:, 0]
+    table["candidate"] = names[find_candidates(vectors, known, len(names), small).best]
+    table = with_distances(table, vectors, known, names.tolist(), QUANTILE)
+    return table.assign(truth=[*clothes.labels[hidden], *["stranger"] * len(drawn)])
 
 
-def far(table: pd.DataFrame, run: str) -> Iterator[dict[str, object]]:
-    """Count what comes up as far from everything."""
-    for what, right in (
-        ("no class", table["truth"] == NONE),
-        (f"no class or {SMALL}", table["truth"].isin([NONE, SMALL])),
-        (SMALL, table["truth"] == SMALL),
-    ):
-        yield row(run, f"{what}: by distance_to_any", table["distance_to_any"], right)
-        yield row(run, f"{what}: by low confidence", -table["confidence_1"], right)
-        novel = row(run, f"{what}: novel", None, right)
-        yield novel | {"in the first 20": np.nan, "listed": table["novel"].sum(), "found": right[table["novel"]].sum()}
-        yield row(run, f"{what}: by chance", None, right)
+def measure(clothes: Photographs, strangers: Photographs, kind: str, seed: int) -> dict[str, object]:
+    """Count."""
+    table = identified(clothes, strangers, seed)
+    stranger, small = table["truth"] == "stranger", table["truth"] == SMALL
+    novel, in_scope = table["novel"], table[~stranger]
+    named = in_scope[in_scope["truth"] != SMALL]
+    groups = table[table["novel_group"].notna()].groupby("novel_group")["truth"]
+    return {
+        "strangers": kind,
+        "seed": seed,
+        f"{SMALL} in the first {FIRST}, clothes only": small[table["small"][~stranger].nlargest(FIRST).index].sum(),
+        "of": small.sum(),
+        "clothes": len(in_scope),
+        "with the strangers": small[table["small"].nlargest(FIRST).index].sum(),
+        "with the strangers, novel ones left out": small[table["small"][~novel].nlargest(FIRST).index].sum(),
+        "others named": (named["candidate"] == named["truth"]).mean(),
+        "area under the curve of distance_to_any": roc_auc_score(stranger, table["distance_to_any"]),
+        "novel that are strangers": stranger[novel].mean(),
+        "strangers that are novel": novel[stranger].mean(),
+        "groups of novel ones": len(groups),
+        "groups of one kind alone": groups.agg(lambda truth: len(set(truth)) == 1).mean() if len(groups) else np.nan,
+    }
 
 
-def row(run: str, order: str, key: pd.Series | None, right: pd.Series) -> dict[str, object]:
-    """Count the right ones among the first, highest key first; without a key those that chance would give."""
-    if key is None:
-        first: float = FIRST * right.mean()
-    else:
-        first = right[key.sort_values(ascending=False, kind="stable").index[:FIRST]].sum()
-    return {"run": run, "order": order, "in the first 20": first, "right ones": right.sum(), "pictures": len(right)}
-
-
-def groups(table: pd.DataFrame) -> str:
-    """Say what the largest groups of novel pictures hold."""
-    sizes = table.dropna(subset="novel_group").groupby("novel_group")["truth"]
-    lines = [f"{number}: {', '.join(f'{n} {name}' for name, n in of.value_counts().items())}" for number, of in sizes]
-    return "; ".join(lines[:5]) or "none"
-
-
-def measure(asked: Namespace, seed: int) -> Iterator[dict[str, object]]:
-    """Train with one seed, in both runs, and count."""
-    pixels, frame = gather(asked.shared, asked.size, seed)
-    for run in ("throw-away", "release"):
-        if run == "release":
-            frame["split"] = frame["split"].mask(frame["truth"] == SMALL, "unlabelled")
-        path = asked.work / f"identify-{run}-{seed}-{asked.size}.npz"
-        if not path.exists():
-            np.savez(path, *said(pixels, frame, seed))
-        with np.load(path) as saved:
-            table = identified(frame, *(saved[name] for name in saved.files))
-        print(f"seed {seed}, {run}: {table['novel'].sum()} novel, largest groups {groups(table)}", flush=True)
-        yield from throw_away(table) if run == "throw-away" else ()
-        yield from far(table, run)
+def rows(shared: Path, work: Path, seeds: list[int]) -> Iterator[dict[str, object]]:
+    """Measure with each kind of strangers and each seed."""
+    clothes = read_embedded(shared / "clothing.tar", work)
+    for kind, archive in KINDS.items():
+        strangers = read_embedded(shared / archive, work)
+        yield from (measure(clothes, strangers, kind, seed) for seed in seeds)
 
 
 def main() -> None:
     """Print the table."""
-    asked = options(__doc__, "shared", work=Path, seeds=[1, 2], size=48)
-    asked.work.mkdir(parents=True, exist_ok=True)
-    rows = pd.DataFrame([{"seed": seed, **each} for seed in asked.seeds for each in measure(asked, seed)])
-    rows.to_csv(asked.work / "identify.csv", index=False)
-    print_frame(rows.drop(columns="seed").groupby(["run", "order"], sort=False).mean().reset_index())
+    asked = options(__doc__, "shared", work=Path, seeds=[1, 2, 3])
+    table = pd.DataFrame(list(rows(asked.shared, asked.work, asked.seeds)))
+    table.to_csv(asked.work / "identify.csv", index=False)
+    table.index = table["strangers"] + ", seed " + table["seed"].astype(str)
+    print_frame(table.drop(columns=["strangers", "seed"]).T.rename_axis("what").reset_index())
 
 
 if __name__ == "__main__":

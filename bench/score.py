@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 from sklearn import metrics as sklearn_metrics
+from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 
 from bench.harness import ROOT, Cost, medians, options, print_costs, print_table, run, timed
 from runtime import parameters
@@ -24,7 +25,6 @@ from stages.metrics.accuracy import top_k_accuracy, truth_ranks
 from stages.metrics.agreement import macro_f1, matthews_correlation
 from stages.metrics.log_loss import log_losses
 from stages.metrics.ranking import rank
-from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.images import IMAGES
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 

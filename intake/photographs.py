@@ -20,7 +20,7 @@ from runtime.regular_files import read_small
 from runtime.wording import counted
 from runtime.workers import num_cores
 from stages.fingerprint import MAX_BYTES, fingerprint
-from stages.pretrained import FOLDER as PRETRAINED
+from stages.tables.pretrained import FOLDER as PRETRAINED
 
 NUM_MEASURED = 400  # pictures: enough for a quantile of 2 %
 LEAST_SIDE = 128  # pixels of the shorter side, of the median picture: below, the network would see enlarged pictures

@@ -26,9 +26,10 @@ from runtime.outputs import whole
 from stages.labels import classes, confused, decisions
 from stages.labels.labelling import list_sub_classes
 from stages.tables import conflicts, disputes, scores
+from stages.tables.candidates import CANDIDATES
 from stages.tables.duplicates import DUPLICATES
+from stages.tables.embeddings import EMBEDDED
 from stages.tables.fingerprints import FINGERPRINTS
-from stages.tables.held_out import HELD_OUT
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
@@ -49,10 +50,11 @@ TABLES: dict[str, Table] = {
     "splits": SPLITS,
     "shards": INDEX,
     "lineage": LINEAGE,
-    "held_out": HELD_OUT,
     "predictions": ROWS,
     "review": REVIEW,
     "identified": IDENTIFIED,
+    "candidates": CANDIDATES,
+    "embeddings": EMBEDDED,
 }
 # Of each report, the columns that are text whatever stands in them: a class may be called 007.
 REPORTS: dict[str, tuple[str, tuple[str, ...]]] = {

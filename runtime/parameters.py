@@ -107,7 +107,7 @@ class Shard(_Section):
 class Pretrained(_Section):
     """Whose published weights are fetched."""
 
-    network: Annotated[str, Field(min_length=1)] | None
+    network: Annotated[str, Field(pattern=r"^\w+$")]
 
 
 class Augmentation(_Section):
@@ -157,13 +157,7 @@ class Score(_Section):
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
     confidence: Literal["softmax", "temperature", "normalised_logits"]
     near: Fraction
-    folds: Annotated[int, Field(ge=0, le=20)]
-
-    @model_validator(mode="after")
-    def _several(self) -> Self:
-        if self.folds == 1:
-            raise ValueError("folds 1 would hold out every picture and leave none to train with: 0, or 2 and more")
-        return self
+    doubted_fraction: Fraction
 
 
 class Rule(_Section):
@@ -228,6 +222,7 @@ class Identify(_Section):
 
     high: Confidence
     low: Confidence
+    candidates: Annotated[int, Field(ge=1)]
     wanted: Annotated[int, Field(ge=0)]
     confused: Fraction
     novel: Fraction

@@ -1,12 +1,17 @@
 """Say what the model takes each picture without a label for: the unlabelled and the unknown ones.
 
-Distances are 1 less the cosine of embeddings. A picture is `novel` if it is farther from every training picture than
-nearly all validation and test pictures are; novel pictures that are nearer than that to each other, directly or through
-others, share a group.
+Candidates come from a linear classifier on embeddings that know no label (`embed`). It knows every class that has
+pictures, those that are too small for the model included.
 
-Reads: data/model/, data/predictions/, data/shards/, data/fingerprints.parquet, data/images.parquet, data/confused.csv
+Distances are 1 less the cosine of these embeddings. A picture is `novel` if it is farther from every labelled picture
+than nearly all labelled ones are from the others; novel pictures that are nearer than that to each other, directly or
+through others, share a group.
+
+Reads: data/model/, data/predictions/, data/embeddings/, data/shards/, data/fingerprints.parquet, data/images.parquet,
+    data/confused.csv
 Writes: data/identified.parquet (stages/tables/identified.py): one row per file that can be read, three best classes
-    with confidences, distances, and the filters high, low, wanted, look_alike and novel
+    with confidences, the candidate, distances, and the filters high, low, wanted, look_alike and novel;
+    data/candidates.parquet (stages/tables/candidates.py): for each class that lacks pictures the likeliest ones
 Params: evaluate, identify
 """
 
@@ -21,6 +26,7 @@ from numpy.typing import NDArray
 from runtime import parameters
 from runtime.command import run
 from runtime.wording import counted
+from stages.embeddings.vectors import read_vectors
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.labels.names import renamed_classes
@@ -29,9 +35,10 @@ from stages.models import files
 from stages.models.predict import predict_batches
 from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
-from stages.suspects.embeddings import read_embeddings
-from stages.suspects.neighbours import Embedded, nearest, nearest_of_class, units
+from stages.suspects.candidates import Candidates, find_candidates, first_of_each
+from stages.suspects.neighbours import Embedded, nearest, nearest_of_class
 from stages.suspects.novelty import group_similar, novelty_threshold
+from stages.tables.candidates import CANDIDATES
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
@@ -78,21 +85,18 @@ def best_classes(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray
     return columns, 100 * np.take_along_axis(scores, columns, axis=1).astype(np.float64)
 
 
-def guesses(
-    image_ids: Sequence[str], columns: NDArray[np.intp], confidences: NDArray[np.float64], class_names: Sequence[str]
-) -> pd.DataFrame:
+def guesses(columns: NDArray[np.intp], confidences: NDArray[np.float64], class_names: Sequence[str]) -> pd.DataFrame:
     """Arrange the best classes in the columns of the table.
 
     Args:
-        image_ids: the pictures.
         columns: shape (pictures, n), of `best_classes`.
         confidences: shape (pictures, n), 0 to 100.
         class_names: in the order of the scores.
 
     Returns:
-        Columns `image_id`, `class_1`, `confidence_1` to `class_3`, `confidence_3`; null where n is less than 3.
+        Columns `class_1`, `confidence_1` to `class_3`, `confidence_3`; null where n is less than 3.
     """
-    frame = pd.DataFrame({"image_id": image_ids})
+    frame = pd.DataFrame(index=range(len(columns)))
     for index in range(NUM_BEST):
         known = index < columns.shape[1]
         frame[f"class_{index + 1}"] = np.asarray(class_names, object)[columns[:, index]] if known else None
@@ -106,7 +110,7 @@ def with_filters(
     """Add what people filter the pictures by, as far as it follows from the guesses.
 
     Args:
-        guessed: columns `class_1`, `confidence_1`.
+        guessed: columns `class_1`, `confidence_1`, `candidate`.
         num_real: real pictures that are used, by class name; a class that is not there has none.
         relying: classes that are trained with staged or synthetic pictures.
         high: confidence, 0 to 100, from which a guess is likely right.
@@ -116,7 +120,8 @@ def with_filters(
     Returns:
         The same rows with the columns `high`, `low` and `wanted`.
     """
-    short = guessed["class_1"].map(num_real).fillna(0) < wanted
+    enough = num_real.index[num_real >= wanted]
+    short = ~guessed[["class_1", "candidate"]].isin(enough).all(axis=1)
     return guessed.assign(
         high=guessed["confidence_1"] >= high,
         low=guessed["confidence_1"] < low,
@@ -171,42 +176,80 @@ def look_alike(guessed: pd.DataFrame, pairs: Collection[frozenset[str]]) -> list
     return [frozenset(best) in pairs for best in zip(guessed["class_1"], guessed["class_2"], strict=True)]
 
 
-def with_distances(
-    guessed: pd.DataFrame, vectors: NDArray[np.float32], rows: pd.DataFrame, known: NDArray[np.float32], quantile: float
+def labelled_pictures(images: pd.DataFrame) -> pd.DataFrame:
+    """List the pictures of the library that have a class, one that is too small for the model included.
+
+    Args:
+        images: columns `image_id`, `class_name`, `group`, `set`, `dropped`.
+
+    Returns:
+        Columns `image_id`, `class_name`, `group`, sorted by image_id, each picture once.
+    """
+    used = images[(images["set"] == "library") & images["dropped"].isna() & images["class_name"].notna()]
+    unique = used.drop_duplicates("image_id").sort_values("image_id", ignore_index=True)
+    return unique[["image_id", "class_name", "group"]]
+
+
+def list_candidates(
+    guessed: pd.DataFrame, candidates: Candidates, wanted: Sequence[str], num_first: int
 ) -> pd.DataFrame:
-    """Say how far the pictures are from those that the model was trained on, and which are far from everything.
+    """List, for each class that lacks pictures, those that most probably are of it and are not far from everything.
+
+    Args:
+        guessed: columns `image_id`, `path`, `class_1`, `novel`, one row per picture.
+        candidates: of these pictures.
+        wanted: names of the classes whose confidences it has.
+        num_first: how many of each class at most.
+
+    Returns:
+        The columns of data/candidates.parquet.
+    """
+    parts = [
+        guessed.iloc[rows][["image_id", "path", "class_1"]].assign(
+            class_name=name, rank=np.arange(1, len(rows) + 1), confidence=candidates.wanted[rows, number]
+        )
+        for number, (name, rows) in enumerate(
+            zip(wanted, first_of_each(candidates.wanted, ~guessed["novel"].to_numpy(bool), num_first), strict=True)
+        )
+    ]
+    columns = CANDIDATES.schema.names
+    listed: pd.DataFrame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return listed.rename(columns={"class_1": "predicted"}).reindex(columns=columns)
+
+
+def with_distances(
+    guessed: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    labelled: Embedded,
+    class_names: Sequence[str],
+    quantile: float,
+) -> pd.DataFrame:
+    """Say how far the pictures are from the labelled ones, and which are far from everything.
 
     Args:
         guessed: column `class_1`, one row per picture.
         vectors: their embeddings, shape (pictures, features), float32, of length 1.
-        rows: columns `split`, `truth`, of the predictions.
-        known: embeddings of the rows, of shape (rows, features), float32, of length 1.
-        quantile: share of the validation and test pictures that are nearer than a novel picture.
+        labelled: the labelled pictures, with the numbers of their classes.
+        class_names: by number, sorted.
+        quantile: share of the labelled pictures that are nearer to another than a novel picture is to any.
 
     Returns:
         The same rows with the columns `distance`, `distance_to_any`, `novel` and `novel_group`.
     """
-    names = pd.Index(sorted({*guessed["class_1"], *rows["truth"].dropna()}))
-    everyone = Embedded(known, _numbers(names, rows["truth"]), np.arange(len(rows)))
-    training = everyone.take((rows["split"] == "train").to_numpy())
-    held_out = everyone.take(rows["split"].isin(EVALUATION_SPLITS).to_numpy())
-    pictures = Embedded(vectors, _numbers(names, guessed["class_1"]), -1 - np.arange(len(guessed)))
-    usual, to_any = (_distances(nearest(each, training, 1).similarity[:, 0]) for each in (held_out, pictures))
-    far = novelty_threshold(usual, quantile)
+    classes = pd.Index(class_names).get_indexer(pd.Index(guessed["class_1"])).astype(np.int64)
+    pictures = Embedded(vectors, classes, -1 - np.arange(len(guessed)))
+    usual, to_any = (_distances(nearest(each, labelled, 1).similarity[:, 0]) for each in (labelled, pictures))
+    far = novelty_threshold(usual[np.isfinite(usual)], quantile)
     novel = to_any > far
     groups = np.zeros(len(guessed), np.int64)
     if novel.any():
         groups[novel] = group_similar(pictures.take(novel), far)
     return guessed.assign(
-        distance=_distances(nearest_of_class(pictures, training)),
+        distance=_distances(nearest_of_class(pictures, labelled)),
         distance_to_any=to_any,
         novel=novel,
         novel_group=pd.Series(groups, guessed.index, dtype="Int64").where(groups > 0),
     )
-
-
-def _numbers(names: pd.Index, classes: pd.Series) -> NDArray[np.int64]:
-    return names.get_indexer(pd.Index(classes)).astype(np.int64)
 
 
 def _distances(similarity: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -215,20 +258,19 @@ def _distances(similarity: NDArray[np.float32]) -> NDArray[np.float64]:
     return distances.round(DIGITS)
 
 
-def identify(image_ids: Sequence[str], batch_size: int) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
     """Score the pictures with the model; of the scores only the best of each batch are kept.
 
     Returns:
-        What `guesses` returns, and embeddings of shape (pictures, features), float32, of length 1.
+        Column `image_id` and what `guesses` returns.
     """
     trained = files.load(Path(MODEL))
     with ShardReader(FOLDER, read_index()) as reader:
         batches = [
-            (*best_classes(scores), embeddings)
-            for _, scores, embeddings in predict_batches(trained.network, reader, image_ids, batch_size)
+            best_classes(scores) for _, scores, _ in predict_batches(trained.network, reader, image_ids, batch_size)
         ]
-    columns, confidences, embeddings = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return guesses(image_ids, columns, confidences, trained.class_names), units(embeddings)
+    columns, confidences = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return guesses(columns, confidences, trained.class_names).assign(image_id=image_ids)
 
 
 def read_predictions(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -243,29 +285,38 @@ def read_predictions(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def describe(
     guessed: pd.DataFrame,
-    vectors: NDArray[np.float32],
     images: pd.DataFrame,
     predictions: tuple[pd.DataFrame, pd.DataFrame],
     limits: parameters.Identify,
-) -> pd.DataFrame:
-    """Add everything that people filter the pictures by.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add everything that people filter the pictures by, and list the candidates of classes that lack pictures.
 
     Args:
-        guessed: from `identify`.
-        vectors: from `identify`.
-        images: columns `image_id`, `class_name`, `origin`, `set`, `dropped`.
+        guessed: from `identify`, with the column `path`.
+        images: columns `image_id`, `class_name`, `origin`, `set`, `dropped`, `group`.
         predictions: from `read_predictions`.
         limits: of the filters.
 
     Returns:
-        The same rows with the columns of `data/identified.parquet`, but for `path`.
+        The same rows with the columns of `data/identified.parquet`, and the rows of `data/candidates.parquet`.
     """
-    rows, confused = predictions
-    guessed = with_distances(guessed, vectors, rows, read_embeddings(rows), limits.novel)
+    (rows, confused), pictures = predictions, labelled_pictures(images)
+    names, numbers = np.unique(pictures["class_name"].to_numpy(dtype=object), return_inverse=True)
+    groups = pd.factorize(pictures["group"])[0].astype(np.int64)
+    labelled = Embedded(read_vectors(pictures["image_id"]), numbers.astype(np.int64), groups)
+    vectors, num_real = read_vectors(guessed["image_id"]), real_pictures(images)
+    wanted = np.flatnonzero(num_real.reindex(names).fillna(0).to_numpy() < limits.wanted)
+    candidates = find_candidates(vectors, labelled, len(names), wanted)
+    guessed["candidate"], guessed["candidate_confidence"] = (
+        np.append(names, [None])[candidates.best],
+        candidates.confidence,
+    )
+    guessed = with_distances(guessed, vectors, labelled, names.tolist(), limits.novel)
     by_people = {frozenset(pair) for pair in zip(confused["truth"], confused["predicted"], strict=True)}
     guessed["look_alike"] = look_alike(guessed, by_people | confused_by_model(rows, limits.confused))
     relying = relying_classes(images, rows)
-    return with_filters(guessed, real_pictures(images), relying, limits.high, limits.low, limits.wanted)
+    filtered = with_filters(guessed, num_real, relying, limits.high, limits.low, limits.wanted)
+    return filtered, list_candidates(filtered, candidates, names[wanted].tolist(), limits.candidates)
 
 
 def summarise(table: pd.DataFrame, limits: parameters.Identify) -> str:
@@ -284,16 +335,20 @@ def main() -> None:
     images = IMAGES.read()
     pictures = without_label(FINGERPRINTS.read(), images)
     if pictures.empty:
-        IDENTIFIED.write(pictures.reindex(columns=IDENTIFIED.schema.names))
+        for output in (IDENTIFIED, CANDIDATES):
+            output.write(pictures.reindex(columns=output.schema.names))
         log.info("identify: nothing to do: data/unlabelled has no picture, and no sub-class is unknown")
         return
     predictions = read_predictions(images)
     log.info("identify: %s without a label", counted(len(pictures), "picture"))
 
-    guessed, vectors = identify(list(pictures["image_id"].unique()), batch_size)
-    table = pictures.merge(describe(guessed, vectors, images, predictions, limits), on="image_id")
+    unique = pictures.drop_duplicates("image_id", ignore_index=True)
+    guessed = unique.merge(identify(unique["image_id"].tolist(), batch_size), on="image_id")
+    described, candidates = describe(guessed, images, predictions, limits)
+    table = pictures.merge(described.drop(columns="path"), on="image_id")
 
     IDENTIFIED.write(table)
+    CANDIDATES.write(candidates)
     log.info("identify: %s", summarise(table, limits))
 
 

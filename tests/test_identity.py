@@ -11,7 +11,7 @@ from test_dvc_yaml import closure
 
 from runtime import identity
 from runtime.identity import code_identity
-from stages import dedup, fingerprint, shard
+from stages import dedup, embed, fingerprint, shard
 from stages.training import session
 
 pytestmark = pytest.mark.slow
@@ -112,7 +112,7 @@ NOT_COMPUTING = (
         ("dedup", dedup.COMPARING),
         ("shard", shard.PREPARING),
         ("train", session.TRAINING),
-        ("cross_validate", session.TRAINING),
+        ("embed", embed.COMPUTING),
     ],
 )
 def test_what_a_stage_remembers_is_named_by_all_the_code_that_computes_it(stage, modules):

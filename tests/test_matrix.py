@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from worlds import write_embeddings
 
 from runtime.errors import InputError
 from runtime.memory_map import release_pages
-from stages.suspects.embeddings import read_embeddings
-from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
-from stages.tables.matrices import check_answers, read_held_out, read_scores
+from stages.embeddings.vectors import read_vectors
+from stages.tables.matrices import check_answers, read_scores
 from stages.tables.matrix import MAX_FEATURES, open_matrix
-from stages.tables.predictions import CLASSES, EMBEDDINGS, SCORES
+from stages.tables.predictions import CLASSES, SCORES
 
 MATRIX = np.arange(6, dtype=np.float32).reshape(3, 2)
 
@@ -81,29 +81,24 @@ def test_a_matrix_is_mapped_and_may_be_empty(tmp_path):
 
 @pytest.fixture
 def predictions(workspace):
-    """Scores of three pictures of two classes, and embeddings."""
+    """Scores of three pictures of two classes."""
     Path(SCORES).parent.mkdir()
     Path(CLASSES).write_text(json.dumps(["ape", "bee"]))
-    np.save(EMBEDDINGS, np.eye(3, dtype=np.float16))
-    HELD_OUT.write(pd.DataFrame({"image_id": ["a", "b", "c"], "fold": 0}))
     return pd.DataFrame({"image_id": ["a", "b", "c"], "split": "train", "predicted": "ape", "confidence": 60.0})
 
 
 @pytest.mark.parametrize("values", [[np.nan, 1], [np.inf, -np.inf], [2, -1], [0, 0], [1, 1]])
 def test_scores_that_are_no_probabilities_are_refused(predictions, values):
     matrix = np.array([[0.5, 0.5], [0, 1], values], np.float32)
-    for path in (SCORES, HELD_OUT_SCORES):
-        np.save(path, matrix)
+    np.save(SCORES, matrix)
     with pytest.raises(InputError, match=r"predictions/scores\.npy: row 2 is no row of probabilities.*evaluate`"):
         read_scores(SCORES, CLASSES, predictions)
-    with pytest.raises(InputError, match=r"held_out/scores\.npy: row 2 is no row of probabilities.*cross_validate`"):
-        read_held_out(predictions, ["ape", "bee"])
 
 
-def test_embeddings_that_are_no_numbers_are_refused(predictions):
-    np.save(EMBEDDINGS, np.array([[1, 0], [np.nan, 1], [1, 1]], np.float16))
-    with pytest.raises(InputError, match=r"embeddings\.npy holds what is no number\. `dvc repro --force evaluate`"):
-        read_embeddings(predictions)
+def test_embeddings_that_are_no_numbers_are_refused(workspace):
+    write_embeddings(["a", "b", "c"], np.array([[1, 0], [np.nan, 1], [1, 1]]))
+    with pytest.raises(InputError, match=r"embeddings\.npy holds what is no number\. `dvc repro --force embed`"):
+        read_vectors(["c", "b"])
 
 
 @pytest.mark.parametrize("confidence", [np.nan, np.inf, -0.1, 100.1])

@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 from runtime import parameters
 from runtime.errors import InputError, ParameterError
 from stages import pretrained
+from stages.embeddings import graph
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.models import networks
 from stages.models.torch_file import read_arrays
+from stages.tables.pretrained import paths, read_published
 from stages.training import warm_start
 
 pytestmark = pytest.mark.slow
@@ -184,7 +186,7 @@ def run_stage(workspace, network):
 def test_the_stage_writes_weights_that_training_takes_and_where_they_are_from(workspace, body):
     first = run_stage(workspace, "efficientnet_lite0")
     assert first == run_stage(workspace, "efficientnet_lite0")
-    assert sorted(first) == ["efficientnet_lite0.json", "efficientnet_lite0.weights.h5"]
+    assert sorted(first) == [f"efficientnet_lite0.{end}" for end in ("json", "onnx", "weights.h5")]
     described = json.loads(first["efficientnet_lite0.json"])
     assert described["weights_sha256"] == hashlib.sha256(first["efficientnet_lite0.weights.h5"]).hexdigest()
     assert (described["source"], described["version"], described["licence"]) == (
@@ -198,8 +200,12 @@ def test_the_stage_writes_weights_that_training_takes_and_where_they_are_from(wo
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_without_a_network_the_folder_is_empty(workspace):
-    assert run_stage(workspace, None) == {}
+def test_the_frozen_network_sees_what_the_one_it_was_made_of_sees(workspace, body):
+    run_stage(workspace, "efficientnet_lite0")
+    published = read_published("efficientnet_lite0")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
+    embedded = [graph.embed(each, paths("efficientnet_lite0").graph, published.graph_sha256) for each in pixels]
+    np.testing.assert_allclose(embedded, body.predict_on_batch(pixels), atol=5e-3)
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(monkeypatch):

@@ -5,15 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
+from worlds import write_embeddings
 
 from runtime.errors import InputError, InstructionError
 from stages import score
 from stages.labels.confused import read_confused
 from stages.models.base import BASE_CALIBRATION, FILES
 from stages.tables import scores
-from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
+from stages.tables.embeddings import EMBEDDINGS
 from stages.tables.images import IMAGES
-from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, ROWS, SCORES
+from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, ROWS, SCORES
 from stages.tables.review import REVIEW
 
 pytestmark = pytest.mark.slow
@@ -37,11 +38,6 @@ def embed(rng, truth):
     return (10 * centres + rng.random((len(truth), 9))).astype(np.float16)
 
 
-def write_held_out(image_ids, matrix):
-    HELD_OUT.write(pd.DataFrame({"image_id": image_ids, "fold": 0}))
-    np.save(HELD_OUT_SCORES, matrix)
-
-
 @pytest.fixture
 def world(workspace):
     """A predictions folder: every set, a base without the class eel, and a model that lost the class gnu."""
@@ -59,8 +55,7 @@ def world(workspace):
     ROWS.write(pd.DataFrame({**columns, "base_predicted": base_predicted, "base_confidence": base_confidence}))
     np.save(SCORES, matrix)
     np.save(BASE_SCORES, base_matrix)
-    np.save(EMBEDDINGS, embed(rng, truth))
-    write_held_out([], np.empty((0, 0), np.float32))
+    write_embeddings(ids, embed(rng, truth))
     Path(CLASSES).write_text(json.dumps(NAMES))
     Path(BASE_CLASSES).write_text(json.dumps(base_names))
     library = np.isin(split, ["test", "train", "validation"])
@@ -199,41 +194,22 @@ def test_a_wrong_label_among_training_pictures_is_found_with_what_to_compare_it_
     assert row["suggested_example"] == row["predicted_example"] == apes[1]
 
 
-def test_a_label_that_the_model_learned_is_found_in_the_scores_of_one_that_did_not(world):
-    relabel(60, "fox", "fox")
-    score.main()
-    assert f"{60:032x}" not in set(REVIEW.read()["image_id"])
-    held_out = np.load(SCORES)[60:72]
-    held_out[0] = np.eye(6)[NAMES.index("ape")]
-    write_held_out([f"{number:032x}" for number in range(60, 72)], held_out)
+def test_a_label_that_the_model_learned_is_found_by_what_knows_no_label(world):
+    relabel(60, "fox", "fox")  # it lies among the apes
     score.main()
     row = of_row(60)
     assert row[["reason", "predicted", "suggested"]].tolist() == ["probably_mislabelled", "fox", "ape"]
     assert row["suggested_example"] != row["predicted_example"]
 
 
-def test_held_out_scores_of_other_pictures_are_refused(world):
-    write_held_out([f"{number:032x}" for number in range(59, 71)], np.load(SCORES)[60:72])
-    with pytest.raises(InputError, match="should be about the 12 training pictures and 6 classes .* 12 pictures"):
-        score.main()
-    Path(HELD_OUT_SCORES).unlink()
-    with pytest.raises(InputError, match="held_out/scores.npy is not there: `dvc repro cross_validate` writes it"):
-        score.main()
-
-
-def test_a_label_that_the_model_learned_is_found_by_its_neighbours(world):
-    relabel(60, "fox", "fox")
-    rows, clusters = ROWS.read(), np.load(EMBEDDINGS)
-    # Five apes and more to lie among.
-    apes = rows.index[(rows["split"] == "train") & (rows.index % 6 < 3)]
-    rows.loc[apes[apes != 60], "truth"] = "ape"
-    ROWS.write(rows)
-    clusters[apes] = clusters[60] + np.arange(len(apes))[:, None] * 0.01
-    np.save(EMBEDDINGS, clusters)
+def test_no_more_labels_are_doubted_than_was_asked_for(world):
+    for number in (60, 61, 62):
+        relabel(number, NAMES[(number + 3) % 6], NAMES[(number + 3) % 6])
+    path = world / "params.yaml"
+    path.write_text(path.read_text().replace("doubted_fraction: 0.05", "doubted_fraction: 0.03"))
     score.main()
-    row = of_row(60)
-    assert row[["reason", "also", "suggested"]].tolist() == ["neighbours_of_another_class", "", "ape"]
-    assert row["nearest"] in [f"x/{number:032x}" for number in apes]
+    doubted = REVIEW.read()["reason"].eq("probably_mislabelled")
+    assert doubted.sum() == int(0.03 * ROWS.read()["truth"].isin(NAMES).sum()) == 2
 
 
 def test_an_evaluation_picture_as_near_to_a_training_one_as_a_copy_is_shown_next_to_it(world):
@@ -414,7 +390,7 @@ def test_a_set_without_pictures_gives_null_and_fails_its_rules(world):
     rows = ROWS.read()
     keep = ~rows["split"].isin(["test", "most_common"])
     ROWS.write(rows[keep])
-    for path in (SCORES, BASE_SCORES, EMBEDDINGS):
+    for path in (SCORES, BASE_SCORES):
         np.save(path, np.load(path)[keep])
     score.main()
     metrics = json.loads(Path(scores.METRICS).read_text())
@@ -460,7 +436,10 @@ def test_embeddings_that_are_absent_or_of_other_rows_are_refused(world):
     with pytest.raises(InputError, match=r"should be 84 rows of float16 features .* it is \(3, 5\) of float16"):
         score.main()
     Path(EMBEDDINGS).unlink()
-    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro evaluate` writes it"):
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro embed` writes it"):
+        score.main()
+    write_embeddings(["f" * 32], np.ones((1, 5)))
+    with pytest.raises(InputError, match=rf"lacks the picture {0:032x}. `dvc repro --force embed` writes it again"):
         score.main()
 
 

@@ -10,6 +10,7 @@ import yaml
 from stages.models import determinism, files, networks
 from stages.shards.codec import encode
 from stages.shards.tars import write_shard
+from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 from stages.tables.images import IMAGES
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
@@ -83,6 +84,13 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
     )
     write_shards(contents, pictures_in_shard)
     return frame
+
+
+def write_embeddings(image_ids, embeddings: np.ndarray) -> None:
+    """Write data/embeddings: of shape (pictures, features), in the order of the image_ids."""
+    order = np.argsort(image_ids)
+    EMBEDDED.write(pd.DataFrame({"image_id": np.array(image_ids, object)[order]}))
+    np.save(EMBEDDINGS, embeddings[order].astype(np.float16))
 
 
 def write_shards(contents: dict[str, bytes], pictures_in_shard: int) -> None:

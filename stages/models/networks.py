@@ -81,6 +81,12 @@ def in_one_line(error: Exception) -> str:
     return " ".join(plain.split()).rstrip(".")
 
 
+def default_side(name: str) -> int:
+    """Look up the side, in pixels, of the pictures that a network of `keras.applications` was trained with."""
+    side: int = getattr(keras.applications, name)(weights=None).input.shape[1]
+    return side
+
+
 def application(name: str, size: int | None = None, weights: str | None = None) -> keras.Model:
     """Build the body of a network of `keras.applications`.
 

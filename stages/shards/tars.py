@@ -37,6 +37,22 @@ def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> list[tuple[
     return extents
 
 
+def read_member(path: Path, image_id: str, offset: int, size: int) -> bytes:
+    """Read one picture out of a shard; `ShardReader` is for many in one process.
+
+    Args:
+        path: of the tar.
+        image_id: of the picture.
+        offset: of its content in bytes.
+        size: of its content in bytes.
+
+    Raises:
+        InputError: the shard is absent, or holds another picture there.
+    """
+    with open_regular(path, _absent(path.parent)) as file:
+        return content_of(os.pread(file.fileno(), BLOCK + size, offset - BLOCK), image_id, size, path)
+
+
 class ShardReader:
     """Reads prepared pictures out of shards by offset, from any thread; open it with `with`.
 
@@ -89,8 +105,7 @@ class ShardReader:
 
     def _open(self, shard: str, end: int) -> None:
         path = self._folder / shard
-        remedy = f"`dvc repro shard` writes it, `dvc pull {self._folder}` fetches it."
-        self._files[shard] = open_regular(path, remedy)
+        self._files[shard] = open_regular(path, _absent(self._folder))
         num_bytes = os.fstat(self._files[shard].fileno()).st_size
         if num_bytes < end:
             raise InputError(
@@ -101,6 +116,10 @@ class ShardReader:
     def _close(self) -> None:
         while self._files:
             self._files.popitem()[1].close()
+
+
+def _absent(folder: Path) -> str:
+    return f"`dvc repro shard` writes it, `dvc pull {folder}` fetches it."
 
 
 def content_of(member: bytes, image_id: str, size: int, path: Path, remedy: str = REMEDY) -> bytes:

@@ -1,4 +1,4 @@
-"""What else than the model's answer speaks against a picture: its label, its neighbours, a near picture in training."""
+"""What else than the model's answer speaks against a picture: its label, its quality, a near picture in training."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runtime import parameters
+from stages.embeddings.discriminant import folds_of
 from stages.metrics.answers import Answers
 from stages.metrics.splits import EVALUATION_SPLITS
-from stages.metrics.truth import NO_CLASS, is_known
-from stages.suspects.mislabelled import LabelIssues
+from stages.metrics.truth import NO_CLASS
+from stages.suspects.mislabelled import LabelIssues, find_label_issues
 from stages.suspects.neighbours import Embedded, Neighbours, nearest
-
-NUM_NEIGHBOURS = 5  # that must agree on another class
 
 
 class Evidence(NamedTuple):
@@ -22,9 +22,8 @@ class Evidence(NamedTuple):
     Attributes:
         trained: of shape (pictures,), bool: whether the model was trained on it.
         suspected: of shape (pictures,), bool: whether it has a fault of quality.
-        issues: what confident learning says of its label.
+        issues: what a classifier says of its label that was not shown the picture.
         neighbours: its nearest training pictures.
-        drawn_to: of shape (pictures,), int64: the class that all its neighbours are of, where that is not its own.
         near: of shape (pictures,), bool: whether it is no training picture, and one is suspiciously
             near.
     """
@@ -33,22 +32,20 @@ class Evidence(NamedTuple):
     suspected: NDArray[np.bool_]
     issues: LabelIssues
     neighbours: Neighbours
-    drawn_to: NDArray[np.int64]
     near: NDArray[np.bool_]
 
     @property
     def suggested(self) -> NDArray[np.int64]:
         """Of shape (pictures,), int64: the class that it probably is of, NO_CLASS where its label is not doubted."""
-        return np.where(self.issues.suggested != NO_CLASS, self.issues.suggested, self.drawn_to)
+        return np.where(self.issues.doubted, self.issues.best, NO_CLASS)
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Take some of the pictures."""
         return self._replace(
             trained=self.trained[rows],
             suspected=self.suspected[rows],
-            issues=LabelIssues(self.issues.suggested[rows], self.issues.self_confidence[rows]),
+            issues=self.issues.take(rows),
             neighbours=Neighbours(self.neighbours.rows[rows], self.neighbours.similarity[rows]),
-            drawn_to=self.drawn_to[rows],
             near=self.near[rows],
         )
 
@@ -56,33 +53,27 @@ class Evidence(NamedTuple):
 def gather_evidence(
     slices: Mapping[str, slice],
     answers: Answers,
-    issues: LabelIssues,
     embedded: Embedded,
     suspected: NDArray[np.bool_],
-    near: float,
+    params: parameters.Score,
 ) -> Evidence:
     """Gather what speaks against each picture.
 
     Args:
         slices: set to its rows.
         answers: of the model.
-        issues: what confident learning says of the labels.
         embedded: every row.
         suspected: of shape (rows,), bool: whether the picture has a fault.
-        near: share of the usual distance to a training picture that is suspiciously near.
+        params: limits: `near` and `doubted_fraction`.
     """
     trained = _rows_in(slices, ("train",), len(suspected))
     usual = _rows_in(slices, EVALUATION_SPLITS, len(suspected))
-    training = embedded.take(slices["train"])
-    neighbours = nearest(embedded, training, NUM_NEIGHBOURS)
-    return Evidence(
-        trained,
-        suspected,
-        issues,
-        neighbours,
-        drawn_elsewhere(neighbours, training.classes, answers.truth, answers.num_classes),
-        near_training(neighbours, trained, usual, near),
+    neighbours = nearest(embedded, embedded.take(slices["train"]), 1)
+    folds = folds_of(embedded.groups)
+    issues = find_label_issues(
+        embedded.vectors, answers.truth, answers.num_classes, folds, trained | usual, params.doubted_fraction
     )
+    return Evidence(trained, suspected, issues, neighbours, near_training(neighbours, trained, usual, params.near))
 
 
 def _rows_in(slices: Mapping[str, slice], sets: Iterable[str], num_rows: int) -> NDArray[np.bool_]:
@@ -104,32 +95,6 @@ def duplicate_groups(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.int
     """
     group = rows["image_id"].map(images.drop_duplicates("image_id").set_index("image_id")["group"])
     return pd.factorize(group)[0].astype(np.int64)
-
-
-def drawn_elsewhere(
-    neighbours: Neighbours, training_classes: NDArray[np.int64], truth: NDArray[np.int64], num_classes: int
-) -> NDArray[np.int64]:
-    """Find the pictures whose neighbours are all of one other class.
-
-    Args:
-        neighbours: of each picture.
-        training_classes: of shape (training pictures,), int64.
-        truth: of shape (pictures,), int64.
-        num_classes: that the model knows; a picture of none of these cannot have neighbours of its own.
-
-    Returns:
-        Of shape (pictures,), int64: that class, or NO_CLASS.
-
-    Source: Wilson 1972, "Asymptotic properties of nearest neighbor rules using edited data": what its neighbours vote
-        down. We ask for all of them, not for the majority.
-    """
-    if not len(training_classes):
-        return np.full(len(truth), NO_CLASS, np.int64)
-    votes = np.where(neighbours.rows >= 0, training_classes[neighbours.rows], NO_CLASS)
-    agreed = (votes == votes[:, :1]).all(axis=1) & (votes[:, 0] != NO_CLASS)
-    elsewhere = agreed & is_known(truth, num_classes) & (votes[:, 0] != truth)
-    drawn: NDArray[np.int64] = np.where(elsewhere, votes[:, 0], NO_CLASS)
-    return drawn
 
 
 def near_training(

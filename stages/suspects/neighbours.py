@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stages.embeddings.vectors import units
 
 # Classes that are searched for each picture besides its own: those whose means are nearest. Of 15 classes of clothes,
 # which are hard to distinguish, 8 contain 0.997 of the five nearest pictures.
@@ -41,24 +43,6 @@ class Neighbours(NamedTuple):
 
     rows: NDArray[np.int64]
     similarity: NDArray[np.float32]
-
-
-def units(embeddings: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Scale embeddings to length 1, so that their products are cosines.
-
-    Args:
-        embeddings: of shape (pictures, features); read by blocks, so a memory map will do.
-
-    Returns:
-        Of the same shape, float32; an embedding of zeros stays one.
-    """
-    scaled = np.empty(embeddings.shape, np.float32)
-    step = max(1, BLOCK // max(1, embeddings.shape[1]))
-    for start in range(0, len(embeddings), step):
-        block = scaled[start : start + step]
-        block[:] = embeddings[start : start + step]
-        block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return scaled
 
 
 def medoids(training: NDArray[np.float32], classes: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:

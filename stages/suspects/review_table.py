@@ -12,23 +12,24 @@ from stages.metrics.truth import NO_CLASS
 from stages.suspects.evidence import Evidence
 from stages.suspects.neighbours import Embedded, medoids
 
-# Worst first: what production would lose, wrong answers that users would see, probable mistakes of the library and not
-# of the model, other wrong answers, and unsure ones. A reason with few pictures comes before one with many that would
-# hide it: nearly every picture with a wrong label is also a wrong or an unsure answer.
+# By how likely a person's look changes something: what production would lose, wrong answers that users would see,
+# probable mistakes of the library and not of the model, the model's other mistakes, and at last what it is unsure of. A
+# reason with few pictures comes before one with many that would hide it: nearly every picture with a wrong label is
+# also a wrong or an unsure answer.
 REASONS = (
     "base_right_new_wrong",
     "wrong_and_confident",  # at or above the threshold; of a picture out of scope, any answer that is shown
-    "probably_mislabelled",  # by confident learning
-    "wrong_though_trained",  # it could not be learned: a wrong label, or a picture like no other of its class
+    "probably_mislabelled",  # by a classifier that knows neither the picture nor what the model was taught
     "near_across_split",  # a training picture is so near that hashing may have missed a duplicate
     "wrong",
     "class_not_in_model",  # wrong, and nothing else was possible
-    "neighbours_of_another_class",  # right, but all its neighbours are of one other class: a wrong label, learned
-    "right_but_unsure",  # below the threshold
+    "wrong_though_trained",  # it could not be learned, and that classifier takes it for another class, too
+    "right_but_unsure",  # the least sure of each class, below the threshold; per_class.csv counts them all
     "suspected_bad_picture",  # by its quality: blurred, dark, ...; nothing else is wrong
 )
-# What these say does not depend on whether the model was trained on the picture.
-ABOUT_THE_LABEL = ("probably_mislabelled", "neighbours_of_another_class")
+# What this says does not depend on whether the model was trained on the picture.
+ABOUT_THE_LABEL = ("probably_mislabelled",)
+NUM_UNSURE = 3  # of each class
 
 
 def class_examples(rows: pd.DataFrame, embedded: Embedded, training: slice, classes: Sequence[str]) -> pd.Series:
@@ -63,19 +64,32 @@ def reasons(model: Answers, base: Answers | None, threshold: float, evidence: Ev
     wrong = ~model.acceptable(threshold)
     lost = wrong & base.acceptable(threshold) if base is not None else np.zeros(len(model), dtype=bool)
     above = model.shown(threshold)
+    elsewhere = (evidence.issues.best != NO_CLASS) & (evidence.issues.best != model.truth)
     holds = {
         "base_right_new_wrong": lost,
         "wrong_and_confident": wrong & above,
-        "probably_mislabelled": evidence.issues.suggested != NO_CLASS,
-        "wrong_though_trained": wrong & evidence.trained,
+        "probably_mislabelled": evidence.issues.doubted,
         "near_across_split": evidence.near,
-        "wrong": wrong & model.known,
+        "wrong": wrong & model.known & ~evidence.trained,
         "class_not_in_model": wrong & ~model.known,
-        "neighbours_of_another_class": evidence.drawn_to != NO_CLASS,
-        "right_but_unsure": model.right & ~above,
+        "wrong_though_trained": wrong & evidence.trained & elsewhere,
+        "right_but_unsure": least_sure(model, model.right & ~above),
         "suspected_bad_picture": evidence.suspected,
     }
     return np.stack([holds[reason] for reason in REASONS])
+
+
+def least_sure(model: Answers, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Choose the NUM_UNSURE pictures of each class of whose answer the model is least sure.
+
+    Args:
+        model: the answers.
+        candidates: of shape (pictures,), bool: those to choose from.
+    """
+    rows = pd.DataFrame({"truth": model.truth, "confidence": model.confidence})[candidates]
+    chosen = np.zeros(len(model), dtype=bool)
+    chosen[rows.sort_values("confidence", kind="stable").groupby("truth").head(NUM_UNSURE).index] = True
+    return chosen
 
 
 def worst_first(
@@ -131,7 +145,6 @@ def _badness(frame: pd.DataFrame, evidence: Evidence) -> NDArray[np.float64]:
     by_reason = {
         "probably_mislabelled": -evidence.issues.self_confidence,
         "near_across_split": nearest,
-        "neighbours_of_another_class": nearest,
         "right_but_unsure": -frame["confidence"].to_numpy(),
     }
     badness = frame["confidence"].to_numpy(dtype=np.float64)

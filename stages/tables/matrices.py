@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputError
 from runtime.memory_map import release_pages
-from stages.tables.held_out import HELD_OUT, HELD_OUT_SCORES
 from stages.tables.matrix import open_matrix
 from stages.tables.model import read_label_map
 from stages.tables.predictions import BASE_CLASSES, ROWS
@@ -51,35 +50,6 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
     matrix = open_matrix(path, (len(rows), len(classes)), np.float32, what, "evaluate")
     _require_probabilities(matrix, path, "evaluate")
     return matrix, classes
-
-
-def read_held_out(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """Read the scores of training pictures by networks that did not see them.
-
-    Args:
-        rows: columns `image_id`, `split`, sorted by both.
-        classes: those of the model.
-
-    Returns:
-        A memory map of shape (training pictures, classes), float32, in the order of the rows; None where nobody asked.
-
-    Raises:
-        InputError: a file is absent, or it is about other pictures or classes.
-    """
-    held_out = HELD_OUT.read()["image_id"]
-    shape = len(held_out), None if held_out.empty else len(classes)
-    what = f"scores after {HELD_OUT.path} and the model's classes"
-    scores: NDArray[np.float32] = open_matrix(HELD_OUT_SCORES, shape, np.float32, what, "cross_validate")
-    if held_out.empty:
-        return None
-    trained = rows.loc[rows["split"] == "train", "image_id"]
-    if held_out.tolist() != trained.tolist():
-        raise InputError(
-            f"{HELD_OUT.path} should be about the {len(trained)} training pictures and {len(classes)} classes of "
-            f"{ROWS.path}; it is about {len(held_out)} pictures. `dvc repro --force cross_validate` writes it again."
-        )
-    _require_probabilities(scores, HELD_OUT_SCORES, "cross_validate")
-    return scores
 
 
 def check_answers(rows: pd.DataFrame, classes: Sequence[str], column: str) -> None:

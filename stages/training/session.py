@@ -27,7 +27,7 @@ from stages.training.fit import LabelledPictures, Recipe, fit
 # The parameters of a network that begins with weights from elsewhere.
 FINE_TUNING = {"freeze_epochs", "frozen_fraction", "freeze_normalization", "body_learning_rate"}
 # What takes part in a model's bytes in addition to its pictures and the parameters: our code.
-TRAINING = ("stages.train", "stages.cross_validate", "stages.training", "stages.models", "stages.shards")
+TRAINING = ("stages.train", "stages.training", "stages.models", "stages.shards")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""Turn a function of TensorFlow into an ONNX graph, the same bytes for the same function and numbers."""
+
+from collections.abc import Callable, Iterable
+
+import onnx
+import tensorflow as tf
+
+OPSET = 18  # since 2022; ONNX Runtime 1.14 and newer run it
+
+
+def to_onnx(function: Callable[..., object], inputs: Iterable[tf.TensorSpec]) -> bytes:
+    """Convert a function.
+
+    Args:
+        function: takes tensors, and gives a tensor or a dict of tensors.
+        inputs: with names, which are those of the graph's inputs.
+
+    Returns:
+        An ONNX model. Its weights are in it.
+    """
+    import tf2onnx  # takes a second, which only those who convert pay
+
+    signature = list(inputs)
+    traced = tf.function(function, input_signature=signature, autograph=False)
+    model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=OPSET)
+    content: bytes = canonical(model).SerializeToString(deterministic=True)
+    return content
+
+
+def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Rename and order everything in a graph that the converter names by counting, or holds in sets.
+
+    Args:
+        model: with a graph whose nodes come in an order in which they can be computed; is changed.
+    """
+    graph = model.graph
+    for value in (*graph.input, *graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param:
+                dimension.dim_param = "n"  # the only size that is not known: how many pictures
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {"": ""}
+    for number, node in enumerate(graph.node):
+        node.name = f"node_{number}"
+        for name in (*node.input, *node.output):
+            names.setdefault(name, name if name in kept else f"value_{len(names)}")
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    order = {name: number for number, name in enumerate(names)}
+    weights = sorted((weight for weight in graph.initializer if weight.name in order), key=lambda it: order[it.name])
+    for weight in weights:
+        weight.name = names[weight.name]
+    ordered = [onnx.TensorProto.FromString(weight.SerializeToString()) for weight in weights]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(ordered)
+    graph.name, graph.doc_string, model.doc_string = "network", "", ""
+    return model
