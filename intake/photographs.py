@@ -116,7 +116,7 @@ def choices(measured: pd.DataFrame, counts: Mapping[str, int], minimum: int) -> 
     return [
         Choice(NETWORK_SETTINGS, "a network that begins with weights of ImageNet, at the size that they are for"),
         Choice(TRAINING_SETTINGS, "it is fine-tuned; mirror is wrong where left and right differ, as in writing"),
-        Choice(_limits(measured), f"beyond each are at most {QUANTILE:.0%} of your own pictures"),
+        Choice(_limits(measured), f"at most {QUANTILE:.0%} of your pictures are below; empty: sharpness sets its own"),
         Choice({"split.maximum": maximum, "split.test_fraction": 0.1}, cut),
     ]
 
