@@ -27,6 +27,8 @@ from stages import pretrained
 from stages.evaluate import log_partitions
 from stages.metrics.answers import gather_answers
 from stages.metrics.reliability import expected_calibration_error, reliability
+from stages.metrics.scaling import Scaling
+from stages.metrics.temperature import fit_temperature
 from stages.metrics.ways import confidences, fit_ways
 from stages.models import determinism
 from stages.models.networks import DROPOUT
@@ -35,6 +37,7 @@ from stages.suspects.neighbours import Embedded, nearest, units
 from stages.tables.scores import HELD_OUT
 
 SMOOTHING = (0.0, 0.03, 0.1)
+ORDERS = (2, 3, 5, 10)  # of norms, whether or not validation would choose them
 MINIMUM = 50  # pictures of a class
 SIZE = 224
 WANTED_ERROR, THRESHOLD = 0.05, 95.0
@@ -94,6 +97,9 @@ def measure(features: Features, names: NDArray[np.str_], far: Features, seed: in
         model = train_head(everything, truth, parts, smoothing, seed)
         scores = np.asarray(model.predict(everything.astype(np.float32), batch_size=256, verbose=0))
         scalings = fit_ways(scores[parts["validation"]], truth[parts["validation"]])
+        for order in ORDERS:
+            found = fit_temperature(scores[parts["validation"]], truth[parts["validation"]], order)
+            scalings[f"normalised, p = {order}"] = Scaling(found, order) if found else None
         judged = np.concatenate(list(sets.values()))
         ways = confidences(scores, log_partitions(model, scores, everything), scalings, judged)
         vectors, alone = units(everything), np.arange(len(everything))
@@ -127,6 +133,17 @@ def summary(
     return table.rename_axis("way").reset_index()
 
 
+def effect_of_smoothing(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare the softmax with label smoothing and without, seed by seed: mean difference and standard deviation."""
+    by_seed = rows[rows["way"] == "softmax"].drop(columns=["way", "norm_order"]).set_index(["label_smoothing", "seed"])
+    differences = {smoothing: by_seed.loc[smoothing] - by_seed.loc[0.0] for smoothing in SMOOTHING[1:]}
+    cells = {
+        smoothing: [f"{mean:+.3f} ({spread:.3f})" for mean, spread in zip(each.mean(), each.std(), strict=True)]
+        for smoothing, each in differences.items()
+    }
+    return pd.DataFrame(cells, index=by_seed.columns).T.rename_axis("label smoothing, minus none").reset_index()
+
+
 def main() -> None:
     """Run the measurement."""
     asked: Any = options(__doc__, "archives", seeds=[1, 2, 3, 4, 5], work=Path("build/confidence"))
@@ -139,6 +156,8 @@ def main() -> None:
     rows.to_csv(asked.work / "confidence.csv", index=False)
     means = rows.drop(columns="seed").groupby(["label_smoothing", "way"], sort=False).mean()
     print_frame(means.round(3).reset_index())
+    print()
+    print_frame(effect_of_smoothing(rows))
 
 
 if __name__ == "__main__":

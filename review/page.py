@@ -52,6 +52,7 @@ Row = Mapping[str, str]
 # What the trend shows, of which set.
 TREND = (
     (scores.HELD_OUT, "top_1_accuracy", "Accuracy"),
+    (scores.HELD_OUT, "balanced_accuracy", "Accuracy, mean over classes"),
     (scores.HELD_OUT, "true_positive_fraction", "Right answers shown"),
     (scores.HELD_OUT, "false_positive_fraction", "Wrong answers shown"),
     ("out_of_scope", "false_positive_fraction", "Out of scope, shown"),

@@ -307,12 +307,12 @@ def test_a_wrong_credential_is_said_before_it_costs_anything(world, azurite):
 
 
 def test_words_of_the_environment_become_settings():
-    words = " train.seed=8  train.weights=null score.calibrated=true a.b=1e-3 train.head=new c.d=x=y"
+    words = " train.seed=8  train.weights=null train.augmentation.mirror=true a.b=1e-3 train.head=new c.d=x=y"
     assert settings({"BATCH_SIZE": "50", "NUM_EPOCHS": "", "SETTINGS": words}) == {
         "train.batch_size": 50,
         "train.seed": 8,
         "train.weights": None,
-        "score.calibrated": True,
+        "train.augmentation.mirror": True,
         "a.b": 0.001,
         "train.head": "new",
         "c.d": "x=y",

@@ -11,8 +11,8 @@ from stages.metrics.truth import is_known
 LIMITS = (0.05, 20.0)  # beyond them every confidence is 100, or none is far from 1 / classes
 NORMALISED_LIMITS = (1e-4, 20.0)  # a normalised logit is at most 1, and small where there are many classes
 ORDERS = range(2, 11)  # of the norms that are tried
-NUM_PARTS = 4  # of the validation set, in each of which a norm must do better: else chance would choose one
-FIT_PICTURES = 5000  # that choose among them: more would only take longer
+NUM_PARTS = 2  # of the validation set, in each of which a norm must do better: else chance would choose one
+FIT_PICTURES = 2000  # that choose among them: more would take minutes with 1,500 classes
 DIGITS = 6  # of a temperature, significant ones: confidences then agree to a ten-thousandth
 
 

@@ -51,7 +51,7 @@ def csv_reports(
         scores.BENCHMARKS: benchmark_report(benchmarks, values.get("base", {}), rulings),
         scores.AGAINST_BASE: against_base(new, base, threshold),
         scores.THRESHOLD_PLOT: threshold_curves(curves, threshold),
-        scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in EVALUATION_SPLITS}),
+        scores.RELIABILITY_PLOT: reliability_plot({name: new[name] for name in (scores.HELD_OUT, *EVALUATION_SPLITS)}),
         scores.RECALL_PLOT: recall_plot(new[scores.HELD_OUT]),
         scores.CONFUSED_PLOT: confused_plot(pairs[pairs["set"] == scores.HELD_OUT]),
     }
