@@ -70,7 +70,7 @@ publish: .venv/ready ## copy a promoted model to where it is served, TO=az://mod
 compact: .venv/ready ## let this cycle pack shards that are not full into full ones
 	@python -m release.compact
 
-adopt: .venv/ready ## use your pictures, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=...] [SETTINGS=keep]
+adopt: .venv/ready ## use your photos, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=...] [SETTINGS=keep]
 	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED" \
 	    --settings="$$SETTINGS"
 
