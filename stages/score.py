@@ -174,6 +174,12 @@ def compare_with_truth(inputs: Inputs, confidence: str) -> Models:
         "applied": confidence == shown and scaling is not None,
         "num_pictures": validation.stop - validation.start,
     }
+    if scaling is None and confidence != "softmax":
+        log.warning(
+            "score: score.confidence is %s, and the validation set does not tell a temperature, as where all of its "
+            "pictures are right: confidences stay those of the softmax",
+            confidence,
+        )
     by_way = {"softmax": unscaled} | ({shown: with_scaling(rows, "", new, confused, scaling)} if scaling else {})
     base = None
     if inputs.base_classes:
@@ -207,12 +213,24 @@ def compute_ways(inputs: Inputs, models: Models) -> dict[str, Ways]:
     }
 
 
-def compare_ways(inputs: Inputs, models: Models, ways: Mapping[str, Ways], params: parameters.Score) -> pd.DataFrame:
-    """Compare the ways to a confidence, of the new model and of the base."""
+def compare_ways(
+    inputs: Inputs, models: Models, ways: Mapping[str, Ways], nearness: NDArray[np.float64], params: parameters.Score
+) -> pd.DataFrame:
+    """Compare the ways to a confidence, of the new model and of the base.
+
+    Args:
+        inputs: from `load`.
+        models: from `compare_with_truth`.
+        ways: from `compute_ways`, of each model.
+        nearness: of every row: the similarity of the nearest training picture, which is no model's.
+        params: threshold and wanted error.
+    """
     answers = {"new": models.new.answers} | ({"base": models.base.answers} if models.base else {})
     sets, limits = judged_rows(inputs), (params.threshold, params.wanted_error)
     reports = [
-        confidence_report(answers[name], of_model, models.scalings[name], sets, *limits).assign(model=name)
+        confidence_report(
+            answers[name], {**of_model, "distance": nearness}, models.scalings[name], sets, *limits
+        ).assign(model=name)
         for name, of_model in ways.items()
     ]
     return pd.concat(reports)
@@ -303,8 +321,8 @@ def main() -> None:
     models = compare_with_truth(inputs, params.confidence)
     tables, documents = compute_reports(inputs, models, params, limits)
     ways = compute_ways(inputs, models)
-    review, ways["new"]["distance"] = compute_review(inputs, models, params)
-    tables[scores.CONFIDENCES] = compare_ways(inputs, models, ways, params)
+    review, nearness = compute_review(inputs, models, params)
+    tables[scores.CONFIDENCES] = compare_ways(inputs, models, ways, nearness, params)
     results = Results(tables, documents, review)
 
     write(results)

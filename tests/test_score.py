@@ -334,9 +334,8 @@ def test_every_way_to_a_confidence_is_compared_on_the_same_pictures(world):
     mislabel_validation()
     score.main()
     table = pd.read_csv(scores.CONFIDENCES).set_index(["model", "set", "confidence"]).sort_index()
-    fitted = ["softmax", "temperature", "normalised_logits", "highest_logit", "energy"]
-    assert set(table.loc["new"].index.get_level_values("confidence")) == {*fitted, "distance"}
-    assert set(table.loc["base"].index.get_level_values("confidence")) == set(fitted)
+    every = {"softmax", "temperature", "normalised_logits", "highest_logit", "energy", "distance"}
+    assert [set(table.loc[model].index.get_level_values("confidence")) for model in ("new", "base")] == [every] * 2
     figures = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
     for name in ("held_out", "test", "difficult"):
         assert table.loc[("new", name, "softmax"), "aurc"] == pytest.approx(figures.loc[("new", name), "aurc"])
@@ -347,10 +346,11 @@ def test_every_way_to_a_confidence_is_compared_on_the_same_pictures(world):
     assert scope["aurc"].isna().all() and table.loc["new"].loc["test", "false_accept_rate"].isna().all()
 
 
-def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(world):
+def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(world, caplog):
     scale_by(world, "normalised_logits")
     score.main()
     content = json.loads(Path(scores.CALIBRATION).read_text())
+    assert "score.confidence is normalised_logits, and the validation set does not tell a temperature" in caplog.text
     fitted = {"confidence": "normalised_logits", "temperature": None, "norm_order": None}
     assert content == {**fitted, "applied": False, "num_pictures": 12}
     assert pd.read_csv(scores.CALIBRATION_REPORT)["temperature"].unique().tolist() == [1.0]
