@@ -12,8 +12,10 @@ from stages.metrics.clusters import effective_number
 from stages.metrics.figures import figures
 from stages.metrics.interval import clopper_pearson, fraction_interval, fraction_intervals
 from stages.metrics.paired import mcnemar, paired_interval, share_interval, sign_test
+from stages.metrics.wanted_error import lowest_threshold
 from stages.reports.against_base import against_base
 from stages.reports.gate import judge_against
+from stages.reports.wanted_error import wanted_error_report
 from stages.tables.scores import HELD_OUT
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60).map(np.array)
@@ -130,6 +132,26 @@ def test_figures_gate_and_comparison_know_the_sources():
     assert width(row, "accuracy_difference") > 1.3 * width(alone, "accuracy_difference")
     assert row["mcnemar_p"] > alone["mcnemar_p"]
     assert row["wins"] == alone["wins"]
+
+
+def test_a_threshold_keeps_the_wanted_error_by_sources_and_not_by_pictures():
+    """Of 600 right answers of 20 senders as much follows as of some 20, of 600 senders enough for an error of 0.01."""
+    right, confidence, thresholds = np.ones(600, bool), np.full(600, 99.0), np.array([50.0, 99.0])
+    senders_of_30 = np.repeat(np.arange(20), 30)
+    for sources, error, threshold in (
+        (None, 0.01, 50.0),
+        (np.arange(600), 0.01, 50.0),
+        (senders_of_30, 0.01, None),
+        (senders_of_30, 0.2, 50.0),
+    ):
+        assert lowest_threshold(confidence, right, thresholds, error, sources).threshold == threshold
+    limits = [
+        wanted_error_report(answers, answers, 0.2)["test"]["upper_limit"]
+        for answers in (answers_of(right, None), answers_of(right, senders_of_30))
+    ]
+    few = answers_of(right, senders_of_30)
+    assert "the 600 validation pictures come from 20" in wanted_error_report(few, few, 0.01)["why"]
+    assert limits[0] < 0.01 < 0.1 < limits[1] < 0.2
 
 
 @settings(max_examples=20)

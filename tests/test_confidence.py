@@ -228,7 +228,7 @@ class Shown:
     """Stands for the answers to a set: all right, with these confidences."""
 
     def __init__(self, confidence):
-        self.confidence, self.right = np.array(confidence), np.ones(len(confidence), bool)
+        self.confidence, self.right, self.source = np.array(confidence), np.ones(len(confidence), bool), None
 
     def __len__(self):
         return len(self.confidence)

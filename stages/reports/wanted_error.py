@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from stages.metrics.answers import Answers
+from stages.metrics.clusters import effective_number
 from stages.metrics.wanted_error import LEVEL, Learned, lowest_threshold, upper_limit
 from stages.reports.thresholds import THRESHOLDS
 from stages.tables.scores import DIGITS
@@ -22,12 +23,11 @@ def wanted_error_report(validation: Answers, test: Answers, wanted_error: float)
         What wanted_error.json holds: `threshold`, None where none can be shown to keep it; `why`; and of both sets how
         many answers it shows, how many of them are wrong, and the `upper_limit` of the share, with 95 % confidence.
     """
-    learned = lowest_threshold(validation.confidence, validation.right, THRESHOLDS, wanted_error)
+    learned = lowest_threshold(validation.confidence, validation.right, THRESHOLDS, wanted_error, validation.source)
     sets = {}
     if learned.threshold is not None:
         for name, answers in (("validation", validation), ("test", test)):
-            shown = answers.shown(learned.threshold)
-            sets[name] = _at_threshold(int(shown.sum()), int((shown & ~answers.right).sum()), len(answers))
+            sets[name] = _at_threshold(answers.take(answers.shown(learned.threshold)), len(answers))
     return {
         "wanted_error": wanted_error,
         "level": LEVEL,
@@ -37,8 +37,10 @@ def wanted_error_report(validation: Answers, test: Answers, wanted_error: float)
     }
 
 
-def _at_threshold(num_shown: int, num_wrong: int, total: int) -> dict[str, Any]:
-    limit = upper_limit(num_wrong, num_shown)
+def _at_threshold(shown: Answers, total: int) -> dict[str, Any]:
+    num_shown, num_wrong = len(shown), int((~shown.right).sum())
+    worth = effective_number((~shown.right).astype(np.float64), shown.source)
+    limit = upper_limit(num_wrong * worth / num_shown, worth) if num_shown else None
     return {
         "num_shown": num_shown,
         "num_wrong": num_wrong,
@@ -61,6 +63,11 @@ def _why(learned: Learned, wanted_error: float, validation: Answers) -> str:
             f"there are {len(validation)} pictures"
         )
     num_shown = int(validation.shown(float(THRESHOLDS[0])).sum())
+    if num_shown >= needed and validation.source is not None:
+        return (
+            f"too few sources: {needed} right answers in a row would show it if each had a source of its own, and the "
+            f"{len(validation)} validation pictures come from {len(np.unique(validation.source))}"
+        )
     return (
         f"too few shown validation answers: {needed} right ones in a row would show it, and of {len(validation)} "
         f"pictures only {num_shown} are shown at {THRESHOLDS[0]:g}, the lowest threshold that is tried"
