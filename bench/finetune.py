@@ -12,7 +12,7 @@ drawn in the same way. Then each arm trains EfficientNet-Lite0 at 224 pixels by 
 
     scratch      from random weights
     frozen       from ImageNet's, of which only the output layer learns
-    fine-tuned   from ImageNet's: the output layer alone at first, then the body too, at a lower learning rate
+    fine-tuned   from ImageNet's, with the settings that `make adopt` chooses for photographs
 
 --set gives parameters of `train` for the fine-tuned arm. After each epoch the accuracy on what was held out is taken;
 the validation loss decides which epoch is kept. Writes OUTPUT.csv (one row per epoch) and OUTPUT.svg, and prints the
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from bench.harness import options, print_frame, save_chart
 from bench.warm_start import InMemory, classes_of, fitted, names_in, prepared, right
+from intake.photographs import TRAINING_SETTINGS
 from runtime import parameters
 from stages.pretrained import FOLDER as PRETRAINED
 from stages.training import warm_start
@@ -42,23 +43,19 @@ WEIGHTS = f"{PRETRAINED}/{NETWORK}.weights.h5"
 SIDE = 224
 MINIMUM, MAXIMUM = 40, 150  # pictures of a class; the maximum is of the second library, so that it takes as long
 TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
+# Of the section `train`, those of the augmentation aside, which is the same for all.
+PROPOSED = {key.removeprefix("train."): value for key, value in TRAINING_SETTINGS.items() if key.count(".") == 1}
 SHARED: Mapping[str, Any] = {
     "network": NETWORK,
     "batch_size": 32,
     "warm_up_from_scratch": 0.1,
     "augmentation": {"mirror": True, "rotation": 10.0, "zoom": 0.1},
 }
-# What each arm changes; `freeze_epochs` of the frozen one are all.
+# What each arm changes.
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "scratch": {"weights": None, "learning_rate_from_scratch": 0.004},
     "frozen": {"weights": WEIGHTS, "learning_rate_from_scratch": 0.004, "frozen_fraction": 1.0},
-    "fine-tuned": {
-        "weights": WEIGHTS,
-        "learning_rate_from_scratch": 0.002,
-        "freeze_epochs": 1,
-        "freeze_normalization": True,
-        "body_learning_rate": 0.3,
-    },
+    "fine-tuned": {"weights": WEIGHTS, **PROPOSED},
 }
 
 
@@ -153,12 +150,12 @@ def run(arm: str, changes: Mapping[str, Any], parts: Mapping[str, InMemory], epo
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Take the means over the seeds; the kept epoch is the one with the lowest validation loss."""
     results = []
-    for key, each in rows.groupby(["library", "held out", "arm", "seed"], sort=False):
+    for key, each in rows.groupby(["library", "held out", "epochs", "arm", "seed"], sort=False):
         kept = each.loc[each["val_loss"].idxmin()]
         figures = kept["test_accuracy"], each["test_accuracy"].max(), kept["epoch"], each["seconds"].sum()
-        results.append((*key[:3], *figures))
-    columns = ["library", "held out", "arm", "test accuracy", "best epoch's", "kept epoch", "seconds"]
-    table = pd.DataFrame(results, columns=columns).groupby(columns[:3], sort=False)
+        results.append((*key[:4], *figures))
+    columns = ["library", "held out", "epochs", "arm", "test accuracy", "best epoch's", "kept epoch", "seconds"]
+    table = pd.DataFrame(results, columns=columns).groupby(columns[:4], sort=False)
     means = table.mean()
     means.insert(1, "from", table["test accuracy"].min())
     means.insert(2, "to", table["test accuracy"].max())
@@ -194,8 +191,9 @@ def main() -> None:
     for seed in asked.seeds:
         for library in libraries:
             for by_sender in [False] + [True] * (library.senders is not None):
-                key = {"library": library.name, "held out": "sender" if by_sender else "chance", "seed": seed}
-                measure(table, key, parts_of(library, by_sender, seed), asked.arms, changes, asked.epochs)
+                held_out = "sender" if by_sender else "chance"
+                key = {"library": library.name, "held out": held_out, "epochs": asked.epochs, "seed": seed}
+                measure(table, key, parts_of(library, by_sender, seed), asked.arms, changes)
     rows = pd.read_csv(table)
     print_frame(summary(rows))
     draw_chart(rows, table.with_suffix(".svg"))
@@ -203,11 +201,10 @@ def main() -> None:
 
 def measure(
     table: Path,
-    key: Mapping[str, object],
+    key: Mapping[str, Any],
     parts: Mapping[str, InMemory],
     arms: Sequence[str],
     changes: Mapping[str, Any],
-    epochs: int,
 ) -> None:
     """Add to the table the rows of the arms that are not there."""
     print(dict(key) | {name: len(part.labels) for name, part in parts.items()}, flush=True)
@@ -217,7 +214,7 @@ def measure(
         done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=[*key, "arm"])
         if (done[[*key, "arm"]] == pd.Series({**key, "arm": named})).all(axis=1).any():
             continue
-        rows = run(arm, changed, parts, epochs, int(str(key["seed"]))).assign(**key, arm=named)
+        rows = run(arm, changed, parts, key["epochs"], key["seed"]).assign(**key, arm=named)
         table.parent.mkdir(parents=True, exist_ok=True)
         pd.concat([done, rows]).to_csv(table, index=False, float_format="%.4g")
 
