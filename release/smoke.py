@@ -26,9 +26,11 @@ from runtime.json_files import read_json
 from runtime.temporary import temporary_folder
 from runtime.tracked_files import TrackedFiles
 from runtime.wording import counted
+from serving.onnx_model import OnnxModel
+from stages.images.errors import UnreadableError
 from stages.metrics.scaling import Scaling, scale
 from stages.metrics.splits import EVALUATION_SPLITS
-from stages.tables.exported import EXPORT, RELEASE
+from stages.tables.exported import EXPORT, ONNX, RELEASE
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.matrix import read_header
@@ -38,6 +40,7 @@ from stages.tables.predictions import CLASSES, ROWS, SCORES
 log = logging.getLogger(__name__)
 
 NUM_PICTURES = 10
+MAX_PIXELS = 2**31  # the pictures were read before, under the limit of then
 # Points of confidence, 0 to 100, by which an answer may differ: `python -m bench.serving` measures by how much they do.
 TOLERANCE = 1.0
 # So many times other pictures are tried, as long as the export refuses all of them.
@@ -155,6 +158,19 @@ def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, An
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def onnx_answers(export: Path, pictures: Sequence[Path]) -> list[Mapping[str, Any]]:
+    """Answer pictures with the ONNX model of an export; each was taken by the SavedModel.
+
+    Raises:
+        GateError: the model is absent or does not load, or refuses a picture.
+    """
+    try:
+        model = OnnxModel(export, MAX_PIXELS)
+        return [dict(model.answer(path.read_bytes())) for path in pictures]
+    except (InputError, UnreadableError) as error:
+        raise GateError(f"the export's {ONNX} does not answer: {error}\n{_REMEDY}") from None
+
+
 _WHAT_IS_TAKEN = (
     "It takes JPEG, PNG, GIF, BMP and WebP (docs/guide/serving.md): put such pictures into data/benchmarks, run "
     "`make repro`, commit, then promote again."
@@ -178,7 +194,10 @@ def require_answers(rev: str, version: int) -> None:
     export = _list_export(commit, version)
     chosen = _choose(commit)
     with temporary_folder("smoke") as folder:
-        release, answers = _try_until_answered(commit, export, version, chosen["path"].tolist(), Path(folder))
+        folder = Path(folder)
+        release, answers = _try_until_answered(commit, export, version, chosen["path"].tolist(), folder)
+        answered = [path for path, answer in zip(chosen["path"], answers, strict=False) if "refused" not in answer]
+        by_onnx = onnx_answers(folder / EXPORT / f"{version:03d}", [folder / "pictures" / path for path in answered])
     chosen = chosen.head(len(answers)).assign(answer=pd.Series(answers))
     is_refused = chosen["answer"].map(lambda answer: "refused" in answer)
     _tell_refused(chosen[is_refused])
@@ -190,9 +209,9 @@ def require_answers(rev: str, version: int) -> None:
         )
 
     class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
-    problems = faults(
-        list(taken["answer"]), _rows(commit, list(taken["row"]), len(class_names)), class_names, release, TOLERANCE
-    )
+    expected = _rows(commit, list(taken["row"]), len(class_names))
+    problems = faults(list(taken["answer"]), expected, class_names, release, TOLERANCE)
+    problems += [f"by {ONNX}, {fault}" for fault in faults(by_onnx, expected, class_names, release, TOLERANCE)]
     if problems:
         raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(problems) + f"\n{_REMEDY}")
 

@@ -4,9 +4,10 @@ Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.j
     reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
     data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version; in its assets.extra the requests that TensorFlow
-    Serving warms up with), data/export/NNN/ (release.json: version, threshold, temperature, norm_order and the weights'
-    SHA-256; classes.json: the label map, model.json, history.csv: the training log, calibration.json, metrics.json,
-    gate.json, the reports, params.yaml). Nothing of another version stays in data/export
+    Serving warms up with), data/export/NNN/ (model.onnx: `pixels` to `scores`, for ONNX Runtime; release.json: version,
+    threshold, temperature, norm_order and the weights' SHA-256; classes.json: the label map, model.json, history.csv:
+    the training log, calibration.json, metrics.json, gate.json, the reports, params.yaml). Nothing of another version
+    stays in data/export
 Params: fingerprint, score, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give one row
@@ -20,6 +21,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -34,10 +36,11 @@ from stages.metrics.scaling import TINY, UNSCALED, Scaling, applied_scaling
 from stages.models import files
 from stages.models.description import Description
 from stages.models.files import TrainedModel
+from stages.models.onnx_graph import to_onnx
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
 from stages.tables.documents import read_calibration
-from stages.tables.exported import EXPORT, RELEASE
+from stages.tables.exported import EXPORT, ONNX, RELEASE
 from stages.tables.model import CLASSES, DESCRIPTION, HISTORY
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import (
@@ -78,9 +81,11 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         self.size, class_names = trained.description.size, tf.constant(trained.class_names)
         size, digest = self.size, trained.description.weights_sha256
 
+        def scores(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"scores": scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], scaling)}
+
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            scores = scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], scaling)
-            return answers(scores, class_names, version, digest)
+            return answers(scores(pixels)["scores"], class_names, version, digest)
 
         def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             return pixels(prepare_batch(image_bytes, size, max_pixels))
@@ -89,6 +94,7 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         prepared = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pixels")
         self.image_bytes = tf.function(image_bytes, input_signature=[encoded], autograph=False)
         self.pixels = tf.function(pixels, input_signature=[prepared], autograph=False)
+        self.onnx = partial(to_onnx, scores, [prepared])
 
 
 def answers(scores: tf.Tensor, class_names: tf.Tensor, version: int, weights_sha256: str) -> dict[str, tf.Tensor]:
@@ -196,6 +202,7 @@ def write_release(served: ServedModel, description: Mapping[str, object], copied
     release = folder / name
     release.mkdir(parents=True)
     save(served, release / name)
+    (release / ONNX).write_bytes(served.onnx())
     warmup_requests.write(release / name, served.size)
     write_json(release / RELEASE, description)
     for path in copied:

@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import tensorflow as tf
 from conftest import ROOT
@@ -22,7 +24,7 @@ from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling, scale
 from stages.models import files, networks
 from stages.models.description import read_description
 from stages.served import preparation, warmup_requests
-from stages.tables.exported import EXPORT, RELEASE
+from stages.tables.exported import EXPORT, ONNX, RELEASE
 from stages.tables.model import DESCRIPTION
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.scores import FOLDER as SCORES
@@ -110,11 +112,11 @@ def test_the_release_holds_the_model_and_what_tells_what_it_is_and_no_other_vers
     _, root, _ = exported
     folder = root / EXPORT
     companions = {"classes.json", "model.json", "history.csv", "gate.json", "metrics.json", *REPORTS, "params.yaml"}
-    companions |= {"calibration.json", "release.json"}
+    companions |= {"calibration.json", "release.json", ONNX}
     assert [path.name for path in folder.iterdir()] == ["001"]
     assert {path.name for path in (folder / "001").iterdir()} == {"001", *companions}
     sources = {**files_of(root / MODEL), **files_of(root / SCORES), **files_of(ROOT / "params.yaml")}
-    for name in companions - {"params.yaml", "release.json"}:
+    for name in companions - {"params.yaml", "release.json", ONNX}:
         assert (folder / "001" / name).read_bytes() == sources[name]
     assert (folder / "001/params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
@@ -169,6 +171,15 @@ def test_prepared_pictures_are_answered_as_the_keras_model_answers(exported, ser
     answer = served.signatures["pixels"](pixels=tf.constant(pixels))
     expected = network.predict_on_batch(pixels)["scores"]
     np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
+
+
+def test_the_onnx_model_answers_as_the_saved_model_does_to_prepared_pictures(exported, served):
+    _, root, _ = exported
+    pixels = np.stack([prepared(encoded(seed)) for seed in range(5)])
+    session = onnxruntime.InferenceSession(root / EXPORT / "001" / ONNX)
+    expected = served.signatures["pixels"](pixels=tf.constant(pixels))["scores"]
+    np.testing.assert_allclose(session.run(["scores"], {"pixels": pixels})[0], expected, rtol=0, atol=SAME_PIXELS)
+    assert [opset.version for opset in onnx.load(root / EXPORT / "001" / ONNX).opset_import if not opset.domain] == [18]
 
 
 def test_encoded_pictures_are_answered_as_the_keras_model_answers(exported, served):
@@ -237,6 +248,8 @@ def test_confidences_are_scaled_where_calibration_says_so_as_score_scales_them(t
     expected = scale(network.predict_on_batch(pixels)["scores"], scaling)
     np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PIXELS)
     np.testing.assert_allclose(answer["confidences"][:, 0], 100 * expected.max(axis=1), rtol=0, atol=100 * SAME_PIXELS)
+    by_onnx = onnxruntime.InferenceSession(served.onnx()).run(["scores"], {"pixels": pixels})[0]
+    np.testing.assert_allclose(by_onnx, expected, rtol=0, atol=SAME_PIXELS)
 
 
 def test_a_score_of_0_is_scaled_in_the_graph_as_score_scales_it():

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from release import smoke
 from release.smoke import choose, faults, require_answers
 from runtime.errors import GateError, InputError
 from stages.metrics.scaling import Scaling, scale
+from stages.models.onnx_graph import to_onnx
+from stages.tables.exported import ONNX
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
 from stages.tables.predictions import ROWS
@@ -114,6 +117,17 @@ class Constant(tf.Module):
         }
 
 
+def onnx_of(scores: np.ndarray) -> bytes:
+    """A model that answers every prepared picture with the same scores."""
+    pixels = tf.TensorSpec((None, 8, 8, 3), tf.uint8, name="pixels")
+
+    def answered(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        looked_at = 0 * tf.reduce_sum(tf.cast(pixels, tf.float32), axis=(1, 2, 3))
+        return {"scores": looked_at[:, None] + scores[:1]}
+
+    return to_onnx(answered, [pixels])
+
+
 def npy(values: np.ndarray) -> bytes:
     buffer = BytesIO()
     np.save(buffer, values)
@@ -192,7 +206,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         save(Path("data/benchmarks/difficult/mug/2.tif"), 2)
         served = Constant()
         tf.saved_model.save(served, "data/export/007/007", {"serving_default": served.image_bytes})
+        Path("data/export/007", ONNX).write_bytes(onnx_of(SCORES))
         write("data/export/007/release.json", json.dumps(RELEASE))
+        write("data/export/007/classes.json", json.dumps(CLASSES))
         paths = [f"benchmarks/difficult/mug/{name}" for name in ("0.png", "1.png", "2.tif")]
         write_table(FINGERPRINTS, path=paths, format=["PNG", "WEBP", "TIFF"])
         write_table(IMAGES, path=paths, image_id=["a", "b", "d"])
@@ -233,6 +249,24 @@ def test_pictures_of_every_format_may_be_tried_and_those_that_no_export_takes_co
     images = pd.DataFrame({"image_id": list("0123"), "path": list("0123")})
     fingerprints = pd.DataFrame({"path": list("0123"), "format": ["TIFF", "WEBP", "MPO", None]})
     assert choose(rows, images, fingerprints, 10)["row"].tolist() == [1, 2, 0]
+
+
+def test_an_onnx_model_that_answers_otherwise_or_not_at_all_is_refused(clone: Path) -> None:
+    dvc("checkout", "--quiet", "--force")
+    path = Path("data/export/007", ONNX)
+    for other, match in (
+        (onnx_of(SCORES[1:]), r"as evaluate did:\n- by model.onnx, picture 0 is plate at 80.00"),
+        (b"no protobuf", r"model.onnx does not answer: .*model.onnx is no model that ONNX Runtime can run"),
+        (None, r"model.onnx does not answer: .*model.onnx is not there"),
+        (onnx_of(SCORES), None),
+    ):
+        path.unlink(missing_ok=True)
+        if other is not None:
+            path.write_bytes(other)
+        dvc("add", "data/export")
+        commit("Another ONNX model")
+        with pytest.raises(GateError, match=match) if match else nullcontext():
+            require_answers("HEAD", 7)
 
 
 def test_an_export_of_other_scores_is_refused(clone: Path) -> None:

@@ -1,0 +1,1 @@
+"""Answering pictures with an exported model."""

@@ -1,0 +1,95 @@
+"""Answer pictures with the ONNX model of an export: ONNX Runtime and the pipeline's own preparation, no TensorFlow."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from runtime.errors import InputError
+from runtime.json_files import read_json
+from runtime.regular_files import read_small
+from stages.images.decode import decode
+from stages.images.letterbox import letterbox
+from stages.tables.exported import ONNX, RELEASE
+from stages.tables.model import CLASSES, read_label_map
+
+MAX_BYTES = 2**31  # of a model: protobuf allows no more
+NUM_BEST = 3
+_REMEDY = "`dvc repro --force export` writes the export again."
+
+
+class _Release(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    version: Annotated[int, Field(ge=1, le=999)]
+    weights_sha256: str
+
+
+_RELEASE = TypeAdapter(_Release)
+
+
+class Answer(TypedDict):
+    """What is answered of one picture; the names are those of the SavedModel's signatures."""
+
+    classes: list[str]  # the three best, best first
+    confidences: list[float]  # of these, 0 to 100
+    scores: list[float]  # of all classes, in the order of classes.json
+    version: int
+    weights_sha256: str
+
+
+class OnnxModel:
+    """The model of an export.
+
+    Args:
+        export: its folder, such as data/export/007.
+        max_pixels: a picture with more is refused before it is decoded.
+        num_threads: that one picture may use; 0 for as many as there are cores.
+
+    Raises:
+        InputError: a file is absent, or is not what it should be.
+    """
+
+    def __init__(self, export: Path, max_pixels: int, num_threads: int = 0) -> None:
+        self._release = read_json(export / RELEASE, _RELEASE, "description of a release", _REMEDY)
+        self.class_names = read_label_map(export / CLASSES, _REMEDY)
+        self._max_pixels = max_pixels
+        self._session = _open(export / ONNX, num_threads)
+        self._side = self._session.get_inputs()[0].shape[1]
+
+    def answer(self, data: bytes) -> Answer:
+        """Answer one picture.
+
+        Args:
+            data: bytes of its file, in any format that the library may have.
+
+        Raises:
+            UnreadableError: they are no picture, or one beyond the limits; in words.
+        """
+        pixels = letterbox(decode(data, self._max_pixels).image, self._side)
+        scores = self._session.run(["scores"], {"pixels": pixels[None]})[0][0]
+        best = np.argsort(-scores, kind="stable")[:NUM_BEST]
+        return {
+            "classes": [self.class_names[number] for number in best],
+            "confidences": [100 * float(scores[number]) for number in best],
+            "scores": scores.tolist(),
+            "version": self._release.version,
+            "weights_sha256": self._release.weights_sha256,
+        }
+
+
+def _open(path: Path, num_threads: int) -> Any:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    # What ONNX Runtime raises has no type in common.
+    refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    try:
+        return onnxruntime.InferenceSession(
+            read_small(path, MAX_BYTES, _REMEDY), options, providers=["CPUExecutionProvider"]
+        )
+    except refusals as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{path} is no model that ONNX Runtime can run ({reason}). {_REMEDY}") from None

@@ -1,0 +1,81 @@
+"""An export answers without TensorFlow: by ONNX Runtime, and the pipeline's own preparation of pictures."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from pictures import draw, save
+
+from runtime.errors import InputError
+from serving.onnx_model import OnnxModel
+from stages.images.errors import UnreadableError
+from stages.images.letterbox import letterbox
+from stages.models.onnx_graph import to_onnx
+from stages.tables.exported import ONNX, RELEASE
+
+pytestmark = pytest.mark.slow
+
+CLASSES = ["blue", "green", "red"]
+# All that answering takes, and what these packages are made of.
+PACKAGES = ("numpy", "numpy.libs", "PIL", "pillow.libs", "onnxruntime", "google", "flatbuffers", "packaging", "tqdm")
+PACKAGES += ("pydantic", "pydantic_core", "annotated_types", "typing_extensions.py", "typing_inspection", "yaml")
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    """An export of a model that tells colours apart."""
+    folder = tmp_path_factory.mktemp("export") / "007"
+    folder.mkdir()
+
+    def scores(pixels):
+        means = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=(1, 2))
+        return {"scores": tf.nn.softmax(means[:, ::-1] / 50)}
+
+    folder.joinpath(ONNX).write_bytes(to_onnx(scores, [tf.TensorSpec((None, 16, 16, 3), tf.uint8, name="pixels")]))
+    folder.joinpath(RELEASE).write_text(json.dumps({"version": 7, "weights_sha256": "0" * 64, "threshold": 95.0}))
+    folder.joinpath("classes.json").write_text(json.dumps(CLASSES))
+    return folder
+
+
+def test_a_picture_is_answered_as_prepared_pictures_are(export, tmp_path):
+    save(tmp_path / "a.png", 3)
+    answer = OnnxModel(export, 10**6).answer((tmp_path / "a.png").read_bytes())
+    means = letterbox(draw(3), 16).mean(axis=(0, 1))[::-1]
+    expected = np.exp(means / 50) / np.exp(means / 50).sum()
+    np.testing.assert_allclose(answer["scores"], expected, rtol=1e-4)
+    assert answer["classes"] == [CLASSES[number] for number in np.argsort(-expected)]
+    np.testing.assert_allclose(answer["confidences"], 100 * np.sort(expected)[::-1], rtol=1e-4)
+    assert (answer["version"], answer["weights_sha256"]) == (7, "0" * 64)
+
+
+def test_what_is_no_picture_is_refused_in_words_and_a_damaged_export_too(export, tmp_path):
+    model = OnnxModel(export, 10**6)
+    with pytest.raises(UnreadableError):
+        model.answer(b"no picture")
+    with pytest.raises(InputError, match="release.json is not there"):
+        OnnxModel(tmp_path, 10**6)
+
+
+def test_pictures_are_answered_where_neither_tensorflow_nor_keras_is_installed(export, tmp_path):
+    there, installed = tmp_path / "site-packages", Path(sysconfig.get_path("purelib"))
+    there.mkdir()
+    for name in PACKAGES:
+        there.joinpath(name).symlink_to(installed / name)
+    save(tmp_path / "a.png", 3)
+    tmp_path.joinpath("b.txt").write_text("no picture")
+    paths = [str(there), str(ROOT)]
+    run = f"import sys; sys.path[:0] = {paths}; import runpy; runpy.run_module('serving.answer', run_name='__main__')"
+    command = [sys.executable, "-S", "-I", "-c", run, export, tmp_path / "a.png", tmp_path / "b.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first["classes"] == OnnxModel(export, 10**6).answer((tmp_path / "a.png").read_bytes())["classes"]
+    assert "refused" in second
+    absent = subprocess.run([*command[:4], run.replace("serving.answer", "tensorflow")], capture_output=True, text=True)
+    assert "No module named tensorflow" in absent.stderr
