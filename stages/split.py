@@ -318,6 +318,10 @@ def _log(pictures: pd.DataFrame, counts: pd.DataFrame) -> None:
     barred = pictures[(pictures["set"] != "library") & pictures["seen"]]
     for path in barred["path"].head(20):
         log.warning("split: data/%s is left out of its benchmark: an ancestor was trained on it or its source", path)
+    of_sources = pictures.dropna(subset=["source", "split"]).drop_duplicates("source")["split"]
+    if len(of_sources):
+        counts_by_side = of_sources.value_counts(sort=False).items()
+        log.info("split: sources: %s", ", ".join(f"{number:,} {side}" for side, number in counts_by_side))
     log.info(
         "split: %d of %s; %s",
         counts["included"].sum(),

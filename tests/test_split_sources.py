@@ -3,13 +3,18 @@
 import random
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_split import PARAMS, TESTED, images, lineage, sides
+from test_split import PARAMS, TESTED, images, lineage, sides, write
+from worlds import write_base
 
 from stages import split, train
 from stages.labels.sources import find_sources
+from stages.tables.lineage import LINEAGE
+from stages.tables.splits import SPLITS
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +173,24 @@ def test_in_ten_cycles_no_source_that_an_ancestor_trained_on_ever_judges(seed):
         learned = result[result["split"] == "train"]
         ever |= set(learned["path"].str.extract(r"/(sender\d+)_")[0].dropna())
         ancestors = train.lineage(frame, learned["image_id"].tolist(), ancestors)
+
+
+def test_main_says_how_many_sources_are_on_each_side_and_reads_a_base_that_knew_none(workspace, caplog):
+    caplog.set_level("INFO")
+    frame = pd.concat([images(60, class_name="x"), images(60, class_name="y", start=1000)], ignore_index=True)
+    frame["source"] = [f"sender{row % 60}" for row in range(120)]
+    frame["sources"] = [[source] for source in frame["source"]]
+    write(frame)
+    write_base(["x", "y"])
+    old = frame.head(5).assign(members=[[each] for each in frame["image_id"][:5]]).drop(columns="sources")
+    schema = LINEAGE.schema.remove(LINEAGE.schema.get_field_index("sources"))
+    pq.write_table(pa.Table.from_pandas(old, schema, preserve_index=False), "data/base/model/lineage.parquet")
+    assert LINEAGE.read("data/base/model/lineage.parquet")["sources"].isna().all()
+    split.main()
+    rows = SPLITS.read().set_index("image_id")["split"]
+    tainted = frame[frame["source"].isin(frame["source"][:5])]
+    assert (rows.reindex(tainted["image_id"]) == "train").all() and len(tainted) == 10
+    assert "split: sources: " in caplog.text and " train" in caplog.text and " validation" in caplog.text
 
 
 def test_a_source_on_two_sides_is_a_bug_and_not_written():
