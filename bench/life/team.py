@@ -299,7 +299,6 @@ def _draw(person: Person, folder: str, sub_class: str | None) -> None:
 
 def _make_cheap(params: Path) -> None:
     text = params.read_text(encoding="utf-8")
-    text = re.sub(r"^(pretrained:\n  network:) \S+", r"\1", text, flags=re.MULTILINE)  # nothing is fetched
     for key, value in CHEAP.items():
         text = re.sub(rf"^( +{key}:) \S+", rf"\1 {value}", text, flags=re.MULTILINE)
     params.write_text(text, encoding="utf-8")
