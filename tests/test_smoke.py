@@ -274,7 +274,8 @@ def test_an_export_of_other_scores_is_refused(clone: Path) -> None:
     np.save("data/predictions/scores.npy", SCORES[[0, 1, 0, 0]])
     dvc("add", "data/predictions")
     commit("Other scores")
-    with pytest.raises(GateError, match=r"as evaluate did:\n- picture 1 is café at 70.00, .* plate at 80.00.*\n- by model.onnx, picture 1 .*\n`dvc"):
+    match = r"as evaluate did:\n- picture 1 is café at 70.00, .* plate at 80.00.*\n- by model.onnx, picture 1 .*\n`dvc"
+    with pytest.raises(GateError, match=match):
         require_answers("HEAD", 7)
 
 
