@@ -14,13 +14,14 @@ import reviewed
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from repositories import commit, run, surroundings, write
+from repositories import commit, dvc, run, surroundings, write
 
 from release.promoted import promoted_models
 from review import charts, page
 from runtime.errors import InputError
 from runtime.parameters import NotWorse, Rule
 from stages.tables import scores
+from stages.tables.review import REVIEW
 
 pytestmark = pytest.mark.slow
 
@@ -220,6 +221,13 @@ def test_pictures_stand_beside_what_they_should_be_compared_with(world, monkeypa
     assert pictures[1::2] == [pictures[-2]] * 13  # the last is typical of them all
     assert page.text.count("typical of the truth") == 13
     assert "Wrong, but not shown" in page.text
+
+
+def test_a_class_that_is_suggested_and_is_not_the_answer_is_named(world, monkeypatch):
+    assert "perhaps" not in Page(written(monkeypatch)).text
+    reviewed.write_review(suggested=["d<i>", "c", *[None] * 11])
+    dvc("add", "--quiet", REVIEW.path)
+    assert Page(written(monkeypatch)).text.count("perhaps d<i>") == 1
 
 
 def test_without_pictures_the_page_says_how_to_get_them(world, monkeypatch):
