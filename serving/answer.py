@@ -16,7 +16,7 @@ from runtime.regular_files import read_small
 from serving.onnx_model import OnnxModel
 from stages.images.errors import UnreadableError
 
-# What a picture of params.yaml may have, and the bytes of such a file.
+# The limit of params.yaml as it comes, and the bytes of a file within it.
 MAX_PIXELS, MAX_BYTES = 100_000_000, 2**30
 
 

@@ -85,7 +85,7 @@ def test_a_stage_is_the_module_of_its_name_and_imports_no_other(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_the_parameters_that_it_reads(stage):
     read = re.findall(r"parameters\.read\(parameters\.(\w+)\)", (ROOT / f"stages/{stage}.py").read_text())
-    # `score.folds` declares one value of a section, so that the others rerun nothing.
+    # `export.version` declares one value of a section, so that the others rerun nothing.
     declared = [name.split(".")[0] for name in STAGES[stage].get("params", []) if isinstance(name, str)]
     assert sorted(declared) == sorted({name.lower() for name in read})
 
