@@ -93,13 +93,13 @@ def _special(path: Path) -> Iterator[tuple[str, str]]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _special(Path(entry.path))
-            elif not entry.is_file() and not entry.is_dir():
+            elif not entry.is_file(follow_symlinks=False):
                 yield from _kind(Path(entry.path))
 
 
 def _kind(path: Path) -> Iterator[tuple[str, str]]:
-    """Name what a path is, unless it is a file, a folder or absent."""
-    with suppress(FileNotFoundError):
+    """Name what a path is, unless it is a file, a folder, absent, or a link in a circle, which keeps nobody waiting."""
+    with suppress(OSError):
         kind = stat.S_IFMT(path.stat().st_mode)
         if kind not in (stat.S_IFREG, stat.S_IFDIR):
             yield str(path), _KINDS.get(kind, "something else")

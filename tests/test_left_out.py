@@ -114,6 +114,7 @@ def test_pipes_sockets_and_devices_are_found_through_a_link_to_the_folder_itself
     (folder / "deep/file").touch()
     (folder / "broken").symlink_to("nowhere")
     (folder / "loop").symlink_to(folder)
+    (folder / "circle").symlink_to("circle")
     (tmp_path / "library").symlink_to(folder)
     require_no_pipes(tmp_path / "library", tmp_path / "absent", folder / "deep/file")
     (folder / "device").symlink_to("/dev/zero")
