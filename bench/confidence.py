@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.harness import options, print_frame
 from bench.warm_start import divide, read_pictures
 from stages import pretrained
+from stages.embeddings.vectors import units
 from stages.evaluate import log_partitions
 from stages.metrics.answers import gather_answers
 from stages.metrics.reliability import expected_calibration_error, reliability
@@ -33,7 +34,7 @@ from stages.metrics.ways import confidences, fit_ways
 from stages.models import determinism
 from stages.models.networks import DROPOUT
 from stages.reports.confidences import confidence_report
-from stages.suspects.neighbours import Embedded, nearest, units
+from stages.suspects.neighbours import Embedded, nearest
 from stages.tables.scores import HELD_OUT
 
 SMOOTHING = (0.0, 0.03, 0.1)

@@ -26,6 +26,7 @@ from runtime import parameters
 from runtime.digest import md5_of_file
 from stages import split
 from stages.embeddings.discriminant import fit, log_scores
+from stages.embeddings.vectors import units
 from stages.metrics.interval import fraction_interval
 
 NUM_FOLDS = 5
@@ -111,8 +112,7 @@ def print_flattery(pictures: pd.DataFrame, embeddings: Path, minimum: int, seeds
     rows = pd.Index(stored["paths"]).get_indexer(pd.Index(pictures["path"]))
     pictures, rows = pictures[rows >= 0], rows[rows >= 0]
     large = pictures.groupby("class_name")["path"].transform("size") >= minimum
-    pictures, values = pictures[large], stored["embeddings"][rows[large]].astype(np.float32)
-    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    pictures, values = pictures[large], units(stored["embeddings"][rows[large]])
     labels, senders = (pd.factorize(pictures[name])[0].astype(np.int64) for name in ("class_name", "sender"))
     table = []
     for seed in seeds:
@@ -131,7 +131,7 @@ def _ends(interval: tuple[float, float] | None) -> str:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     asked = options(__doc__, "folder", "senders", embeddings=None, merged="_kids", seeds=[0, 1, 2])
     params = parameters.read(parameters.Split)
     pictures = read_pictures(asked.folder, asked.senders, asked.merged)
