@@ -51,8 +51,8 @@ def identified(clothes: Photographs, strangers: Photographs, seed: int) -> pd.Da
     vectors = np.concatenate([clothes.vectors[hidden], strangers.vectors[drawn]])
     table = pd.DataFrame({"class_1": names[0]}, index=range(len(vectors)))
     small = np.flatnonzero(names == SMALL)
-    table["small"] = find_candidates(vectors, known, len(names), small).wanted[:, 0]
-    table["candidate"] = names[find_candidates(vectors, known, len(names), small).best]
+    table["small"] = find_candidates(vectors, known, np.arange(len(labelled)) % 5, len(names), small).wanted[:, 0]
+    table["candidate"] = names[find_candidates(vectors, known, np.arange(len(labelled)) % 5, len(names), small).best]
     table = with_distances(table, vectors, known, names.tolist(), QUANTILE)
     return table.assign(truth=[*clothes.labels[hidden], *["stranger"] * len(drawn)])
 

@@ -55,7 +55,13 @@ class OnnxModel:
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._max_pixels = max_pixels
         self._session = _open(export / ONNX, num_threads)
-        self._side = self._session.get_inputs()[0].shape[1]
+        given, taken = self._session.get_outputs()[0], self._session.get_inputs()[0]
+        if (given.name, given.shape[1:]) != ("scores", [len(self.class_names)]) or taken.name != "pixels":
+            raise InputError(
+                f"{export / ONNX} gives {given.name} of shape {given.shape} of {taken.name}; expected scores of the "
+                f"{len(self.class_names)} classes of {CLASSES}, of pixels. {_REMEDY}"
+            )
+        self._side = taken.shape[1]
 
     def answer(self, data: bytes) -> Answer:
         """Answer one picture.

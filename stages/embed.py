@@ -49,11 +49,12 @@ class Member(NamedTuple):
     size: int
 
 
-def embed(member: Member, network: str, sha256: str) -> NDArray[np.float16]:
+def embed(member: Member, side: int, network: str, sha256: str) -> NDArray[np.float16]:
     """Embed one picture of the shards.
 
     Args:
         member: the picture.
+        side: of the picture in pixels.
         network: whose graph in data/pretrained embeds it.
         sha256: of the graph.
 
@@ -64,7 +65,7 @@ def embed(member: Member, network: str, sha256: str) -> NDArray[np.float16]:
         InputError: shard or graph is absent, or is another than the index or the description says.
     """
     content = read_member(Path(SHARDS) / member.shard, member.image_id, member.offset, member.size)
-    return graph.embed(graph.decoded(content), paths(network).graph, sha256)
+    return graph.embed(graph.decoded(content, side, member.image_id), paths(network).graph, sha256)
 
 
 def embed_all(index: pd.DataFrame, published: Published, side: int) -> NDArray[np.float16]:
@@ -85,10 +86,10 @@ def embed_all(index: pd.DataFrame, published: Published, side: int) -> NDArray[n
     columns = ["image_id", "shard", "offset", "size"]
     members = [Member(*row) for row in index.loc[~known, columns].itertuples(index=False)]
     log.info("embed: %s by %s, %s to embed", counted(len(index), "picture"), published.network, f"{len(members):,}")
-    work = partial(embed, network=published.network, sha256=published.graph_sha256)
+    work = partial(embed, side=side, network=published.network, sha256=published.graph_sha256)
     embedded = list(over(work, members, "pictures"))
     together = _together(known, remembered, embedded)
-    if members or len(remembered) < len(known):
+    if members:
         memo.keep(image_ids, together)
     return together
 

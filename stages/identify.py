@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from runtime import parameters
 from runtime.command import run
 from runtime.wording import counted
+from stages.embeddings.discriminant import folds_of, known_together
 from stages.embeddings.vectors import read_vectors
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
@@ -180,14 +181,16 @@ def labelled_pictures(images: pd.DataFrame) -> pd.DataFrame:
     """List the pictures of the library that have a class, one that is too small for the model included.
 
     Args:
-        images: columns `image_id`, `class_name`, `group`, `set`, `dropped`.
+        images: columns `image_id`, `class_name`, `group`, `source`, `set`, `dropped`.
 
     Returns:
-        Columns `image_id`, `class_name`, `group`, sorted by image_id, each picture once.
+        Columns `image_id`, `class_name`, and `together`, which pictures of one source or group share; sorted by
+        image_id, each picture once.
     """
     used = images[(images["set"] == "library") & images["dropped"].isna() & images["class_name"].notna()]
     unique = used.drop_duplicates("image_id").sort_values("image_id", ignore_index=True)
-    return unique[["image_id", "class_name", "group"]]
+    together = known_together(unique).to_numpy()
+    return unique[["image_id", "class_name"]].assign(together=together)
 
 
 def list_candidates(
@@ -302,11 +305,11 @@ def describe(
     """
     (rows, confused), pictures = predictions, labelled_pictures(images)
     names, numbers = np.unique(pictures["class_name"].to_numpy(dtype=object), return_inverse=True)
-    groups = pd.factorize(pictures["group"])[0].astype(np.int64)
+    groups = pd.factorize(pictures["together"])[0].astype(np.int64)
     labelled = Embedded(read_vectors(pictures["image_id"]), numbers.astype(np.int64), groups)
     vectors, num_real = read_vectors(guessed["image_id"]), real_pictures(images)
     wanted = np.flatnonzero(num_real.reindex(names).fillna(0).to_numpy() < limits.wanted)
-    candidates = find_candidates(vectors, labelled, len(names), wanted)
+    candidates = find_candidates(vectors, labelled, folds_of(pictures["together"]), len(names), wanted)
     guessed["candidate"], guessed["candidate_confidence"] = (
         np.append(names, [None])[candidates.best],
         candidates.confidence,

@@ -61,7 +61,9 @@ def from_package() -> tuple[keras.Model, Source]:
             f"the package {PACKAGE}, which carries the weights of efficientnet_lite0, is not installed. "
             "`make` installs it from requirements.lock."
         ) from None
-    path = next(Path(str(package.locate_file(file))) for file in package.files or () if file.suffix == ".pth")
+    path = next((Path(str(package.locate_file(file))) for file in package.files or () if file.suffix == ".pth"), None)
+    if path is None or not path.is_file():
+        raise InputError(f"the package {PACKAGE} has no file of weights. Install it again.")
     digest = sha256_of_file(path)
     if digest != SHA256:
         raise InputError(f"{path} has the SHA-256 {digest}, not {SHA256}. Install {PACKAGE} again.")

@@ -34,6 +34,7 @@ from runtime.errors import BaseError
 from runtime.memory_map import release_pages
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
+from stages.embeddings.discriminant import folds_of, known_together
 from stages.embeddings.vectors import read_vectors
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
@@ -271,8 +272,9 @@ def compute_review(
     # The memory of the scores is given back before the embeddings are read: the two together would be the peak.
     release_pages(models.unscaled.matrix)
     embedded = Embedded(read_vectors(rows["image_id"]), new.truth, duplicate_groups(rows, images))
+    folds = folds_of(known_together(images).reindex(rows["image_id"]))
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
-    evidence = gather_evidence(inputs.slices, new, embedded, suspected, params)
+    evidence = gather_evidence(inputs.slices, new, embedded, folds, suspected, params)
     examples = class_examples(rows, embedded, training, inputs.classes)
     holds = reasons(new, base, params.threshold, evidence)
     listed = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)

@@ -123,7 +123,7 @@ def _quotas(included: pd.DataFrame, params: parameters.Split) -> pd.DataFrame:
     counts = included.groupby("class_name")[["real", "usable"]].sum()
     used = counts["usable"].clip(upper=params.maximum)
     validation = (params.validation_fraction * used).round().clip(lower=1).astype(int)
-    test = (params.test_fraction * used).round().astype(int)
+    test = (params.test_fraction * used).round().astype(int).clip(upper=(used - validation - 1).clip(lower=0))
     # At most half of those that would validate, and what else is used still reaches the minimum.
     spare = (test + validation // 2).clip(upper=used - params.minimum)
     beyond = (counts["real"] - params.maximum).clip(lower=0)

@@ -1,6 +1,7 @@
 """Embeddings: each picture once, the same whatever stands beside it, and never of another network or picture."""
 
 import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw
+from PIL import Image
 from worlds import write_shards
 
 from runtime.errors import InputError
@@ -137,6 +139,30 @@ def test_a_shard_that_holds_another_picture_is_refused(pictures):
     first.write_bytes(second.read_bytes())
     with pytest.raises(InputError, match="where the index has"):
         embed.main()
+
+
+def test_a_damaged_or_another_picture_in_a_shard_is_refused_in_words(pictures):
+    image_id = sorted(pictures)[0]
+    with pytest.raises(InputError, match=f"holds no picture of 32 x 32 pixels for {image_id}"):
+        graph.decoded(b"no picture", SIDE, image_id)
+    for other in (encode(np.zeros((16, 16, 3), np.uint8), "png"), encode(np.zeros((32, 16, 3), np.uint8), "webp")):
+        with pytest.raises(InputError, match="holds no picture of 32 x 32 pixels"):
+            graph.decoded(other, SIDE, image_id)
+    buffer = BytesIO()
+    Image.new("RGB", (SIDE, SIDE)).save(buffer, "BMP")
+    with pytest.raises(InputError, match="holds no picture of 32 x 32 pixels"):
+        graph.decoded(buffer.getvalue(), SIDE, image_id)
+
+
+def test_a_graph_with_a_graph_inside_is_not_written():
+    pictures = tf.TensorSpec((None, 4), tf.float32, name="pictures")
+
+    def halved(pictures):
+        condition = tf.reduce_sum(pictures) > 1
+        return {"embedding": tf.cond(condition, lambda: pictures * pictures[:1], lambda: pictures + 3)}
+
+    with pytest.raises(ValueError, match="a graph inside a node"):
+        to_onnx(halved, [pictures])
 
 
 @given(

@@ -12,10 +12,12 @@ from worlds import write_embeddings, write_shards
 
 from runtime.errors import InputError
 from stages import identify
+from stages.embeddings.discriminant import folds_of
 from stages.embeddings.vectors import units
 from stages.images.letterbox import letterbox
 from stages.models import files, networks
 from stages.shards.codec import encode
+from stages.suspects.candidates import find_candidates
 from stages.suspects.neighbours import Embedded
 from stages.suspects.novelty import group_similar, novelty_threshold
 from stages.tables.candidates import CANDIDATES
@@ -182,6 +184,32 @@ def test_what_is_far_from_everything_is_novel_and_what_is_alike_among_it_shares_
     assert (found["distance"] >= found["distance_to_any"]).all()
     nearest = 1 - (vectors[0] @ vectors[1].T).max(axis=1)
     np.testing.assert_allclose(found["distance_to_any"], nearest, atol=1e-5)
+
+
+def test_a_class_of_one_picture_does_not_make_the_others_less_sure():
+    rng = np.random.default_rng(0)
+    classes = np.repeat(np.arange(4), 100)
+    vectors = units(np.eye(16)[classes] + 0.35 * rng.standard_normal((400, 16)))
+    alone = units(np.eye(16)[np.arange(4, 12)] + 0.35 * rng.standard_normal((8, 16)))
+    new = units(np.eye(16)[classes[::10]] + 0.35 * rng.standard_normal((40, 16)))
+    sure = []
+    for number in (0, 8):
+        all_of = np.concatenate([vectors, alone[:number]])
+        labelled = Embedded(all_of, np.concatenate([classes, np.arange(4, 4 + number)]), np.arange(len(all_of)))
+        found = find_candidates(new, labelled, folds_of(range(len(all_of))), 4 + number, np.array([0]))
+        assert (found.best == classes[::10]).mean() > 0.8
+        sure.append(found.confidence.mean())
+    assert sure[1] > sure[0] - 8
+
+
+def test_pictures_of_one_source_share_a_fold_whatever_is_added():
+    table = images([(f"library/mug/{number}.png", "mug", "real", None) for number in range(8)])
+    table["source"] = ["ann", "ann", None, None, "ben", None, "ann", None]
+    together = identify.labelled_pictures(table).set_index("image_id")["together"]
+    folds = dict(zip(together.index, folds_of(together), strict=True))
+    assert len({folds[image_id] for image_id in table["image_id"][table["source"] == "ann"]}) == 1
+    later = identify.labelled_pictures(table.iloc[1:]).set_index("image_id")["together"]
+    assert all(folds[image_id] == fold for image_id, fold in zip(later.index, folds_of(later), strict=True))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 1))

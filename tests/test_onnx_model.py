@@ -1,6 +1,7 @@
 """An export answers without TensorFlow: by ONNX Runtime, and the pipeline's own preparation of pictures."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -60,6 +61,10 @@ def test_what_is_no_picture_is_refused_in_words_and_a_damaged_export_too(export,
         model.answer(b"no picture")
     with pytest.raises(InputError, match="release.json is not there"):
         OnnxModel(tmp_path, 10**6)
+    shutil.copytree(export, tmp_path / "007")
+    (tmp_path / "007/classes.json").write_text(json.dumps(CLASSES[:2]))
+    with pytest.raises(InputError, match=r"gives scores of shape .*; expected scores of the 2 classes"):
+        OnnxModel(tmp_path / "007", 10**6)
 
 
 def test_pictures_are_answered_where_neither_tensorflow_nor_keras_is_installed(export, tmp_path):

@@ -127,6 +127,12 @@ def test_a_share_of_the_used_pictures_tests(numbers, train, validation, test):
     assert [counts.get(side, 0) for side in ("train", "validation", "test")] == [train, validation, test]
 
 
+def test_however_large_the_shares_are_something_is_left_to_train_with():
+    greedy = PARAMS.model_copy(update={"validation_fraction": 0.1, "test_fraction": 0.89})
+    counts = sides(images(12, 0, 0), params=greedy).value_counts()
+    assert counts.to_dict() == {"train": 1, "validation": 1, "test": 10}
+
+
 @settings(max_examples=40)
 @given(WORLDS, st.randoms(use_true_random=False))
 def test_the_share_that_tests_is_real_and_new_and_taken_from_training_alone(frame, random):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import solve
 from scipy.sparse import csr_array
@@ -99,6 +100,19 @@ def held_out_log_scores(
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
             yield block, log_scores(classifier, vectors[block], num_classes)
+
+
+def known_together(images: pd.DataFrame) -> pd.Series:
+    """Name what the pictures have in common with others that must not judge them: their source, else their group.
+
+    Args:
+        images: columns `image_id`, `group`, `source`.
+
+    Returns:
+        By image_id.
+    """
+    unique = images.drop_duplicates("image_id").set_index("image_id")
+    return unique["source"].fillna(unique["group"])
 
 
 def folds_of(groups: Iterable[object], num_folds: int = NUM_FOLDS) -> NDArray[np.int64]:

@@ -12,7 +12,9 @@ from PIL import Image
 
 from runtime.errors import InputError
 from runtime.regular_files import read_small
+from stages.shards.tars import REMEDY
 
+FORMATS = ("PNG", "WEBP")  # of shards
 MAX_BYTES = 2**31  # more than any network of keras.applications takes
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -59,6 +61,26 @@ def _session(graph: Path, sha256: str) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def decoded(content: bytes) -> NDArray[np.uint8]:
-    """Decode a picture of a shard, without TensorFlow: shape (side, side, 3), uint8."""
-    return np.asarray(Image.open(BytesIO(content)).convert("RGB"))
+def decoded(content: bytes, side: int, image_id: str) -> NDArray[np.uint8]:
+    """Decode a picture of a shard, without TensorFlow.
+
+    Args:
+        content: a PNG or WebP, as `stages.shards.codec.encode` writes it.
+        side: of the picture in pixels.
+        image_id: for the message.
+
+    Returns:
+        Of shape (side, side, 3), uint8.
+
+    Raises:
+        InputError: it is no such picture.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            is_square = image.size == (side, side) and image.mode == "RGB"
+            pixels = np.asarray(image) if is_square else None
+    except (OSError, ValueError, SyntaxError):  # what Pillow raises for bytes that are no picture
+        pixels = None
+    if pixels is None:
+        raise InputError(f"data/shards holds no picture of {side} x {side} pixels for {image_id}. {REMEDY}")
+    return pixels

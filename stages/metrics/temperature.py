@@ -1,4 +1,4 @@
-"""Temperature scaling, of logits as they are or normalised: it makes confidences true, fitted on the validation set."""
+"""Temperature scaling, of logits as they are or normalised, fitted on the validation set to the log loss."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -32,8 +32,13 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         model: with a graph whose nodes come in an order in which they can be computed; is changed.
+
+    Raises:
+        ValueError: a node has a graph of its own.
     """
     graph = model.graph
+    if any(attribute.type == onnx.AttributeProto.GRAPH for node in graph.node for attribute in node.attribute):
+        raise ValueError("a graph inside a node, such as a loop's, would keep names that the rest of the graph loses")
     for value in (*graph.input, *graph.output):
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.dim_param:

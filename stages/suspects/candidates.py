@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from stages.embeddings.discriminant import BLOCK, fit, folds_of, held_out_log_scores, log_scores
+from stages.embeddings.discriminant import BLOCK, fit, held_out_log_scores, log_scores
 from stages.metrics.temperature import fit_temperature
+from stages.metrics.truth import NO_CLASS
 from stages.suspects.neighbours import Embedded
+
+SPREAD = 8.0  # what logarithms are divided by before they become float32, which holds none below -87
 
 
 class Candidates(NamedTuple):
@@ -26,16 +29,21 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(
-    pictures: NDArray[np.float32], labelled: Embedded, num_classes: int, wanted: NDArray[np.int64]
+    pictures: NDArray[np.float32],
+    labelled: Embedded,
+    folds: NDArray[np.int64],
+    num_classes: int,
+    wanted: NDArray[np.int64],
 ) -> Candidates:
     """Score pictures by a linear classifier that was fitted to every labelled picture.
 
-    The classifier is far too sure of itself, so its confidences are scaled by the temperature that fits labelled
+    The classifier is usually too sure of itself, so its confidences are scaled by the temperature that fits labelled
     pictures which it was not shown.
 
     Args:
         pictures: of shape (pictures, features), float32, of length 1.
         labelled: each has a class from 0 to num_classes - 1, and each class a picture.
+        folds: of shape (labelled,), int64: what the temperature is fitted to is scored without its fold.
         num_classes: how many classes there are.
         wanted: of shape (wanted classes,), int64: those of which all confidences are kept.
     """
@@ -44,7 +52,7 @@ def find_candidates(
     confidence = np.full(num_pictures, 100.0 if num_classes else np.nan)
     of_wanted = np.full((num_pictures, len(wanted)), 100.0, np.float32)
     if num_classes > 1:
-        classifier, temperature = fit(labelled.vectors, labelled.classes), _temperature(labelled, num_classes)
+        classifier, temperature = fit(labelled.vectors, labelled.classes), _temperature(labelled, folds, num_classes)
         step = max(1, BLOCK // num_classes)
         for start in range(0, num_pictures, step):
             block = slice(start, start + step)
@@ -55,13 +63,16 @@ def find_candidates(
     return Candidates(best, confidence, of_wanted)
 
 
-def _temperature(labelled: Embedded, num_classes: int) -> float:
+def _temperature(labelled: Embedded, folds: NDArray[np.int64], num_classes: int) -> float:
     """The temperature of the classifier; 1 where it cannot be told."""
     scores = np.full((len(labelled.vectors), num_classes), 1 / num_classes, np.float32)
-    folds = folds_of(labelled.groups)
+    truth = np.full(len(labelled.vectors), NO_CLASS, np.int64)
     for rows, logs in held_out_log_scores(labelled.vectors, labelled.classes, folds, num_classes):
-        scores[rows] = np.exp(logs)
-    return fit_temperature(scores, labelled.classes) or 1.0
+        scores[rows] = softmax(logs / SPREAD, axis=1)
+        classes = labelled.classes[rows]
+        # Of a class of one fold alone, nothing is left to know it by.
+        truth[rows] = np.where(np.isfinite(logs[np.arange(len(rows)), classes]), classes, NO_CLASS)
+    return SPREAD * (fit_temperature(scores, truth) or 1 / SPREAD)
 
 
 def first_of_each(scores: NDArray[np.float32], may_be: NDArray[np.bool_], num_first: int) -> list[NDArray[np.int64]]:
@@ -76,5 +87,4 @@ def first_of_each(scores: NDArray[np.float32], may_be: NDArray[np.bool_], num_fi
         Rows, of each class.
     """
     rows = np.flatnonzero(may_be)
-    order = np.argsort(-scores[rows], axis=0, kind="stable")[:num_first]
-    return [rows[column] for column in order.T]
+    return [rows[np.argsort(-column[rows], kind="stable")[:num_first]] for column in scores.T]

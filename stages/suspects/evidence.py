@@ -8,7 +8,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime import parameters
-from stages.embeddings.discriminant import folds_of
 from stages.metrics.answers import Answers
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.metrics.truth import NO_CLASS
@@ -54,6 +53,7 @@ def gather_evidence(
     slices: Mapping[str, slice],
     answers: Answers,
     embedded: Embedded,
+    folds: NDArray[np.int64],
     suspected: NDArray[np.bool_],
     params: parameters.Score,
 ) -> Evidence:
@@ -63,13 +63,13 @@ def gather_evidence(
         slices: set to its rows.
         answers: of the model.
         embedded: every row.
+        folds: of shape (rows,), int64: labels of one fold are judged without it.
         suspected: of shape (rows,), bool: whether the picture has a fault.
         params: limits: `near` and `doubted_fraction`.
     """
     trained = _rows_in(slices, ("train",), len(suspected))
     usual = _rows_in(slices, EVALUATION_SPLITS, len(suspected))
     neighbours = nearest(embedded, embedded.take(slices["train"]), 1)
-    folds = folds_of(embedded.groups)
     issues = find_label_issues(
         embedded.vectors, answers.truth, answers.num_classes, folds, trained | usual, params.doubted_fraction
     )

@@ -1,4 +1,4 @@
-"""Which pictures are far from everything that the model was trained on, and which of these are similar."""
+"""Which pictures are far from every labelled picture, and which of these are similar."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ def novelty_threshold(held_out: NDArray[np.float64], quantile: float) -> float:
     """Choose the distance from which a picture is far from everything.
 
     Args:
-        held_out: of shape (pictures,): distances of pictures of known classes, which the model was not trained on, to
-            the nearest training picture.
+        held_out: of shape (pictures,): distances of labelled pictures to the nearest labelled one of another group.
         quantile: 0 to 1: at least this share of them is not farther.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A session of training: devices, shards and decoded pictures, opened once for one network or for several in turn."""
+"""A session of training: devices, shards and decoded pictures, opened once."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.errors import InputError
 from runtime.identity import code_identity
-from stages.models.predict import predict
 from stages.shards.batches import Pictures, require
 from stages.shards.decoded import DecodedPictures
 from stages.shards.tars import ShardReader
@@ -72,20 +70,18 @@ class Session:
         """The classes to train, in the order of the scores."""
         return sorted(set(self.splits.loc[self.splits["split"] == "train", "class_name"]))
 
-    def begin(self, start: Callable[[], keras.Model], warm: bool, splits: pd.DataFrame | None = None) -> Training:
+    def begin(self, start: Callable[[], keras.Model], warm: bool) -> Training:
         """Gather the pictures, build the network, and look up the checkpoints of an interrupted run.
 
         Args:
             start: builds the network with the weights that training starts from.
             warm: whether these are the base's.
-            splits: which pictures to train and to validate with; by default those of the session.
 
         Raises:
             InputError: see `labelled`.
         """
-        splits = self.splits if splits is None else splits
         training, validation = (
-            labelled(splits, split, self.class_names, self.pictures) for split in ("train", "validation")
+            labelled(self.splits, split, self.class_names, self.pictures) for split in ("train", "validation")
         )
         with self.devices.scope():
             network = start()
@@ -93,10 +89,6 @@ class Session:
         how = recipe(self.params, warm)
         epochs = fit(network, training, validation, how, checkpoints, self.devices)
         return Training(network, training.image_ids, how.epochs, epochs, checkpoints)
-
-    def scores(self, network: keras.Model, image_ids: Sequence[str]) -> NDArray[np.float32]:
-        """Score pictures of the shards: shape (pictures, classes), float32."""
-        return predict(network, self.pictures.reader, image_ids, self.params.batch_size)[0]
 
 
 @contextmanager
