@@ -1,8 +1,8 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
-Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, group_size, dropped, phash,
-    faults, source, sources),
+Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, said_same, group_size,
+    dropped, phash, faults, source, sources),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
     data/conflicts.csv (files that show the same thing and stand in two classes, and what ends each)
 Params: quality, merge
@@ -10,7 +10,7 @@ Params: quality, merge
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
@@ -81,6 +81,22 @@ def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str,
     labels = connected_components(matrix, directed=False)[1]
     first: dict[int, str] = {}
     return {image_id: first.setdefault(number, image_id) for image_id, number in zip(names, labels, strict=True)}
+
+
+def said_the_same(pairs: Collection[Pair]) -> dict[str, list[str]]:
+    """List, for each picture of pairs, all that they connect it with: the file of one may be gone, and its model not.
+
+    Args:
+        pairs: that people said show the same.
+
+    Returns:
+        image_id to the image_ids of its group, itself included, sorted.
+    """
+    groups = group_pictures({image_id for pair in pairs for image_id in pair}, pairs)
+    members: dict[str, list[str]] = {}
+    for image_id, group in groups.items():
+        members.setdefault(group, []).append(image_id)
+    return {image_id: members[group] for image_id, group in groups.items()}
 
 
 def drop(labelled: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
@@ -192,6 +208,7 @@ def main() -> None:
     _log_input(labelled, verdicts)
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
+    labelled["said_same"] = labelled["image_id"].map(said_the_same(verdicts.duplicate))
     labelled["group_size"] = labelled["group"].map(labelled.groupby("group")["image_id"].nunique())
     labelled[["source", "sources"]] = find_sources(labelled, params.source_pattern, params.burst_seconds)
     images = labelled.assign(dropped=drop(labelled, pairs), faults=find_faults(labelled, limits))

@@ -45,12 +45,12 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     """Find the groups that the base or an ancestor of it was trained on.
 
     A picture of the lineage stands for its whole group and for its source, as they were then and as they are now. If
-    its file is gone or cannot be read, the pictures that resemble it stand for it, mirrored and turned ones too. Only
-    its hash is left to compare, and it is better to test with one picture too few than with one that the model has
-    seen.
+    its file is gone or cannot be read, the pictures stand for it that people said show the same, and those that
+    resemble it, mirrored and turned ones too. Only its hash is left to compare, and it is better to test with one
+    picture too few than with one that the model has seen.
 
     Args:
-        images: columns `image_id`, `group`, `phash`, `sources` of every file, dropped ones too.
+        images: columns `image_id`, `group`, `said_same`, `phash`, `sources` of every file, dropped ones too.
         lineage: columns `image_id`, `members`, `phash`, `sources`.
         distance: bits in which the hashes may differ.
 
@@ -61,7 +61,10 @@ def trained_groups(images: pd.DataFrame, lineage: pd.DataFrame, distance: int) -
     sources = {name for names in lineage["sources"].dropna() for name in names}
     known = images["sources"].dropna()
     of_sources = known.index[[not sources.isdisjoint(names) for names in known]]
-    groups = set(images.loc[images["image_id"].isin(trained) | images.index.isin(of_sources), "group"])
+    said = images["said_same"].dropna()
+    same = said.index[[not trained.isdisjoint(image_ids) for image_ids in said]]
+    is_trained = images["image_id"].isin(trained) | images.index.isin(of_sources) | images.index.isin(same)
+    groups = set(images.loc[is_trained, "group"])
     hashed = images.dropna(subset="phash").drop_duplicates("image_id")
     # A file that is there and cannot be read counts as gone too: no near-duplicate of it was found.
     gone = lineage.loc[~lineage["image_id"].isin(hashed["image_id"]), "phash"].dropna().to_numpy(dtype=np.uint64)

@@ -48,7 +48,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path, code, number):
     assert eventually(lambda: not any(map(is_alive, numbers)) or None)
 
 
-def eventually(ask, seconds=20):
+def eventually(ask, seconds=60):
     """Ask until there is an answer."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

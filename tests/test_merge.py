@@ -98,6 +98,13 @@ def test_near_pictures_of_two_classes_are_both_used():
     assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]
 
 
+def test_what_people_said_shows_the_same_is_told_of_each_picture_directly_or_through_others():
+    assert merge.said_the_same([("a", "b"), ("b", "c"), ("x", "y")]) == {
+        "a": ["a", "b", "c"], "b": ["a", "b", "c"], "c": ["a", "b", "c"], "x": ["x", "y"], "y": ["x", "y"],
+    }  # fmt: skip
+    assert merge.said_the_same([]) == {}
+
+
 def test_a_picture_that_a_person_keeps_stays_next_to_its_near_duplicate():
     rows = files((A, "library", "x", "real", False, "p"), (B, "library", "x", "real", True, "q"))
     assert reasons(rows, pairs_of((A, B, "near"))) == [None, None]

@@ -24,7 +24,7 @@ def images(num_real=0, num_staged=0, num_synthetic=0, class_name="x", start=0):
         {"image_id": ids, "path": ids, "sub_class": class_name, "class_name": class_name, "origin": origins,
          "set": "library", "group": ids, "group_size": 1, "dropped": None,
          "phash": pd.array([int(i, 16) for i in ids], dtype="UInt64"), "faults": None,
-         "source": None, "sources": None}
+         "source": None, "sources": None, "said_same": None}
     )  # fmt: skip
 
 
@@ -170,6 +170,15 @@ def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_resembles_it
     near = int(frame["phash"][3]) ^ 0b101
     assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 2) == {frame["image_id"][3]}
     assert split.trained_groups(frame, lineage(("f" * 32, ["f" * 32], near)), 1) == set()
+
+
+def test_a_trained_picture_whose_file_is_gone_is_recognised_in_what_people_said_shows_the_same():
+    frame = images(5)
+    gone, between = "f" * 32, "e" * 32
+    frame["said_same"] = [None, [frame["image_id"][1], between, gone], None, None, None]
+    frame.loc[2, "group"] = frame["group"][1]
+    assert split.trained_groups(frame, lineage((gone, [gone], 2**63 + 5)), 0) == {frame["group"][1]}
+    assert split.trained_groups(frame, lineage(("d" * 32, ["d" * 32], 2**63 + 5)), 0) == set()
 
 
 def test_a_trained_picture_that_cannot_be_read_any_more_is_recognised_in_what_resembles_it():

@@ -80,6 +80,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
             faults=None,
             source=None,
             sources=None,
+            said_same=None,
         )
     )
     write_shards(contents, pictures_in_shard)

@@ -16,6 +16,7 @@ IMAGES = Table(
             "origin": pa.string(),  # real, staged, synthetic, unknown
             "set": pa.string(),  # library, or the benchmark
             "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
+            "said_same": pa.list_(pa.string()),  # what people said shows the same, there or gone, itself included
             "group_size": pa.int64(),  # pictures in its group, itself included
             "dropped": pa.string(),  # null, or why
             "phash": pa.uint64(),
