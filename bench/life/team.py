@@ -1,6 +1,7 @@
 """Two people, a week at a time: what they run, when it is killed, how they merge, and what is checked afterwards."""
 
 import copy
+import json
 import re
 import shutil
 import signal
@@ -106,6 +107,8 @@ class Life:
             killed = self.world.run_and_kill(person.name, command, moment, signal.Signals(which))
             self.num_kills += 1
             self.problems += [f"{' '.join(command)}, killed, left a process: {stray}" for stray in killed.strays]
+        if command[0] == "dvc":
+            _remove_cut_off_lock(person.clone / ".dvc/tmp/rwlock")
         return self.world.run(person.name, *command, must=not may_be_done)
 
     def pull(self, person: Person) -> None:
@@ -295,6 +298,16 @@ def _write_beginning(person: Person) -> None:
 def _draw(person: Person, folder: str, sub_class: str | None) -> None:
     suffix = str(person.rng.choice(list(pictures.FORMATS)))
     person.put(f"{folder}/{person.new_name(suffix)}", pictures.encode(pictures.draw(person.rng, sub_class), suffix))
+
+
+def _remove_cut_off_lock(path: Path) -> None:
+    """As docs/guide/remote.md says: where `dvc` itself is killed, nothing of ours runs before it is called again."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        path.unlink()
 
 
 def _make_cheap(params: Path) -> None:
