@@ -53,6 +53,7 @@ def draw(num_classes: int, num_rows: int, rng: np.random.Generator) -> tuple[pd.
             "error": None,
             "source": None,
             "sources": None,
+            "said_same": None,
             "faults": None,
         }
     )
