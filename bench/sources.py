@@ -25,7 +25,7 @@ from bench.harness import options, print_table
 from runtime import parameters
 from runtime.digest import md5_of_file
 from stages import split
-from stages.embeddings.discriminant import fit, log_scores
+from stages.embeddings.discriminant import held_out_log_scores
 from stages.embeddings.vectors import units
 from stages.metrics.interval import fraction_interval
 
@@ -96,13 +96,14 @@ def _sides(pictures: pd.DataFrame, params: parameters.Split) -> pd.Series:
 
 
 def right_in_folds(
-    vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: Iterable[tuple[Any, Any]]
+    vectors: NDArray[np.float32], labels: NDArray[np.int64], parts: Iterable[tuple[Any, Any]]
 ) -> NDArray[np.bool_]:
     """Say which pictures a classifier names rightly that was fitted on the other folds."""
-    right = np.zeros(len(labels), dtype=bool)
-    for others, own in folds:
-        classifier = fit(vectors[others], labels[others])
-        right[own] = log_scores(classifier, vectors[own], labels.max() + 1).argmax(axis=1) == labels[own]
+    folds, right = np.zeros(len(labels), np.int64), np.zeros(len(labels), dtype=bool)
+    for number, (_, own) in enumerate(parts):
+        folds[own] = number
+    for rows, scores in held_out_log_scores(vectors, labels, folds, labels.max() + 1):
+        right[rows] = scores.argmax(axis=1) == labels[rows]
     return right
 
 
