@@ -26,9 +26,13 @@ EMPTY = "d751713988987e9331980363e24189ce.dir"
 
 
 class Splits(NamedTuple):
-    """What a commit had, to compare the next with: parameters and base, class by path and side by picture."""
+    """What a commit had, to compare the next with: parameters and base, class and side by picture.
+
+    `files` are the pictures of each class, dropped ones included: one may show the same as a picture that is used.
+    """
 
     conditions: str
+    files: set[tuple[str, str]]
     classes: dict[str, str]
     sides: dict[str, tuple[str, str]]
 
@@ -236,13 +240,15 @@ def read_splits(clone: Path) -> Splits:
     version = clone / "data/base/version.json"
     base = version.read_text(encoding="utf-8") if version.is_file() else ""
     images = pd.read_parquet(clone / "data/images.parquet")
-    images = images[images["dropped"].isna() & (images["set"] == "library")]
+    images = images[images["set"] == "library"]
+    kept = images[images["dropped"].isna()]
     splits = pd.read_parquet(clone / "data/splits.parquet")
     splits = splits[splits["split"].isin(["train", "validation", "test"])]
     sides = zip(splits["class_name"], splits["split"], strict=True)
     return Splits(
         json.dumps([params["split"], params["dedup"], base]),
-        dict(zip(images["image_id"], images["class_name"], strict=True)),
+        set(zip(images["class_name"], images["image_id"], strict=True)),
+        dict(zip(kept["image_id"], kept["class_name"], strict=True)),
         dict(zip(splits["image_id"], sides, strict=True)),
     )
 
@@ -253,7 +259,8 @@ def check_stable(before: Splits, after: Splits) -> Iterator[str]:
         return
     for name in sorted({*before.classes.values()} & {*after.classes.values()}):
         members = [{key for key, value in each.classes.items() if value == name} for each in (before, after)]
-        touched = len(members[0] ^ members[1])
+        files = {image_id for where, image_id in before.files ^ after.files if where == name}
+        touched = len(members[0] ^ members[1] | files)
         moved = [key for key in members[0] & members[1] if before.sides.get(key) != after.sides.get(key)]
         if len(moved) > 2 * touched and _is_in(before, name) == _is_in(after, name):
             yield f"{len(moved)} pictures of {name} changed sides, and {touched} were touched"
