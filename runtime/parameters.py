@@ -138,6 +138,7 @@ class Train(_Section):
     body_learning_rate: Annotated[float, Field(gt=0, le=1)]
     batch_size: Annotated[int, Field(ge=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    average_weights: Annotated[float, Field(ge=0)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     precision: Literal["float32", "bfloat16", "float16"]
     devices: Annotated[int, Field(ge=1)]

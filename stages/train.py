@@ -9,7 +9,8 @@ Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model
     train.weights names a file of it)
 Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, sources,
     phash; carried.csv: class_name, how, base_classes, what each row of the output layer began with;
-    history.csv: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate); progress in dvclive/, which git ignores
+    history.csv: epoch, loss, accuracy, val_loss, val_accuracy, averaged: 1 where these two are of averaged weights,
+    learning_rate); progress in dvclive/, which git ignores
 Params: picture, train
 """
 
@@ -111,7 +112,7 @@ def what_starts(
 def what_came_out(history: pd.DataFrame) -> str:
     """Say in one line which epoch's weights are kept and how good they are; columns as in history.csv."""
     best = history.sort_values("val_loss", kind="stable").iloc[0]
-    epoch = f"epoch {best['epoch']:.0f} of {len(history)}"
+    epoch = f"epoch {best['epoch']:.0f} of {len(history)}" + ", with averaged weights," * bool(best["averaged"])
     return f"{epoch} is the best: validation loss {best['val_loss']:.4f}, {100 * best['val_accuracy']:.1f} % right"
 
 
@@ -149,7 +150,7 @@ def write(
         network: trained.
         by_class: the sub-classes of each class, in the order of the scores.
         trained: from `lineage`.
-        history: columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, one row per epoch.
+        history: columns as in history.csv, one row per epoch.
         rows: what each row of the output layer began with.
         origins: what the other weights began with.
     """

@@ -38,7 +38,7 @@ from stages.training.session import labelled, open_session, recipe
 pytestmark = pytest.mark.slow
 
 FILES = ["carried.csv", "classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
-COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "averaged", "learning_rate"]
 
 
 def make_base() -> None:
@@ -124,9 +124,10 @@ def kill(moment: str, times: int) -> str:
 GIVEN = {"weights": "given/model.weights.h5"}
 # Two epochs of the output layer alone, then one in which the body learns as well.
 TUNED = {**GIVEN, "freeze_epochs": 2, "frozen_fraction": 0.3, "freeze_normalization": True, "body_learning_rate": 0.5}
+TUNED_AND_AVERAGED = {**TUNED, "average_weights": 1.0}
 
 
-@pytest.mark.parametrize("changes", [{}, TUNED], ids=["from scratch", "fine-tuned"])
+@pytest.mark.parametrize("changes", [{}, TUNED_AND_AVERAGED], ids=["from scratch", "fine-tuned"])
 def test_a_run_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(workspace, caplog, changes):
     write_model("given", ["amber", "blue"], seed=5)
     # 24 pictures in batches of 8: three steps an epoch.

@@ -16,6 +16,7 @@ from runtime.progress import progress
 from runtime.terminal import command_name
 from stages.shards.batches import Pictures, batches
 from stages.training.augmentation import augmentation
+from stages.training.averaging import averaged, averages_in, decay
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.freezing import freeze, running_averages, scores
@@ -32,6 +33,7 @@ class Recipe:
     """How to fit; the names and units are those of params.yaml's section `train`.
 
     Attributes:
+        average_weights: epochs that the average of the weights looks back on; 0: none is kept.
         freeze_epochs: this and the three below are of a network that begins with weights which are worth keeping.
     """
 
@@ -44,6 +46,7 @@ class Recipe:
     mirror: bool
     rotation: float
     zoom: float
+    average_weights: float = 0.0
     freeze_epochs: int = 0
     frozen_fraction: float = 0.0
     freeze_normalization: bool = False
@@ -108,7 +111,8 @@ def fit(
         devices: that train together.
 
     Yields:
-        A row of the history after each epoch, those before an interruption included.
+        A row of the history after each epoch, those before an interruption included. Until the next is asked for,
+        `network` has the weights that the row was validated with, unless the epoch was before an interruption.
 
     Raises:
         TrainingError: the loss is not a number, or the workers do not have the same checkpoint.
@@ -118,7 +122,9 @@ def fit(
     trainer.resume()
     yield from trainer.history
     while len(trainer.history) < recipe.epochs:
-        yield trainer.epoch(training, validation)
+        row = trainer.epoch(training, validation)
+        with averages_in(network, trainer.averages):
+            yield row
     network.set_weights(trainer.best)
     freeze(network, only_head=False, frozen_fraction=0.0, freeze_normalization=False)  # nothing stays frozen
 
@@ -135,6 +141,7 @@ class Trainer:
 
     Attributes:
         best: weights of the epoch with the lowest validation loss so far.
+        averages: the network's weights that the last epoch was validated with, where these were averages.
         history: a row for each whole epoch.
         results: pictures, loss and accuracy of each step of the epoch that has not ended.
     """
@@ -148,6 +155,7 @@ class Trainer:
         self._layers = augmentation(recipe.mirror, recipe.rotation, recipe.zoom, recipe.seed)
         self._saved = time.monotonic()
         self.best: list[NDArray[Any]] = network.get_weights()
+        self.averages: list[NDArray[Any]] | None = None
         self.history: list[dict[str, float]] = []
         self.results: list[list[float]] = []
         self._begin_phase()
@@ -165,7 +173,12 @@ class Trainer:
         body = self._network.get_layer("body").trainable_variables
         self._model.compile(
             optimizer=optimizer(
-                recipe.learning_rate, recipe.warm_up, self._steps * num_epochs, body, recipe.body_learning_rate
+                recipe.learning_rate,
+                recipe.warm_up,
+                self._steps * num_epochs,
+                body,
+                recipe.body_learning_rate,
+                decay(recipe.average_weights, self._steps),
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
             # Not by its name: variables that are made at the first step make TensorFlow trace that step twice.
@@ -196,11 +209,12 @@ class Trainer:
                 self.save()
         self._devices.average(running_averages(self._network))
         loss, accuracy = _mean(self.results)
-        val_loss, val_accuracy = self.validate(validation)
+        val_loss, val_accuracy = self._validate_averages(validation, *self.validate(validation))
         self._require_number(number, "validation loss", val_loss)
         if not self.history or val_loss < min(row["val_loss"] for row in self.history):
-            self.best = self._network.get_weights()
+            self.best = self.averages or self._network.get_weights()
         row = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
+        row["averaged"] = float(self.averages is not None)
         self.history.append({"epoch": number, **row, "learning_rate": float(self._model.optimizer.learning_rate)})
         self.results = []
         self._change_phase()
@@ -211,6 +225,18 @@ class Trainer:
         """Mean loss and accuracy of the weights as they are."""
         checked = validation.batches(np.arange(len(validation.image_ids)), self._recipe.batch_size)
         return _mean([_result(batch, self._test(*batch)) for batch in checked])
+
+    def _validate_averages(self, validation: LabelledPictures, loss: float, accuracy: float) -> tuple[float, float]:
+        """Keep the averages of the weights if they validate better than the last ones, whose figures are given."""
+        self.averages = None
+        if not self._recipe.average_weights:
+            return loss, accuracy
+        with averaged(self._model):
+            of_averages = self.validate(validation)
+            if of_averages[0] < loss:
+                self.averages = self._network.get_weights()
+                return of_averages
+        return loss, accuracy
 
     def save(self) -> None:
         """Write a checkpoint: everything that the next step depends on, and the best weights so far."""

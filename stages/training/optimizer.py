@@ -11,7 +11,12 @@ WEIGHT_DECAY = 1e-4
 
 
 def optimizer(
-    learning_rate: float, warm_up: float, num_steps: int, slower: Collection[keras.Variable] = (), share: float = 1.0
+    learning_rate: float,
+    warm_up: float,
+    num_steps: int,
+    slower: Collection[keras.Variable] = (),
+    share: float = 1.0,
+    decay: float | None = None,
 ) -> keras.Optimizer:
     """Make the optimizer.
 
@@ -21,6 +26,7 @@ def optimizer(
         num_steps: after which it is 0 again.
         slower: weights that learn at a share of the learning rate.
         share: of the learning rate, 0 to 1.
+        decay: of an average of the weights, from `averaging.decay`; None: none is kept.
     """
     num_warm_up = math.ceil(warm_up * num_steps)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -29,10 +35,11 @@ def optimizer(
         warmup_target=learning_rate,
         warmup_steps=num_warm_up,
     )
+    averages = {} if decay is None else {"use_ema": True, "ema_momentum": decay}
     if share == 1:
-        made = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
+        made = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, **averages)
     else:
-        made = Discriminative(schedule, slower, share)
+        made = Discriminative(schedule, slower, share, **averages)
     # Gradients of float16 vanish unless the loss is scaled up; bfloat16 has the range of float32.
     if keras.config.dtype_policy().compute_dtype == "float16":
         return keras.optimizers.LossScaleOptimizer(made)
@@ -50,11 +57,12 @@ class Discriminative(keras.optimizers.AdamW):  # type: ignore[misc]
         schedule: of the learning rate.
         slower: weights that learn at a share of it.
         share: 0 to 1.
+        options: further ones of AdamW.
     """
 
-    def __init__(self, schedule: Any, slower: Collection[keras.Variable], share: float) -> None:
+    def __init__(self, schedule: Any, slower: Collection[keras.Variable], share: float, **options: Any) -> None:
         # Keras would let all weights decay at the full rate: `update_step` does it instead.
-        super().__init__(schedule, weight_decay=0.0, name="adamw")
+        super().__init__(schedule, weight_decay=0.0, name="adamw", **options)
         self._slower, self._share = {id(variable) for variable in slower}, share
         self._shares: list[float] = []
 

@@ -156,6 +156,7 @@ def recipe(params: parameters.Train, warm: bool) -> Recipe:
         warm_up=params.warm_up if warm else params.warm_up_from_scratch,
         batch_size=params.batch_size,
         label_smoothing=params.label_smoothing,
+        average_weights=params.average_weights,
         seed=params.seed,
         **params.augmentation.model_dump(),
         **(params.model_dump(include=FINE_TUNING) if keeps else {}),
