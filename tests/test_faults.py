@@ -1,13 +1,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime import parameters
-from stages.images.faults import FAULTS, find_faults, own_limit
+from stages.images.faults import FAULTS, MEASURES, find_faults, own_limit
+from stages.images.faults import faults_of as one_picture_s_faults
 
 LIMITS = parameters.Quality(
     min_sharpness=0.6, min_highlights=0.4, min_contrast=0.3, blank_contrast=0.1, min_side=32, max_aspect=3.0
 )
+MEASURED = st.sampled_from([0.0, 0.09, 0.3, 0.39, 0.4, 0.59, 0.6, 31.0, 32.0, 96.0, 97.0])
 GOOD = {"width": 96, "height": 32, "sharpness": 0.6, "highlights": 0.4, "contrast": 0.3, "is_damaged": False}
 
 
@@ -49,3 +53,10 @@ def test_without_a_limit_few_of_a_smooth_library_are_suspected_and_its_blurred_o
     blurred = find_faults(rows, LIMITS.model_copy(update={"min_sharpness": None})).notna()
     assert blurred.iloc[-1]
     assert blurred.mean() < 0.03 < find_faults(rows, LIMITS).notna().mean()
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(MEASURES, MEASURED) | {"is_damaged": st.booleans()}), min_size=1))
+def test_one_picture_is_judged_as_it_is_in_a_table(pictures):
+    table = find_faults(pd.DataFrame(pictures), LIMITS)
+    alone = [", ".join(one_picture_s_faults(picture, LIMITS, LIMITS.min_sharpness)) for picture in pictures]
+    assert table.fillna("").tolist() == alone

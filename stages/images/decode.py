@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from stages.images import gif, png, tiff
-from stages.images.errors import UnreadableError
+from stages.images.errors import TooLargeError, UnreadableError
 from stages.images.limits import MAX_PASSES, SCAN, allowed_pixels
 from stages.images.orientation import (
     SIDEWAYS,
@@ -188,7 +188,7 @@ def _refuse_bombs(opened: Opened, data: bytes, max_pixels: int) -> None:
 def _require_few_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
     allowed = allowed_pixels(name, max_pixels)
     if width * height > allowed:
-        raise UnreadableError(
+        raise TooLargeError(
             f"{width} x {height} pixels are more than fingerprint.max_pixels ({max_pixels}) allows"
             + (f" in a {name}: {allowed}" if allowed < max_pixels else "")
         )
