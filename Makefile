@@ -15,6 +15,7 @@ $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
 .PHONY: help repro review push pull promote report plots next base publish compact adopt sql remote-check verify gc
+.PHONY: gateway
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
 help:
@@ -76,6 +77,10 @@ adopt: .venv/ready ## use your photos, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=
 
 sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
 	@python -m review.sql --query="$$QUERY"
+
+#@ In production:
+gateway: .venv/ready ## answer photos over HTTP and log each one, at http://127.0.0.1:8080/ [PORT=8080]
+	@python -m serving --port="$$PORT"
 
 #@ The DVC remote:
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for

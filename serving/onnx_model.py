@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from runtime.errors import InputError
@@ -61,7 +62,7 @@ class OnnxModel:
                 f"{export / ONNX} gives {given.name} of shape {given.shape} of {taken.name}; expected scores of the "
                 f"{len(self.class_names)} classes of {CLASSES}, of pixels. {_REMEDY}"
             )
-        self._side = taken.shape[1]
+        self.side: int = taken.shape[1]
 
     def answer(self, data: bytes) -> Answer:
         """Answer one picture.
@@ -72,7 +73,14 @@ class OnnxModel:
         Raises:
             UnreadableError: they are no picture, or one beyond the limits; in words.
         """
-        pixels = letterbox(decode(data, self._max_pixels).image, self._side)
+        return self.answer_pixels(letterbox(decode(data, self._max_pixels).image, self.side))
+
+    def answer_pixels(self, pixels: NDArray[np.uint8]) -> Answer:
+        """Answer one prepared picture.
+
+        Args:
+            pixels: of shape (side, side, 3), as `letterbox` makes them.
+        """
         scores = self._session.run(["scores"], {"pixels": pixels[None]})[0][0]
         best = np.argsort(-scores, kind="stable")[:NUM_BEST]
         return {

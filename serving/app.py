@@ -1,0 +1,281 @@
+"""The gateway over HTTP: its routes, what is refused before a picture is looked at, and the page."""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from serving.clients import Keys, Rates
+from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gateway, Sent
+from serving.metrics import KIND, Metrics
+from serving.requests import RefusedError, read_picture
+
+_FOLDER = Path(__file__).parent
+# Nothing from another host, nothing inline; a photo that was just taken is shown from the browser's memory.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_RETRY_SECONDS = 1
+_FULL = "More pictures wait than can be answered in time. Try again in a second."
+_TRANSACTION = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+Transaction = Annotated[str, Field(pattern=_TRANSACTION)]
+
+
+class Told(BaseModel):
+    """What the user is told that the picture shows."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    class_name: Annotated[str, Field(alias="class")]
+    confidence: Annotated[float, Field(ge=0, le=100)]
+    note: str | None = None
+    special: str | None = None
+
+
+class Identified(BaseModel):
+    """The answer to a picture: below the threshold `answer` is null, and `advice` says what makes a better picture."""
+
+    transaction: Transaction
+    version: int
+    threshold: float
+    answer: Told | None
+    advice: list[str]
+
+
+class Problem(BaseModel):
+    """Why there is no answer, in words that users may be shown."""
+
+    error: str
+    transaction: Transaction | None = None
+
+
+class Feedback(BaseModel):
+    """What a user says of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    transaction: Transaction
+    feedback: Literal["right", "wrong"]
+    comment: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Noted(BaseModel):
+    """The feedback is in the log."""
+
+    transaction: Transaction
+
+
+class State(BaseModel):
+    """Whether the gateway lives, or is ready."""
+
+    ok: bool
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in statuses}
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}, "required": ["image"]}
+_PICTURE = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": _BINARY, "multipart/form-data": {"schema": _FORM}},
+    }
+}
+
+
+class Door:
+    """Who comes in: those with a key, each not too often, and not more at once than can be answered in time.
+
+    Args:
+        keys: of the API.
+        rates: of clients.
+        places: how many pictures may be under way at once.
+    """
+
+    def __init__(self, keys: Keys, rates: Rates, places: int) -> None:
+        self._keys, self._rates, self._places = keys, rates, places
+        self.inside = 0
+
+    def require(self, request: Request) -> str:
+        """Refuse who has no key, or asks too often.
+
+        Returns:
+            What tells clients apart.
+        """
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        key = request.headers.get("x-api-key", bearer)
+        if not self._keys.allow(key):
+            raise HTTPException(
+                401, "This needs a key: send it as the header X-API-Key.", {"WWW-Authenticate": "Bearer"}
+            )
+        client = key or (request.client.host if request.client else "")
+        wait = self._rates.wait_seconds(client)
+        if wait:
+            seconds = math.ceil(wait)
+            raise HTTPException(429, f"You ask too often. Try again in {seconds} s.", {"Retry-After": str(seconds)})
+        return client
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Take a place, or refuse at once."""
+        if self.inside >= self._places:
+            raise HTTPException(429, _FULL, {"Retry-After": str(_RETRY_SECONDS)})
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+
+def make_app(gateway: Gateway, door: Door) -> FastAPI:
+    """Make the application.
+
+    Args:
+        gateway: that answers; it is closed with the application.
+        door: who comes in.
+    """
+    metrics = Metrics()
+    gateway.observe = metrics.observe
+    metrics.watch("gateway_under_way", "Pictures under way", lambda: door.inside)
+    metrics.watch("gateway_restarts", "Processes that were started again", gateway.restarts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await gateway.close()
+
+    app = FastAPI(title="Retrain gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _handle_errors(app, metrics)
+    page = jinja2.Environment(autoescape=True).from_string((_FOLDER / "page.html").read_text(encoding="utf-8"))
+
+    async def identified(request: Request) -> Answer:
+        client = door.require(request)
+        async with door.place():
+            answer = await gateway.identify(await _sent(request, client))
+        metrics.answers.labels(str(answer.status)).inc()
+        if "version" in answer.body:
+            metrics.shown.labels(answer.body["version"], answer.body["answer"] is not None).inc()
+        return answer
+
+    @app.post(
+        "/v1/identify", response_model=Identified, openapi_extra=_PICTURE,
+        responses=_problems(400, 401, 408, 413, 415, 422, 429, 503),
+    )  # fmt: skip
+    async def identify(request: Request) -> Response:
+        """Say what a picture shows, and keep both in the log."""
+        answer = await identified(request)
+        return JSONResponse(answer.body, answer.status, _retry(answer.status))
+
+    @app.post("/v1/feedback", responses=_problems(401, 404, 422, 429, 503))
+    async def feedback(request: Request, feedback: Feedback) -> Noted:
+        """Note what a user says of an answer."""
+        door.require(request)
+        if not await gateway.feedback(feedback.transaction, feedback.feedback, feedback.comment):
+            raise HTTPException(404, "There is no such transaction here, or it has gone to the archive.")
+        return Noted(transaction=feedback.transaction)
+
+    @app.get("/healthz")
+    async def healthz() -> State:
+        """Say that the gateway lives."""
+        return State(ok=True)
+
+    @app.get("/readyz", responses={503: {"model": State}})
+    async def readyz() -> Response:
+        """Say whether a picture would be answered: the log can be written, and the model answers."""
+        ok = await gateway.is_ready()
+        return JSONResponse({"ok": ok}, 200 if ok else UNAVAILABLE)
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus() -> Response:
+        """Give counts and times to Prometheus."""
+        return Response(metrics.text(), media_type=KIND)
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> HTMLResponse:
+        return HTMLResponse(page.render(answer=None))
+
+    @app.post("/", include_in_schema=False)
+    async def index_without_script(request: Request) -> HTMLResponse:
+        try:
+            answer = await identified(request)
+        except RefusedError as error:
+            answer = Answer(error.status, {"error": error.words})
+        return HTMLResponse(page.render(answer=answer.body), answer.status)
+
+    @app.get("/favicon.ico", include_in_schema=False, status_code=204)
+    async def no_icon() -> None: ...
+
+    for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css")):
+        app.add_api_route(f"/{name}", _file(name, kind), include_in_schema=False)
+    return app
+
+
+async def _sent(request: Request, client: str) -> Sent:
+    import time
+
+    started = time.perf_counter()
+    data = await read_picture(request)
+    build, user = request.headers.get("x-client-build", ""), request.headers.get("x-client-user", client)
+    return Sent(data, 1000 * (time.perf_counter() - started), build, user)
+
+
+def _retry(status: int) -> dict[str, str]:
+    return {"Retry-After": str(_RETRY_SECONDS)} if status in (429, UNAVAILABLE) else {}
+
+
+def _file(name: str, kind: str) -> Callable[[], Awaitable[Response]]:
+    content = (_FOLDER / name).read_bytes()
+
+    async def give() -> Response:
+        return Response(content, media_type=kind)
+
+    return give
+
+
+def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
+    """Give every refusal in one form, and every answer the same headers."""
+
+    def problem(status: int, words: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        return JSONResponse({"error": words, "transaction": None}, status, headers)
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+        metrics.answers.labels(str(error.status)).inc()
+        return problem(error.status, error.words)
+
+    @app.exception_handler(CannotLogError)
+    async def cannot_log(_: Request, error: CannotLogError) -> JSONResponse:
+        metrics.answers.labels(str(UNAVAILABLE)).inc()
+        return problem(UNAVAILABLE, CANNOT_LOG, _retry(UNAVAILABLE))
+
+    @app.exception_handler(HTTPException)
+    async def not_so(request: Request, error: HTTPException) -> JSONResponse:
+        if request.url.path == "/v1/identify":
+            metrics.answers.labels(str(error.status_code)).inc()
+        return problem(error.status_code, error.detail, dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return problem(422, f"{'.'.join(map(str, first['loc'][1:])) or 'body'}: {first['msg']}")
+
+    @app.middleware("http")
+    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response

@@ -1,0 +1,108 @@
+"""Who may ask, how often, and what the log says of a user: keys, rates, and a hash that nobody can follow."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.outputs import write_json
+from runtime.regular_files import read_small
+
+_FEWEST_CHARACTERS = 16
+_MOST_CLIENTS = 100_000  # whose rates are remembered at once
+
+
+class Keys:
+    """Keys of the API; without any, everybody may ask.
+
+    Args:
+        keys: of clients.
+    """
+
+    def __init__(self, keys: Collection[str] = ()) -> None:
+        self._keys = [key.encode() for key in keys]
+
+    @classmethod
+    def read(cls, path: Path) -> "Keys":
+        """Read them from a file, one per line; a line that begins with # is a comment.
+
+        Raises:
+            InputError: the file is absent, or a key is too short to be secret.
+        """
+        text = read_small(path, 2**20, "Write one key per line into it.").decode(errors="replace")
+        keys = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if not keys or min(map(len, keys)) < _FEWEST_CHARACTERS:
+            raise InputError(
+                f"{path} has no key, or one of fewer than {_FEWEST_CHARACTERS} characters, which could be guessed. "
+                "`openssl rand -hex 32` makes one; write one per line."
+            )
+        return cls(keys)
+
+    def allow(self, key: str) -> bool:
+        """Say whether who has this key may ask."""
+        # All are compared, so that how long it takes tells nothing.
+        equal = [hmac.compare_digest(key.encode(errors="replace"), each) for each in self._keys]
+        return not self._keys or any(equal)
+
+
+class Rates:
+    """How often each client may ask: a bucket that fills evenly, and holds a minute's worth.
+
+    Args:
+        per_minute: requests of one client; 0 for any number.
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute, self._now = per_minute, now
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait_seconds(self, client: str) -> float:
+        """Count a request.
+
+        Returns:
+            0 where it may be answered; otherwise seconds until the next one may.
+        """
+        if not self._per_minute:
+            return 0.0
+        now, per_second = self._now(), self._per_minute / 60
+        left, then = self._buckets.pop(client, (float(self._per_minute), now))
+        left = min(self._per_minute, left + (now - then) * per_second)
+        wait = 0.0 if left >= 1 else (1 - left) / per_second
+        self._buckets[client] = (left if wait else left - 1, now)
+        if len(self._buckets) > _MOST_CLIENTS:  # the one that asked longest ago is forgotten
+            del self._buckets[next(iter(self._buckets))]
+        return wait
+
+
+class Users:
+    """Hashes of users that are equal within a day (UTC) and mean nothing on the next, when the salt is lost.
+
+    Args:
+        path: of the file that has today's salt, so that a restart does not change it.
+        now: the time.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._path, self._now = path, now
+        self._day, self._salt = "", b""
+        if path.exists():
+            try:
+                saved = json.loads(path.read_bytes())
+                self._day, self._salt = str(saved["day"]), bytes.fromhex(saved["salt"])
+            except (ValueError, KeyError, TypeError):
+                self._day = ""  # damaged: another one is drawn
+
+    def hash_of(self, user: str) -> str:
+        """Hash a user, such as an address."""
+        day = self._now().date().isoformat()
+        if day != self._day:
+            self._day, self._salt = day, secrets.token_bytes(32)
+            write_json(self._path, {"day": day, "salt": self._salt.hex()})
+            self._path.chmod(0o600)
+        return hashlib.blake2b(user.encode(errors="replace"), key=self._salt, digest_size=12).hexdigest()

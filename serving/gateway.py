@@ -1,0 +1,317 @@
+"""Answer pictures, and remember each answer before it is given.
+
+Of one picture: it is prepared, then kept on the disk, then a row says that it is under way while the model looks at it,
+then the row says what is answered, and only then is it answered.
+"""
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from serving import transactions
+from serving.advice import Advice
+from serving.clients import Users
+from serving.log import Log
+from serving.models import Embedded, Model, ModelError, Reply
+from serving.pictures import Pictures, image_id_of
+from serving.prepare import Prepared, Refused
+from serving.processes import DiedError, Processes
+from serving.transaction_id import new_id
+from serving.transactions import ANSWERED, FAILED, REFUSED, UNDER_WAY
+
+OK, UNAVAILABLE = 200, 503
+CANNOT_LOG = "The answer cannot be kept in the log, and nothing is answered that is not. Try again later."
+_NO_MODEL = "The model does not answer at the moment. Try again in a few seconds."
+_NOT_PREPARED = "The picture could not be looked at. Try again in a few seconds."
+# Longer than any phone's name and version.
+_LONGEST_CLIENT = 100
+
+
+class Sent(NamedTuple):
+    """What somebody sent."""
+
+    data: bytes
+    read_ms: float
+    client: str  # what it says of its build
+    user: str  # whatever tells users apart
+
+
+class Answer(NamedTuple):
+    """What is answered."""
+
+    status: int  # of HTTP
+    body: dict[str, Any]
+
+
+class Second(NamedTuple):
+    """A second model beside the first.
+
+    Attributes:
+        model: the model.
+        share: of the pictures that it answers in place of the first, 0 to 1; None for a shadow, which answers nobody.
+    """
+
+    model: Model
+    share: float | None
+
+
+class CannotLogError(Exception):
+    """The log or the folder of pictures cannot be written."""
+
+
+class Gateway:
+    """What answers pictures.
+
+    Args:
+        folder: of the log and the pictures.
+        log: open in that folder.
+        preparing: processes that prepare pictures.
+        model: that answers.
+        second: a second one, for comparing the two.
+        advice: what users are told.
+    """
+
+    def __init__(
+        self, folder: Path, log: Log, preparing: Processes, model: Model, second: Second | None, advice: Advice
+    ) -> None:
+        self.log, self.preparing, self.model, self.second = log, preparing, model, second
+        self.pictures = Pictures(folder / "pictures")
+        self._users = Users(folder / "salt.json")
+        self._advice = advice
+        self._shadows: set[asyncio.Task[None]] = set()
+        self.observe: Callable[[str, float], None] = lambda part, milliseconds: None
+        self._sweep()
+        self.replica: str = log.do(_replica).result()
+
+    async def identify(self, sent: Sent) -> Answer:
+        """Answer a picture.
+
+        Raises:
+            CannotLogError: nothing was answered.
+        """
+        started = time.perf_counter() - sent.read_ms / 1000
+        row: dict[str, Any] = {
+            "transaction_id": new_id(),
+            "received_at": datetime.now(UTC),
+            "replica": self.replica,
+            "bytes": len(sent.data),
+            "client": sent.client[:_LONGEST_CLIENT] or None,
+            "read_ms": sent.read_ms,
+        }
+        row["user_hash"] = self._user_hash(sent.user)
+        model = self._chosen()
+        try:
+            sides = {await each.side() for each in self._asked(model)} - {None}
+            prepared = await self._timed(row, "prepare_ms", self._prepare(sent.data, sides))
+        except (DiedError, ModelError) as error:
+            return await self._without_picture(row, FAILED, UNAVAILABLE, _NOT_PREPARED, started, str(error))
+        if isinstance(prepared, Refused):
+            return await self._without_picture(row, REFUSED, prepared.status, prepared.words, started, prepared.words)
+        return await self._answer(row, model, prepared, started)
+
+    async def feedback(self, transaction: str, feedback: str, comment: str | None) -> bool:
+        """Note what a user says of an answer.
+
+        Returns:
+            Whether there is such a transaction.
+
+        Raises:
+            CannotLogError: nothing was noted.
+        """
+        changes = {"feedback": feedback, "comment": comment, "feedback_at": datetime.now(UTC)}
+        noted: bool = await self._logged(partial(transactions.update, transaction=transaction, changes=changes))
+        return noted
+
+    async def is_ready(self) -> bool:
+        """Say whether a picture would be answered."""
+        try:
+            await self._logged(lambda connection: connection.execute("SELECT 1").fetchone())
+        except CannotLogError:
+            return False
+        return bool(self.preparing.pids) and await self.model.is_ready()
+
+    def restarts(self) -> int:
+        """Count the processes that were started again."""
+        models = [each for each in self._models() if isinstance(each, Embedded)]
+        return self.preparing.restarts + sum(each.processes.restarts for each in models)
+
+    async def close(self) -> None:
+        """Wait for shadows, and end what was started."""
+        if self._shadows:
+            await asyncio.wait(self._shadows, timeout=10)
+        await asyncio.to_thread(self.preparing.close)
+        for model in self._models():
+            await model.close()
+        await asyncio.to_thread(self.log.close)
+
+    def _sweep(self) -> None:
+        """Remove pictures that no row names: the gateway ended before it could write one."""
+        rows = self.log.do(
+            lambda connection: connection.execute("SELECT image_id FROM transactions").fetchall()
+        ).result()
+        for image_id in self.pictures.all_ids() - {row[0] for row in rows}:
+            self.pictures.remove(image_id)
+
+    def _models(self) -> list[Model]:
+        return [self.model, self.second.model] if self.second else [self.model]
+
+    def _chosen(self) -> Model:
+        if self.second and self.second.share is not None and random.random() < self.second.share:
+            return self.second.model
+        return self.model
+
+    def _asked(self, model: Model) -> list[Model]:
+        shadow = self.second.model if self.second and self.second.share is None else None
+        return [each for each in (model, shadow) if each]
+
+    def _user_hash(self, user: str) -> str:
+        try:
+            return self._users.hash_of(user)
+        except OSError as error:
+            raise CannotLogError(str(error)) from error
+
+    async def _prepare(self, data: bytes, sides: set[int | None]) -> Prepared | Refused:
+        prepared: Prepared | Refused = await asyncio.wrap_future(self.preparing.do((data, sides)))
+        return prepared
+
+    async def _timed(self, row: dict[str, Any], part: str, work: Any) -> Any:
+        """Await work, and put into the row how long it took."""
+        started = time.perf_counter()
+        try:
+            return await work
+        finally:
+            row[part] = 1000 * (time.perf_counter() - started)
+
+    async def _answer(self, row: dict[str, Any], model: Model, prepared: Prepared, started: float) -> Answer:
+        row |= {
+            "width": prepared.width,
+            "height": prepared.height,
+            "format": prepared.format,
+            "faults": ", ".join(prepared.faults) or None,
+            "image_id": image_id_of(prepared.kept),
+        }
+        with self.pictures.in_use(row["image_id"]):
+            try:
+                await self._timed(row, "store_ms", asyncio.to_thread(self.pictures.store, prepared.kept))
+            except OSError as error:
+                raise CannotLogError(str(error)) from error
+            begun = self.log.do(partial(transactions.insert, row=row | {"status": UNDER_WAY}))
+            changes: dict[str, Any] = {}
+            try:
+                reply = await self._timed(changes, "model_ms", model.answer(prepared))
+                changes |= _columns(reply)
+                answer = Answer(OK, self._body(row["transaction_id"], reply, prepared))
+            except ModelError as error:
+                changes |= {"status": FAILED, "error": str(error)}
+                answer = _failed(UNAVAILABLE, _NO_MODEL, row["transaction_id"])
+            except BaseException as error:  # ours, or the server ends: the row says so
+                self._finish(row, changes | {"status": FAILED, "error": type(error).__name__}, 500, started)
+                raise
+            try:
+                await asyncio.wrap_future(begun)
+                await asyncio.wrap_future(self._finish(row, changes, answer.status, started))
+            except sqlite3.Error as error:
+                raise CannotLogError(str(error)) from error
+        self._cast_shadow(row["transaction_id"], prepared)
+        return answer
+
+    def _finish(self, row: dict[str, Any], changes: dict[str, Any], status: int, started: float) -> Any:
+        changes |= {
+            "answered_at": datetime.now(UTC),
+            "http_status": status,
+            "total_ms": 1000 * (time.perf_counter() - started),
+        }
+        for part, value in (row | changes).items():
+            if part.endswith("_ms"):
+                self.observe(part.removesuffix("_ms"), value)
+        return self.log.do(partial(transactions.update, transaction=row["transaction_id"], changes=changes))
+
+    async def _without_picture(
+        self, row: dict[str, Any], status: str, http_status: int, words: str, started: float, error: str
+    ) -> Answer:
+        """Log and answer what has no picture that could be kept."""
+        total = 1000 * (time.perf_counter() - started)
+        row |= {"status": status, "http_status": http_status, "error": error, "total_ms": total}
+        await self._logged(partial(transactions.insert, row=row | {"answered_at": datetime.now(UTC)}))
+        return _failed(http_status, words, row["transaction_id"])
+
+    async def _logged(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        try:
+            return await asyncio.wrap_future(self.log.do(work))
+        except sqlite3.Error as error:
+            raise CannotLogError(str(error)) from error
+
+    def _body(self, transaction: str, reply: Reply, prepared: Prepared) -> dict[str, Any]:
+        answer, advice = None, self._advice.texts(prepared.faults, reply.in_scope is not False)
+        if reply.shown:
+            note = self._advice.classes.get(reply.classes[0])
+            told = note.model_dump(exclude_none=True) if note else {}
+            answer, advice = {"class": reply.classes[0], "confidence": reply.confidences[0], **told}, []
+        return {
+            "transaction": transaction,
+            "version": reply.version,
+            "threshold": reply.threshold,
+            "answer": answer,
+            "advice": advice,
+        }
+
+    def _cast_shadow(self, transaction: str, prepared: Prepared) -> None:
+        """Have the shadow answer for the log, unless it is still busy with so many that it would never catch up."""
+        if self.second and self.second.share is None and len(self._shadows) < 16:
+            task = asyncio.create_task(self._shadow(self.second.model, transaction, prepared))
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+
+    async def _shadow(self, model: Model, transaction: str, prepared: Prepared) -> None:
+        try:
+            reply = await model.answer(prepared)
+        except ModelError:
+            return
+        changes = {
+            "shadow_version": reply.version,
+            "shadow_class": reply.classes[0],
+            "shadow_confidence": reply.confidences[0],
+            "shadow_shown": reply.shown,
+        }
+        self.log.do(partial(transactions.update, transaction=transaction, changes=changes))
+
+
+def _columns(reply: Reply) -> dict[str, Any]:
+    best = enumerate(zip(reply.classes, reply.confidences, strict=True), start=1)
+    ranked = {
+        name: value
+        for rank, (class_name, confidence) in best
+        for name, value in ((f"class_{rank}", class_name), (f"confidence_{rank}", confidence))
+    }
+    return {
+        "version": reply.version,
+        "threshold": reply.threshold,
+        **ranked,
+        "scores": reply.scores,
+        "in_scope": reply.in_scope,
+        "shown": reply.shown,
+        "status": ANSWERED,
+    }
+
+
+def _failed(status: int, words: str, transaction: str) -> Answer:
+    return Answer(status, {"transaction": transaction, "error": words})
+
+
+def _replica(connection: sqlite3.Connection) -> str:
+    """Name this log among those of other replicas: by the host, and something that no other log has."""
+    import secrets
+    import socket
+
+    found = connection.execute("SELECT name FROM replica").fetchone()
+    if found:
+        return str(found[0])
+    name = f"{socket.gethostname()[:40]}_{secrets.token_hex(4)}".replace("-", "_").replace("/", "_")
+    connection.execute("INSERT INTO replica VALUES (?)", [name])
+    return name

@@ -1,0 +1,164 @@
+"""The gateway's log: one SQLite database, one thread that has its only connection, and nothing lost once it is said.
+
+What is asked for while a commit is under way shares the next one, so that many requests wait for one flush of the disk.
+"""
+
+import contextlib
+import fcntl
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from runtime.errors import InputError
+from serving.transactions import ABORTED, CREATE, UNDER_WAY, text_of
+
+NAME = "log.db"
+LOCK = "lock"
+_LARGEST_BATCH = 256
+_REMEDY = "Choose another folder by RETRAIN_GATEWAY, or end what holds this one."
+Result = TypeVar("Result")
+_TABLES = (
+    CREATE,
+    "CREATE INDEX IF NOT EXISTS by_picture ON transactions (image_id)",
+    "CREATE INDEX IF NOT EXISTS by_time ON transactions (received_at)",
+    # What identifies this log among those of other replicas, for as long as its folder lasts.
+    "CREATE TABLE IF NOT EXISTS replica (name TEXT NOT NULL)",
+    # Rows that are at the other place: in which file, and of which picture.
+    "CREATE TABLE IF NOT EXISTS shipped (transaction_id TEXT PRIMARY KEY, image_id TEXT, file TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT)",
+    "CREATE TABLE IF NOT EXISTS forgotten (transaction_id TEXT PRIMARY KEY, forgotten_at TEXT) WITHOUT ROWID",
+)
+
+
+class _Task(NamedTuple):
+    work: Callable[[sqlite3.Connection], Any]
+    future: "Future[Any]"
+
+
+class Log:
+    """The log in a folder. No two processes have it at once: SQLite before 3.51.3 may lose rows of two connections.
+
+    Args:
+        folder: is made. `log.db` is in it.
+
+    Raises:
+        InputError: another process has the log, or it cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / LOCK).open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise InputError(f"{folder} is the log of a gateway that runs. {_REMEDY}") from None
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._work, args=(folder / NAME, opened), name="log", daemon=True)
+        self._thread.start()
+        try:
+            opened.result()
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise InputError(f"{folder / NAME} cannot be opened as a log ({error}). {_REMEDY}") from None
+
+    def do(self, work: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
+        """Do something in a transaction of the database, after all that was asked for before.
+
+        Args:
+            work: of the connection.
+
+        Returns:
+            Its result, once it is on the disk; or what it raised, and then nothing of it is.
+        """
+        future: Future[Result] = Future()
+        self._tasks.put(_Task(work, future))
+        return future
+
+    def close(self) -> None:
+        """End, after all that was asked for."""
+        self._tasks.put(None)
+        self._thread.join()
+        self._lock.close()
+
+    def _work(self, path: Path, opened: "Future[None]") -> None:
+        try:
+            connection = _open(path)
+        except sqlite3.Error as error:
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        with contextlib.closing(connection):
+            while tasks := self._next():
+                _commit(connection, tasks)
+
+    def _next(self) -> list[_Task]:
+        """Wait for tasks; none where the log is to be closed."""
+        tasks: list[_Task] = []
+        task = self._tasks.get()
+        while task is not None:
+            tasks.append(task)
+            if len(tasks) == _LARGEST_BATCH:
+                return tasks
+            try:
+                task = self._tasks.get_nowait()
+            except queue.Empty:
+                return tasks
+        if tasks:
+            self._tasks.put(None)
+        return tasks
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "busy_timeout = 5000"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute("BEGIN IMMEDIATE")
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute(
+        "UPDATE transactions SET status = ?, answered_at = ?, error = 'the gateway ended' WHERE status = ?",
+        (ABORTED, text_of(datetime.now(UTC)), UNDER_WAY),
+    )
+    connection.execute("COMMIT")
+    return connection
+
+
+def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
+    """Do tasks in one transaction; what one of them raises undoes that one alone."""
+    outcomes: list[tuple[Any, BaseException | None]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for task in tasks:
+            outcomes.append(_do(connection, task.work))
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        outcomes = [(None, error)] * len(tasks)
+    for task, (result, problem) in zip(tasks, outcomes, strict=True):
+        if problem is not None:
+            task.future.set_exception(problem)
+        else:
+            task.future.set_result(result)
+
+
+def _do(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> tuple[Any, BaseException | None]:
+    connection.execute("SAVEPOINT task")
+    try:
+        result = work(connection)
+    except Exception as error:  # belongs to whoever asked
+        if not connection.in_transaction:  # such as a full disk, for which SQLite undoes all of it
+            raise
+        connection.execute("ROLLBACK TO task")
+        connection.execute("RELEASE task")
+        return None, error
+    connection.execute("RELEASE task")
+    return result, None

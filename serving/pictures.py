@@ -1,0 +1,104 @@
+"""Pictures by their content: `aa/<image_id>`, on the disk before anybody is told so."""
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+_MODE = 0o600  # people's photos
+
+
+class Pictures:
+    """The folder of pictures of a log.
+
+    Args:
+        folder: is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._in_use: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        for number in range(256):
+            (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*/*.partial"):
+            leftover.unlink()
+        for each in (folder, folder.parent):
+            _flush(each)
+
+    def path(self, image_id: str) -> Path:
+        """Say where a picture is, or would be."""
+        return self._folder / image_id[:2] / image_id
+
+    def all_ids(self) -> set[str]:
+        """List the pictures that are there."""
+        return {path.name for path in self._folder.glob("??/*")}
+
+    @contextlib.contextmanager
+    def in_use(self, image_id: str) -> Iterator[None]:
+        """Keep a picture from being removed until a row names it."""
+        with self._lock:
+            self._in_use[image_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_use -= Counter([image_id])
+
+    def store(self, data: bytes) -> str:
+        """Write a picture, and wait until it is on the disk.
+
+        Returns:
+            Its image_id.
+        """
+        image_id = image_id_of(data)
+        path = self.path(image_id)
+        if not path.exists():
+            # A name of its own for each thread: two may be sent the same picture.
+            partial = path.with_name(f"{image_id}-{threading.get_ident()}.partial")
+            try:
+                with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:  # noqa: PTH123
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.rename(path)
+            finally:
+                partial.unlink(missing_ok=True)
+        # Also where it was there: whoever wrote it may not have come to this.
+        _flush(path.parent)
+        return image_id
+
+    def remove(self, image_id: str) -> bool:
+        """Remove a picture that no row names any more, overwriting it.
+
+        Returns:
+            Whether it is gone: it stays where it is in use.
+        """
+        with self._lock:
+            if self._in_use[image_id]:
+                return False
+            path = self.path(image_id)
+            with contextlib.suppress(FileNotFoundError):
+                with path.open("r+b") as file:
+                    file.write(bytes(path.stat().st_size))
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.unlink()
+                _flush(path.parent)
+            return True
+
+
+def image_id_of(data: bytes) -> str:
+    """The MD5 of a picture's bytes, as everywhere in this repository."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,181 @@
+"""Work in processes of their own, which are started again when they die: what kills them costs one answer."""
+
+import multiprocessing
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from runtime.errors import RetrainError
+
+_CONTEXT = multiprocessing.get_context("spawn")  # a fork would inherit the log's connection and locks
+_PAUSE_SECONDS = 1.0  # between attempts to start what does not start
+_START_SECONDS = 120.0
+Work = Callable[[Any], Any]
+
+
+class DiedError(Exception):
+    """The process that had the task ended, or took too long and was ended."""
+
+
+class _Task(NamedTuple):
+    argument: Any
+    future: "Future[Any]"
+
+
+class Processes:
+    """Processes that all do the same work, each one task at a time.
+
+    Args:
+        name: for messages.
+        make: called in each process; gives the function that does the work. It can be pickled.
+        number: of processes.
+        timeout_seconds: a task that takes longer ends its process.
+
+    Raises:
+        RetrainError: what `make` raised.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Work], number: int = 1, timeout_seconds: float = 30.0) -> None:
+        self.name, self.restarts = name, 0
+        self._make, self._timeout_seconds = make, timeout_seconds
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._ready: list[_Process] = []
+        first = [_Process(name, make) for _ in range(number)]
+        for process in first:
+            process.wait_until_ready()
+        self._threads = [
+            threading.Thread(target=self._serve, args=[process], name=name, daemon=True) for process in first
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that are ready."""
+        return [process.pid for process in list(self._ready)]
+
+    def do(self, argument: Any) -> "Future[Any]":
+        """Do the work of one argument.
+
+        Returns:
+            Its result, or what it raised, or DiedError.
+        """
+        future: Future[Any] = Future()
+        self._tasks.put(_Task(argument, future))
+        return future
+
+    def close(self) -> None:
+        """End the processes, each after its task."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, process: "_Process | None") -> None:
+        while True:
+            if process is None:
+                process = self._started_again()
+            self._ready.append(process)
+            task = self._next(process)
+            alive = task is not None and self._answer(process, task)
+            self._ready.remove(process)
+            if task is None and process.is_alive():
+                process.end()
+                return
+            if not alive:
+                process.end()
+                process = None
+
+    def _next(self, process: "_Process") -> _Task | None:
+        """Wait for a task, and watch the process meanwhile: one that died is not given any."""
+        while process.is_alive():
+            with suppress(queue.Empty):
+                return self._tasks.get(timeout=0.2)
+        return None
+
+    def _answer(self, process: "_Process", task: _Task) -> bool:
+        """Have a task done; False where the process did not outlive it."""
+        try:
+            result, error = process.do(task.argument, self._timeout_seconds)
+        except TimeoutError:
+            task.future.set_exception(DiedError(f"{self.name} took longer than {self._timeout_seconds:g} s"))
+            return False
+        except (EOFError, OSError):
+            task.future.set_exception(DiedError(f"{self.name} ended"))
+            return False
+        if error is not None:
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(result)
+        return True
+
+    def _started_again(self) -> "_Process":
+        while True:
+            self.restarts += 1
+            process = _Process(self.name, self._make)
+            with suppress(RetrainError, DiedError):
+                process.wait_until_ready()
+                return process
+            process.end()
+            time.sleep(_PAUSE_SECONDS)
+
+
+class _Process:
+    def __init__(self, name: str, make: Callable[[], Work]) -> None:
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_run, args=(theirs, make), name=name, daemon=True)
+        self._process.start()
+        theirs.close()
+        self.pid = self._process.pid or 0
+
+    def wait_until_ready(self) -> None:
+        try:
+            error = self._receive(_START_SECONDS)[1]
+        except (EOFError, OSError):  # a TimeoutError is one
+            raise DiedError(f"{self._process.name} does not start") from None
+        if error is not None:
+            raise error
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def do(self, argument: Any, timeout_seconds: float) -> tuple[Any, Exception | None]:
+        self._connection.send(argument)
+        return self._receive(timeout_seconds)
+
+    def _receive(self, timeout_seconds: float) -> tuple[Any, Exception | None]:
+        if not self._connection.poll(timeout_seconds):
+            raise TimeoutError
+        received: tuple[Any, Exception | None] = self._connection.recv()
+        return received
+
+    def end(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _run(connection: Connection, make: Callable[[], Work]) -> None:
+    """Do what is asked for until the one who asks is gone."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which ends us after our task
+    try:
+        work = make()
+    except RetrainError as error:
+        connection.send((None, error))
+        return
+    connection.send((None, None))
+    with suppress(EOFError, OSError):
+        while True:
+            argument = connection.recv()
+            try:
+                outcome: tuple[Any, Exception | None] = work(argument), None
+            except Exception as error:  # belongs to whoever asked
+                outcome = None, error
+            connection.send(outcome)

@@ -1,0 +1,83 @@
+"""Read the picture out of a request, within limits: raw bytes, or the first file of a form."""
+
+import asyncio
+import re
+
+from starlette.requests import ClientDisconnect, Request
+
+MAX_BYTES = 20 * 10**6
+_MAX_FORM_BYTES = MAX_BYTES + 2**16  # heads and other fields
+# What is too large is read this far and thrown away: a client that cannot send on would not hear why.
+_MAX_READ_BYTES = 5 * MAX_BYTES
+_MAX_PARTS = 100
+_SECONDS = 30.0  # within which a picture has to arrive
+_EMPTY = "The request holds no picture. Send its bytes as the body, or in a form (multipart/form-data) as a file."
+
+
+class RefusedError(Exception):
+    """The request is refused.
+
+    Attributes:
+        status: of HTTP.
+        words: what is wrong and what to do.
+    """
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status, self.words = status, words
+
+
+async def read_picture(request: Request) -> bytes:
+    """Read the bytes of a picture.
+
+    Raises:
+        RefusedError: there is none, it is too large, or it takes too long to arrive.
+    """
+    kind = request.headers.get("content-type", "")
+    is_form = kind.lower().startswith("multipart/form-data")
+    try:
+        async with asyncio.timeout(_SECONDS):
+            body = await _read(request, _MAX_FORM_BYTES if is_form else MAX_BYTES)
+    except TimeoutError:
+        raise RefusedError(408, f"The picture did not arrive within {_SECONDS:g} s. Send it again.") from None
+    except ClientDisconnect:
+        raise RefusedError(400, "The connection ended before the picture had arrived.") from None
+    picture = _first_file(kind, body) if is_form else body
+    if len(picture) > MAX_BYTES:
+        raise _too_large()
+    if not picture:
+        raise RefusedError(400, _EMPTY)
+    return picture
+
+
+async def _read(request: Request, most: int) -> bytes:
+    body, num_bytes = bytearray(), 0
+    async for part in request.stream():
+        num_bytes += len(part)
+        if num_bytes > _MAX_READ_BYTES:
+            break
+        if num_bytes <= most:
+            body += part
+    if num_bytes > most:
+        raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, f"The picture has more than {MAX_BYTES // 10**6} MB. Send a smaller one.")
+
+
+def _first_file(kind: str, body: bytes) -> bytes:
+    """Give the content of the first file of a form.
+
+    Source: RFC 7578 and RFC 2046, section 5.1.1: a line of two hyphens and the boundary stands in no part's content.
+    """
+    boundary = re.search(r"boundary=(?:\"([^\"]{1,70})\"|([^\s;]{1,70}))", kind)
+    if not boundary:
+        raise RefusedError(400, "The form names no boundary (multipart/form-data; boundary=...).")
+    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode()
+    for part in (b"\r\n" + body).split(delimiter, _MAX_PARTS)[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if re.search(rb"(?im)^content-disposition:.*\bfilename\*?=", head):
+            return content
+    raise RefusedError(400, _EMPTY)

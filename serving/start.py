@@ -1,0 +1,119 @@
+"""Start the gateway: it answers pictures over HTTP, and remembers what it answered.
+
+    make gateway PORT=8080
+    python -m serving --help
+
+Reads: an export (data/export/NNN) or a server of models; data/advice.yaml; params.yaml; data/fingerprints.parquet where
+    it is there, for how sharp the library's pictures are
+Writes: the folder that RETRAIN_GATEWAY names (build/gateway by default): log.db, pictures/aa/<image_id>, salt.json
+Params: fingerprint, quality
+"""
+
+import argparse
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import uvicorn
+
+from runtime import parameters
+from runtime.errors import InputError
+from runtime.workers import num_cores
+from serving.advice import read_advice
+from serving.app import Door, make_app
+from serving.clients import Keys, Rates
+from serving.gateway import Gateway, Second
+from serving.log import Log
+from serving.models import Exports, open_model
+from serving.prepare import Limits, preparing
+from serving.processes import Processes
+from stages.images.faults import own_limit
+from stages.tables.exported import EXPORT
+
+log = logging.getLogger(__name__)
+
+FOLDER = "RETRAIN_GATEWAY"
+MAX_PIXELS = 50_000_000
+_FINGERPRINTS = Path("data/fingerprints.parquet")
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = _arguments()
+    folder, advice = folder_of_log(), read_advice()
+    limits, keys = _limits(), Keys.read(arguments.keys) if arguments.keys else Keys()
+    exports = Exports(Path(arguments.exports))
+    seconds, threads = arguments.timeout, max(1, num_cores() // 2)
+    opened = partial(open_model, exports=exports, timeout_seconds=seconds, num_threads=threads)
+    database = Log(folder)
+    model = opened(arguments.model or str(exports.newest()))
+    second = Second(opened(arguments.second), arguments.share) if arguments.second else None
+    workers = Processes("preparing", partial(preparing, limits), arguments.workers, seconds)
+    gateway = Gateway(folder, database, workers, model, second, advice)
+    door = Door(keys, Rates(arguments.rate), arguments.queue)
+
+    log.info("gateway: http://%s:%d/ asks %s; its log is %s", arguments.host, arguments.port, model.name, folder)
+    uvicorn.run(
+        make_app(gateway, door),
+        host=arguments.host,
+        port=arguments.port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+
+
+def folder_of_log() -> Path:
+    """Say where the log is."""
+    return Path(os.environ.get(FOLDER) or "build/gateway")
+
+
+def _limits() -> Limits:
+    quality = parameters.read(parameters.Quality)
+    sharpness = quality.min_sharpness
+    if sharpness is None:  # it follows from the library, where that is at hand
+        known = _FINGERPRINTS.is_file()
+        sharpness = own_limit(pq.read_table(_FINGERPRINTS, ["sharpness"])["sharpness"].to_pandas()) if known else 0.0
+    most = min(MAX_PIXELS, parameters.read(parameters.Fingerprint).max_pixels)
+    return Limits(most, quality, sharpness)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=_port, default=8080)
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all of this machine's addresses")
+    parser.add_argument("--model", default="", help="folder of an export, or URL of a server; else the newest export")
+    parser.add_argument("--second", default="", help="another model: a shadow that answers nobody, or, with --share,")
+    parser.add_argument("--share", type=_share, default=None, help="that answers this share of the pictures, 0 to 1")
+    parser.add_argument("--exports", default=EXPORT, help="folder of the exports of what servers serve")
+    parser.add_argument("--queue", type=_positive, default=32, help="most pictures under way; others are told to wait")
+    parser.add_argument("--rate", type=int, default=0, help="most requests of a client per minute; 0: any number")
+    parser.add_argument("--keys", type=Path, default=None, help="file of keys of the API, one per line")
+    parser.add_argument("--workers", type=_positive, default=1, help="processes that prepare pictures")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds that a model may take")
+    return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text:
+        return 8080
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise InputError(f"PORT={text} is no port: expected a number from 1 to 65535, such as 8080.")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share

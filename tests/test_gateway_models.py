@@ -1,0 +1,151 @@
+"""Servers of models that the gateway asks: by TensorFlow Serving's protocol and KServe's, and what each may answer."""
+
+import asyncio
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from exports import CLASSES, SIDE, write_export
+from pictures import draw, saved
+
+from runtime import parameters
+from runtime.errors import InputError
+from serving.models import Exports, ModelError, open_model
+from serving.onnx_model import OnnxModel
+from serving.prepare import Limits, prepare
+
+PICTURE = saved(draw(1, (60, 40)), "JPEG")
+
+
+@contextmanager
+def server(answer):
+    """A server that gives what `answer` makes of a path and a JSON body: a status and something for JSON, or bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, content = answer(self.path, json.loads(body) if body else None)
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_): ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+def ask(place, exports):
+    """Ask the model at a place for an answer to PICTURE."""
+
+    async def asking():
+        model = open_model(place, Exports(exports), 5.0, 1)
+        try:
+            side = await model.side()
+            limits = Limits(10**7, parameters.read(parameters.Quality), 0.0)
+            prepared = prepare(PICTURE, {side} - {None}, limits)
+            return await model.answer(prepared), await model.is_ready()
+        finally:
+            await model.close()
+
+    return asyncio.run(asking())
+
+
+def tensorflow_serving(export, **changes):
+    """Answers as TensorFlow Serving does with an export."""
+    import base64
+
+    model = OnnxModel(export, 10**7)
+
+    def answer(path, body):
+        if body is None:
+            return 200, {"model_version_status": []}
+        assert path == "/v1/models/retrain:predict"
+        (instance,) = body["instances"]
+        row = dict(model.answer(base64.b64decode(instance["b64"]))) | {"in_scope": True} | changes
+        return 200, {"predictions": [row]}
+
+    return answer
+
+
+def kserve(export, **changes):
+    """Answers as a server of KServe's protocol does with an export's model.onnx."""
+    import numpy as np
+
+    model = OnnxModel(export, 10**7)
+
+    def answer(path, body):
+        if body is None:
+            return 200, {"inputs": [{"name": "pixels", "datatype": "UINT8", "shape": [-1, SIDE, SIDE, 3]}]}
+        assert path == "/v2/models/retrain/infer"
+        (tensor,) = body["inputs"]
+        pixels = np.array(tensor["data"], np.uint8).reshape(tensor["shape"])
+        scores = model.answer_pixels(pixels[0])["scores"]
+        outputs = [{"name": "scores", "datatype": "FP32", "shape": [1, 3], "data": scores}]
+        outputs.append({"name": "in_scope", "datatype": "BOOL", "shape": [1], "data": [False]})
+        return 200, {"model_name": "retrain", "model_version": "7", "outputs": outputs} | changes
+
+    return answer
+
+
+@pytest.mark.parametrize(("kind", "path"), [(tensorflow_serving, "v1"), (kserve, "v2")])
+def test_a_server_answers_as_the_embedded_model_does(tmp_path, kind, path):
+    export = write_export(tmp_path)
+    expected = OnnxModel(export, 10**7).answer(PICTURE)
+    with server(kind(export)) as url:
+        reply, is_ready = ask(f"{url}/{path}/models/retrain", tmp_path)
+    assert is_ready
+    assert (reply.version, reply.threshold) == (7, 60.0)
+    assert (reply.classes, reply.confidences) == (expected["classes"], pytest.approx(expected["confidences"], abs=1e-3))
+    assert reply.scores.tolist() == pytest.approx(expected["scores"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((500, {"error": "out of memory"}), "answers 500: .*out of memory"),
+        ((200, b"<html>"), "what is no JSON"),
+        ((200, {"predictions": []}), "another form"),
+        ((200, {"predictions": [{"version": 7, "scores": [1.0], "classes": [], "confidences": []}]}), "of shape"),
+        ((200, {"predictions": [{"version": 8}]}), "threshold is not known"),
+    ],
+)
+def test_another_answer_than_expected_is_no_answer_and_the_log_says_why(tmp_path, answer, words):
+    write_export(tmp_path)
+    with server(lambda path, body: answer) as url, pytest.raises(ModelError, match=words):
+        ask(f"{url}/v1/models/retrain", tmp_path)
+
+
+def test_a_server_that_is_gone_is_no_answer(tmp_path):
+    with pytest.raises(ModelError, match="does not answer"):
+        ask("http://127.0.0.1:9/v1/models/retrain", tmp_path)
+
+
+def test_a_place_of_another_kind_is_refused_in_words(tmp_path):
+    with pytest.raises(InputError, match="no model that can be asked"):
+        open_model("ftp://models/retrain", Exports(tmp_path), 1.0, 1)
+    with pytest.raises(InputError, match="holds no export"):
+        Exports(tmp_path).newest()
+
+
+def test_the_newest_export_is_taken(tmp_path):
+    for version in (7, 12, 9):
+        write_export(tmp_path, version)
+    (tmp_path / "999").mkdir()
+    assert Exports(tmp_path).newest().name == "012"
+
+
+def test_what_the_model_calls_out_of_scope_is_not_shown(tmp_path):
+    export = write_export(tmp_path, threshold=0.0)
+    with server(kserve(export)) as url:
+        reply, _ = ask(f"{url}/v2/models/retrain", tmp_path)
+    assert (reply.in_scope, reply.shown, set(reply.classes)) == (False, False, set(CLASSES))
+    assert reply._replace(in_scope=None).shown
