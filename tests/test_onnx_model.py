@@ -7,7 +7,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 from conftest import ROOT
@@ -84,3 +86,12 @@ def test_pictures_are_answered_where_neither_tensorflow_nor_keras_is_installed(e
     assert "refused" in second
     absent = subprocess.run([*command[:4], run.replace("serving.answer", "tensorflow")], capture_output=True, text=True)
     assert "No module named tensorflow" in absent.stderr
+
+
+def test_numbers_that_a_layer_holds_beside_its_weights_are_in_the_graph():
+    """As the Normalization of EfficientNetV2 holds ImageNet's mean and variance."""
+    layer = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Normalization(mean=[1, 2, 3], variance=[4, 4, 4])])
+    pixels = tf.TensorSpec((None, 2, 2, 3), tf.float32, name="pixels")
+    graph = onnxruntime.InferenceSession(to_onnx(lambda pixels: {"scaled": layer(pixels)}, [pixels]))
+    (scaled,) = graph.run(None, {"pixels": np.full((1, 2, 2, 3), 5, np.float32)})
+    np.testing.assert_allclose(scaled[0, 0, 0], [2, 1.5, 1], rtol=1e-6)

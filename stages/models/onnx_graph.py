@@ -23,6 +23,12 @@ def to_onnx(function: Callable[..., object], inputs: Iterable[tf.TensorSpec]) ->
     signature = list(inputs)
     traced = tf.function(function, input_signature=signature, autograph=False)
     model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=OPSET)
+    # The converter freezes variables only: what else a layer holds, such as a Normalization's mean, it makes an input.
+    captures = traced.get_concrete_function(*signature).graph.captures
+    constants = {inner.name: outer.numpy() for outer, inner in captures if outer.dtype != tf.resource}
+    for value in [value for value in model.graph.input if value.name in constants]:
+        model.graph.input.remove(value)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(constants[value.name], value.name))
     content: bytes = canonical(model).SerializeToString(deterministic=True)
     return content
 
