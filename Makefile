@@ -15,7 +15,7 @@ $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
 .PHONY: help repro review push pull promote report plots next base publish compact adopt sql remote-check verify gc
-.PHONY: gateway
+.PHONY: gateway forget
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
 help:
@@ -81,6 +81,9 @@ sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
 #@ In production:
 gateway: .venv/ready ## answer photos over HTTP and log each one, at http://127.0.0.1:8080/ [PORT=8080]
 	@python -m serving --port="$$PORT"
+
+forget: .venv/ready ## leave nothing of an answer and its photo, TRANSACTION=...
+	@python -m serving.forget --transaction="$$TRANSACTION"
 
 #@ The DVC remote:
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for

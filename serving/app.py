@@ -1,5 +1,6 @@
 """The gateway over HTTP: its routes, what is refused before a picture is looked at, and the page."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from serving.clients import Keys, Rates
 from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gateway, Sent
+from serving.keeper import Keeper
 from serving.metrics import KIND, Metrics
 from serving.requests import RefusedError, read_picture
 
@@ -141,12 +143,13 @@ class Door:
             self.inside -= 1
 
 
-def make_app(gateway: Gateway, door: Door) -> FastAPI:
+def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     """Make the application.
 
     Args:
         gateway: that answers; it is closed with the application.
         door: who comes in.
+        keeper: of the log; likewise.
     """
     metrics = Metrics()
     gateway.observe = metrics.observe
@@ -156,6 +159,7 @@ def make_app(gateway: Gateway, door: Door) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await asyncio.to_thread(keeper.close)
         await gateway.close()
 
     app = FastAPI(title="Retrain gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

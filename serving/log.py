@@ -29,15 +29,20 @@ _TABLES = (
     # What identifies this log among those of other replicas, for as long as its folder lasts.
     "CREATE TABLE IF NOT EXISTS replica (name TEXT NOT NULL)",
     # Rows that are at the other place: in which file, and of which picture.
-    "CREATE TABLE IF NOT EXISTS shipped (transaction_id TEXT PRIMARY KEY, image_id TEXT, file TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS shipped (transaction_id TEXT PRIMARY KEY, image_id TEXT, place TEXT, file TEXT)",
     "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT)",
-    "CREATE TABLE IF NOT EXISTS forgotten (transaction_id TEXT PRIMARY KEY, forgotten_at TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS forgotten (transaction_id TEXT PRIMARY KEY, forgotten_at TEXT)",
 )
 
 
 class _Task(NamedTuple):
     work: Callable[[sqlite3.Connection], Any]
     future: "Future[Any]"
+    erases: bool = False
+
+
+class BusyError(InputError):
+    """Another process has the log."""
 
 
 class Log:
@@ -47,7 +52,8 @@ class Log:
         folder: is made. `log.db` is in it.
 
     Raises:
-        InputError: another process has the log, or it cannot be opened.
+        BusyError: another process has the log.
+        InputError: it cannot be opened.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +63,7 @@ class Log:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
-            raise InputError(f"{folder} is the log of a gateway that runs. {_REMEDY}") from None
+            raise BusyError(f"{folder} is the log of a gateway that runs. {_REMEDY}") from None
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._work, args=(folder / NAME, opened), name="log", daemon=True)
@@ -68,17 +74,18 @@ class Log:
             self._lock.close()
             raise InputError(f"{folder / NAME} cannot be opened as a log ({error}). {_REMEDY}") from None
 
-    def do(self, work: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
+    def do(self, work: Callable[[sqlite3.Connection], Result], erases: bool = False) -> "Future[Result]":
         """Do something in a transaction of the database, after all that was asked for before.
 
         Args:
             work: of the connection.
+            erases: no byte of what it deletes may stay in the write-ahead log either.
 
         Returns:
             Its result, once it is on the disk; or what it raised, and then nothing of it is.
         """
         future: Future[Result] = Future()
-        self._tasks.put(_Task(work, future))
+        self._tasks.put(_Task(work, future, erases))
         return future
 
     def close(self) -> None:
@@ -139,6 +146,8 @@ def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
         for task in tasks:
             outcomes.append(_do(connection, task.work))
         connection.execute("COMMIT")
+        if any(task.erases for task in tasks):
+            _erase(connection)
     except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -148,6 +157,12 @@ def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
             task.future.set_exception(problem)
         else:
             task.future.set_result(result)
+
+
+def _erase(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log; deleted rows are overwritten in the database (secure_delete)."""
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise sqlite3.OperationalError("another program reads the log, so that its old pages cannot be erased yet")
 
 
 def _do(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> tuple[Any, BaseException | None]:

@@ -11,7 +11,6 @@ Params: fingerprint, quality
 
 import argparse
 import logging
-import os
 from functools import partial
 from pathlib import Path
 
@@ -23,18 +22,20 @@ from runtime.errors import InputError
 from runtime.workers import num_cores
 from serving.advice import read_advice
 from serving.app import Door, make_app
+from serving.archive import Archive
 from serving.clients import Keys, Rates
 from serving.gateway import Gateway, Second
+from serving.keeper import Keeper
 from serving.log import Log
 from serving.models import Exports, open_model
 from serving.prepare import Limits, preparing
 from serving.processes import Processes
+from serving.settings import folder_of_log
 from stages.images.faults import own_limit
 from stages.tables.exported import EXPORT
 
 log = logging.getLogger(__name__)
 
-FOLDER = "RETRAIN_GATEWAY"
 MAX_PIXELS = 50_000_000
 _FINGERPRINTS = Path("data/fingerprints.parquet")
 
@@ -52,11 +53,14 @@ def main() -> None:
     second = Second(opened(arguments.second), arguments.share) if arguments.second else None
     workers = Processes("preparing", partial(preparing, limits), arguments.workers, seconds)
     gateway = Gateway(folder, database, workers, model, second, advice)
+    archive = Archive(arguments.ship_to) if arguments.ship_to else None
+    keeper = Keeper(folder, database, gateway.pictures, gateway.replica, archive, arguments.retention)
     door = Door(keys, Rates(arguments.rate), arguments.queue)
 
     log.info("gateway: http://%s:%d/ asks %s; its log is %s", arguments.host, arguments.port, model.name, folder)
+    keeper.start()
     uvicorn.run(
-        make_app(gateway, door),
+        make_app(gateway, door, keeper),
         host=arguments.host,
         port=arguments.port,
         log_config=None,
@@ -65,11 +69,6 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=30,
     )
-
-
-def folder_of_log() -> Path:
-    """Say where the log is."""
-    return Path(os.environ.get(FOLDER) or "build/gateway")
 
 
 def _limits() -> Limits:
@@ -94,6 +93,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=0, help="most requests of a client per minute; 0: any number")
     parser.add_argument("--keys", type=Path, default=None, help="file of keys of the API, one per line")
     parser.add_argument("--workers", type=_positive, default=1, help="processes that prepare pictures")
+    parser.add_argument("--ship-to", default="", help="where rows and pictures go by the hour, such as az://logs")
+    parser.add_argument("--retention", type=_positive, default=None, help="days after which both are removed")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds that a model may take")
     return parser.parse_args()
 

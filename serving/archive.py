@@ -1,0 +1,160 @@
+"""A place where rows and pictures of all replicas go: any that fsspec knows, such as az://logs or a mounted folder.
+
+    TO/day=2026-11-27/<replica>-<number>-<digest>.parquet     rows of `transactions`
+    TO/pictures/day=2026-11-27/<image_id>                     their pictures
+
+A file is there whole or not at all, and its name has its digest, so that sending it again changes nothing.
+"""
+
+import os
+from contextlib import suppress
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from runtime.errors import InputError, RemoteError
+
+_PICTURES = "pictures"
+_REMEDY = "Nothing was deleted here; it is sent again within the hour."
+
+
+class Archive:
+    """The place at a URL.
+
+    Args:
+        url: that fsspec knows.
+
+    Raises:
+        InputError: fsspec knows no such place.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        try:
+            self._storage, folder = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:
+            raise InputError(f"{url} is no place to ship to: {error}. Try az://container, or a folder.") from None
+        self._folder = folder.rstrip("/")
+
+    def send_rows(self, rows: pa.Table, day: str, name: str) -> str:
+        """Send rows, unless they are there.
+
+        Args:
+            rows: of one day.
+            day: in ISO 8601.
+            name: no other rows have it.
+
+        Returns:
+            The file's path below the place.
+
+        Raises:
+            RemoteError: what arrived is not what was sent.
+        """
+        for file in self._list(f"day={day}"):
+            if file.startswith(f"{name}-") and self._is_whole(f"day={day}/{file}"):
+                return f"day={day}/{file}"  # sent by a gateway that ended before it could note so
+        return self._send_rows(rows, day, name)
+
+    def send_picture(self, data: bytes, day: str, image_id: str) -> None:
+        """Send a picture, unless it is there.
+
+        Raises:
+            RemoteError: what arrived is not what was sent.
+        """
+        path = self._picture(day, image_id)
+        if not self._storage.exists(path) or _digest(self._storage.cat_file(path)) != image_id:
+            self._put(path, data)
+
+    def forget(self, file: str, transaction: str, image_id: str | None) -> str:
+        """Take a row out of a file, and its picture away where no other row of the day names it.
+
+        Returns:
+            The path of the file that is there in its place.
+
+        Raises:
+            RemoteError: what arrived is not what was sent.
+        """
+        folder, _, name = file.rpartition("/")
+        day = folder.removeprefix("day=")
+        rows = self._rows(file)
+        kept = rows.filter(pc.not_equal(rows["transaction_id"], transaction))
+        changed = self._send_rows(kept, day, name.rpartition("-")[0]) if len(kept) < len(rows) else file
+        if changed != file:
+            self._storage.rm_file(f"{self._folder}/{file}")
+        others = (self._rows(f"{folder}/{each}")["image_id"].to_pylist() for each in self._list(folder))
+        if image_id and not any(image_id in images for images in others):
+            with suppress(FileNotFoundError):
+                self._storage.rm_file(self._picture(day, image_id))
+        return changed
+
+    def remove_before(self, day: str) -> list[str]:
+        """Remove the rows and pictures of all days before one.
+
+        Returns:
+            These days.
+        """
+        days = {name.removeprefix("day=") for name in self._list("") + self._list(_PICTURES) if name.startswith("day=")}
+        old = sorted(each for each in days if each < day)
+        for each in old:
+            for folder in (f"{self._folder}/{_PICTURES}/day={each}", f"{self._folder}/day={each}"):
+                if self._storage.exists(folder):
+                    self._storage.rm(folder, recursive=True)
+        return old
+
+    def _send_rows(self, rows: pa.Table, day: str, name: str) -> str:
+        buffer = pa.BufferOutputStream()
+        pq.write_table(rows, buffer, compression="zstd")
+        data = buffer.getvalue().to_pybytes()
+        file = f"day={day}/{name}-{_digest(data)}.parquet"
+        self._put(f"{self._folder}/{file}", data)
+        return file
+
+    def _rows(self, file: str) -> pa.Table:
+        return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
+
+    def _is_whole(self, file: str) -> bool:
+        return _digest(self._storage.cat_file(f"{self._folder}/{file}")) in file
+
+    def _picture(self, day: str, image_id: str) -> str:
+        return f"{self._folder}/{_PICTURES}/day={day}/{image_id}"
+
+    def _list(self, folder: str) -> list[str]:
+        try:
+            paths = self._storage.ls(f"{self._folder}/{folder}".rstrip("/"), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def _put(self, path: str, data: bytes) -> None:
+        if isinstance(self._storage, LocalFileSystem):
+            _write(Path(path), data)
+        else:
+            self._storage.pipe_file(path, data)
+        arrived = self._storage.cat_file(path)
+        if len(arrived) != len(data) or _digest(arrived) != _digest(data):
+            raise RemoteError(f"{path} did not receive what was sent ({len(arrived)} of {len(data)} bytes). {_REMEDY}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole, and wait until it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+    for folder in (path.parent, path.parent.parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _digest(data: Any) -> str:
+    return md5(data, usedforsecurity=False).hexdigest()
