@@ -14,7 +14,7 @@ DRIVER := .venv/bin/python -m remote.merge
 $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
-.PHONY: help repro review push pull promote report plots next base publish compact adopt sql remote-check verify gc
+.PHONY: help repro review push pull promote desk report plots next base publish compact adopt sql remote-check verify gc
 .PHONY: gateway forget
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
@@ -53,13 +53,16 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 	@python -m release.promote --reason="$$REASON"
 
 #@ Models and pictures:
+desk: .venv/ready ## decide about pictures in the browser [PORT=8765] [PERSON=ana]
+	@python -m curation.desk --port="$${PORT:-8765}" --host="$$HOST" --person="$$PERSON"
+
 report: .venv/ready ## write build/report.html for people who run no commands (make plots: the plots)
 	@python -m review.page
 
 plots: .venv/ready # of dvc.yaml, to build/plots.html [AGAINST=main]
 	@python -m review.plots --against="$$AGAINST"
 
-next: .venv/ready ## open the next cycle: the promoted model becomes the base
+next: .venv/ready ## the promoted model becomes the base (make compact: and shards are full again)
 	@python -m release.next_cycle
 
 base: .venv/ready ## roll back: an older promoted model becomes the base, VERSION=6
@@ -68,7 +71,7 @@ base: .venv/ready ## roll back: an older promoted model becomes the base, VERSIO
 publish: .venv/ready ## copy a promoted model to where it is served, TO=az://models [VERSION=7]
 	@python -m release.publish --to="$$TO" $${VERSION:+--version="$$VERSION"}
 
-compact: .venv/ready ## let this cycle pack shards that are not full into full ones
+compact: .venv/ready # let this cycle pack shards that are not full into full ones
 	@python -m release.compact
 
 adopt: .venv/ready ## use your photos, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=...] [SETTINGS=keep]

@@ -39,6 +39,7 @@ MAX_BYTES = 256 * 2**20
 _REMEDY = "`git checkout` brings the committed one back."
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 Pair = tuple[str, str]
+Question = tuple[Pair, str]
 
 
 @dataclass(frozen=True, order=True)
@@ -115,17 +116,23 @@ def read_decisions(
             no `<person>.csv`.
     """
     targets = _Targets(sub_classes, empty, renamed)
-    decisions = []
-    for path in list_files(folder):
-        lines = read_lines(_text(path), str(path))
-        if lines and tuple(lines[0][1]) != COLUMNS:
-            raise InstructionError(
-                f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
-                "Make this the first line, and save the file with commas between the columns."
-            )
-        # A union merge may repeat the header.
-        decisions += [_decision(path, number, fields, targets) for number, fields in lines if tuple(fields) != COLUMNS]
-    return sorted(decisions)
+    return sorted(said for path in list_files(folder) for said in _parse(_text(path), path, targets))
+
+
+def parse_decisions(text: str, path: str | Path) -> list[Decision]:
+    """Read the text of a person's file, its line ends as they are; a relabelling may name any sub-class.
+
+    Args:
+        text: of the file.
+        path: of the file, which names the person.
+
+    Returns:
+        The decisions in the order of the lines.
+
+    Raises:
+        InstructionError: a line cannot be read.
+    """
+    return _parse(text, Path(path), _Targets(None, (), {}))
 
 
 def list_files(folder: str | Path) -> list[Path]:
@@ -173,16 +180,8 @@ def settle(decisions: Iterable[Decision]) -> Verdicts:
     Args:
         decisions: in the order of time.
     """
-    standing: dict[tuple[Pair, str], dict[str, Decision]] = {}
-    for decision in decisions:
-        if decision.decision == "undo":
-            standing = {key: said for key, said in standing.items() if decision.image_id not in key[0]}
-            continue
-        for question in _questions(decision):
-            said = standing.setdefault((decision.subject, question), {})
-            said.pop(decision.person, None)  # the latest is last
-            said[decision.person] = decision
-    latest = {key: list(said.values())[-1] for key, said in standing.items()}
+    stands = standing(decisions)
+    latest = {key: list(said.values())[-1] for key, said in stands.items()}
 
     def subjects(question: str, answer: str) -> frozenset[Pair]:
         return frozenset(
@@ -195,8 +194,40 @@ def settle(decisions: Iterable[Decision]) -> Verdicts:
         relabelled={image_id: latest[(image_id, ""), "label"].value for image_id, _ in subjects("label", "relabel")},
         distinct=subjects("pair", "distinct"),
         duplicate=subjects("pair", "duplicate"),
-        disputed=_disputed(standing.values()),
+        disputed=_disputed(stands.values()),
     )
+
+
+def standing(decisions: Iterable[Decision]) -> dict[Question, dict[str, Decision]]:
+    """List what each person says last and did not withdraw, of each subject and question.
+
+    Args:
+        decisions: in the order of time.
+
+    Returns:
+        By subject and question (`fate` and `label` of a picture, `pair` of two), person to decision, the latest last.
+    """
+    stands: dict[Question, dict[str, Decision]] = {}
+    for decision in decisions:
+        if decision.decision == "undo":
+            stands = {key: said for key, said in stands.items() if decision.image_id not in key[0]}
+            continue
+        for question in _questions(decision):
+            said = stands.setdefault((decision.subject, question), {})
+            said.pop(decision.person, None)  # the latest is last
+            said[decision.person] = decision
+    return stands
+
+
+def _parse(text: str, path: Path, targets: "_Targets") -> list[Decision]:
+    lines = read_lines(text, str(path))
+    if lines and tuple(lines[0][1]) != COLUMNS:
+        raise InstructionError(
+            f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
+            "Make this the first line, and save the file with commas between the columns."
+        )
+    # A union merge may repeat the header.
+    return [_decision(path, number, fields, targets) for number, fields in lines if tuple(fields) != COLUMNS]
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,111 @@
+"""What an action at the desk is: rows that one key writes and one undo takes back, and what their `why` says.
+
+A `why` of the desk is `page; what speaks for it; ...; act:<id>`: the page first, the action's id last. Rows of a batch
+end in `bulk:<id>`. Rows that answer an undone action begin with `undo of <id>`. What stands between is for people.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from review.markdown import visible
+from stages.labels.decisions import OF_TWO, Decision, Question, standing
+
+_ID = re.compile(r"(?:^|; )(?:act|bulk):([0-9a-f]{12})$")
+_UNDO = re.compile(r"undo of ([0-9a-f]{12});")
+ACTION_ID = re.compile(r"[0-9a-f]{12}")
+ACCEPTED = "accepted"  # the second note of a batch that was accepted on the model's own suggestion
+
+
+class Row(NamedTuple):
+    """A decision before it has its time."""
+
+    image_id: str
+    decision: str
+    value: str
+    why: str
+
+
+def why(*notes: str, action: str, bulk: bool = False) -> str:
+    """Write the `why` of an action's rows.
+
+    Args:
+        notes: the page, then what is worth knowing: a reason, the model's version, what the model said.
+        action: id of the action, 12 hex digits.
+        bulk: whether the action is a batch.
+    """
+    return "; ".join([*map(visible, filter(None, notes)), f"{'bulk' if bulk else 'act'}:{action}"])
+
+
+def action_id(text: str) -> str | None:
+    """Read the id of the action that a row with this `why` belongs to; None if it was not written at the desk."""
+    found = _ID.search(text)
+    return found[1] if found else None
+
+
+def open_actions(said: Sequence[Decision]) -> list[list[Decision]]:
+    """List the actions of a person that are not undone, the latest last.
+
+    Args:
+        said: the person's decisions, in the order of time; what was typed by hand is no action of the desk.
+    """
+    actions: dict[str, list[Decision]] = {}
+    for decision in in_effect(said):
+        if each := action_id(decision.why):
+            actions.setdefault(each, []).append(decision)
+    return list(actions.values())
+
+
+def in_effect(said: Sequence[Decision]) -> list[Decision]:
+    """Leave out the actions that were undone, and the rows that answer them: together they change nothing."""
+    undone = {found[1] for decision in said if (found := _UNDO.match(decision.why))}
+    return [each for each in said if action_id(each.why) not in undone and not _UNDO.match(each.why)]
+
+
+def restoring(said: Sequence[Decision], action: Sequence[Decision], new_action: str) -> list[Row]:
+    """Write the rows after which that counts which counted before an action.
+
+    Where nothing had been said of a picture, `undo` withdraws what was; and because it withdraws everything about the
+    picture, whatever else stood is said again.
+
+    Args:
+        said: everybody's decisions, those of the action too, in the order of time.
+        action: what is undone, of one person.
+        new_action: id of the action that the rows are.
+
+    Returns:
+        Rows in the order in which they are to be obeyed; at least one.
+    """
+    gone = set(action)
+    before, now = standing(each for each in in_effect(said) if each not in gone), standing(said)
+    counted = {key: _last(answers) for key, answers in before.items()}
+    touched = [
+        key
+        for key, answers in now.items()
+        if gone & {*answers.values()} or _answer(counted, key) != _last(answers).answer
+    ]
+    touched += [key for key in before if key not in now]
+    withdrawn = {key[0][0] for key in touched if key not in before}
+    if not touched:  # somebody withdrew it already: that is said once more, so that the action counts as undone
+        withdrawn = {each.image_id for each in action}
+    again = {key: None for key in touched if key in before}
+    again |= {key: None for key in before if withdrawn & {*key[0]}}
+    # `undo` of a picture withdraws what others, too, said of it; a row about two pictures is then said again.
+    note = f"undo of {action_id(action[0].why)}"
+    rows = [Row(image_id, "undo", "", why(note, action=new_action)) for image_id in sorted(withdrawn)]
+    wanted = sorted({counted[key] for key in again})  # in the order of time: a label before the fate that followed it
+    return rows + [Row(each.image_id, each.decision, each.value, why(note, action=new_action)) for each in wanted]
+
+
+def _last(answers: dict[str, Decision]) -> Decision:
+    return list(answers.values())[-1]
+
+
+def _answer(counted: dict[Question, Decision], key: Question) -> tuple[str, str] | None:
+    return counted[key].answer if key in counted else None
+
+
+def pictures_of(decisions: Iterable[Decision]) -> set[str]:
+    """List the pictures that decisions are about."""
+    decisions = list(decisions)
+    return {each.image_id for each in decisions} | {each.value for each in decisions if each.decision in OF_TWO}

@@ -1,0 +1,259 @@
+"""The one writer of data/decisions/<person>.csv: a row is on the disk before the key that it answers is acknowledged.
+
+A file that changed in another way (by hand, by `git checkout`, by a second desk) is read again, never written over. A
+lock keeps two desks of one person apart.
+"""
+
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from curation.actions import Row, action_id
+from runtime.errors import InstructionError, RepositoryError
+from stages.labels import decisions
+from stages.labels.decisions import Decision
+
+LOCKS = ".dvc/tmp/retrain/desk"
+_HEADER = ",".join(decisions.COLUMNS) + "\n"
+_ABSENT = (0, 0, 0)  # the signature of a file that is not there
+_TICK = timedelta(milliseconds=1)
+# Two of a person's actions never share an instant, but a time that somebody typed wrongly is not followed this far.
+_FOLLOWED = timedelta(hours=1)
+
+
+class DecisionFile:
+    """A person's file, as this desk knows it.
+
+    Attributes:
+        person: whose file it is.
+        path: of the file, which need not exist yet.
+        said: its decisions in the order of time.
+        notices: what the person should be told, in sentences; whoever shows them empties the list.
+    """
+
+    def __init__(self, person: str, folder: str | Path = decisions.FOLDER, locks: str | Path = LOCKS):
+        self.person = person
+        self.path = Path(folder, f"{person}.csv")
+        self.said: list[Decision] = []
+        self.notices: list[str] = []
+        self._lock = Path(locks, f"{person}.lock")
+        self._signature: tuple[int, ...] | None = None
+        self._num_lines = 0
+        self._began = False
+
+    def refresh(self) -> bool:
+        """Read the file again if it is not as this desk left it.
+
+        Returns:
+            Whether it was read.
+
+        Raises:
+            InstructionError: a line cannot be read.
+        """
+        if self._began and _signature(self.path) == self._signature:
+            return False
+        with self._locked():
+            return self._refresh()
+
+    def append(self, rows: Sequence[Row], now: datetime | None = None) -> list[Decision]:
+        """Write the rows of one action, all at one instant, and return when they are on the disk.
+
+        An action that is in the file already, because its answer was lost, is not written twice.
+
+        Args:
+            rows: of one action.
+            now: with a time zone; the present by default.
+
+        Returns:
+            The decisions that were added.
+
+        Raises:
+            InstructionError: the file holds a line that cannot be read.
+            RepositoryError: the disk refused the rows; the file is as before.
+        """
+        with self._locked():
+            self._refresh()
+            known = {_content(each) for each in self._same_action(rows)}
+            new = [row for row in rows if row[:3] not in known]
+            if not new:
+                return []
+            on = self._next(now or datetime.now(UTC))
+            self._write(_lines(new, on))
+            first = self._num_lines - len(new) + 1
+            added = [Decision(on, self.person, first + number, *row[:3], row.why) for number, row in enumerate(new)]
+            self.said += added
+            return added
+
+    def take_off(self, gone: Collection[Decision]) -> None:
+        """Take rows out of the file; every other byte stays."""
+        with self._locked():
+            if self._refresh():
+                gone = [
+                    each for each in self.said if (_content(each), each.why) in {(_content(g), g.why) for g in gone}
+                ]
+            numbers = {decision.line for decision in gone}
+            lines = _split(self.path.read_bytes())
+            # Hidden, so that a stage which reads the folder meanwhile passes over it.
+            partial = self.path.with_name(f".{self.path.name}.partial")
+            with partial.open("wb") as file:
+                file.writelines(line for number, line in enumerate(lines, 1) if number not in numbers)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+            _sync_folder(self.path.parent)
+            self._load()
+
+    def committed(self) -> set[tuple[str, ...]]:
+        """List the rows that the last commit holds, as their fields."""
+        from runtime.repository import git
+
+        try:
+            text = git("show", f"HEAD:./{self.path.as_posix()}")
+        except RepositoryError:
+            return set()  # no commit, or none with this file
+        return {tuple(fields) for _, fields in decisions.read_lines(text, str(self.path))}
+
+    def fields(self) -> dict[Decision, tuple[str, ...]]:
+        """Give the fields of each row, as the file has them."""
+        by_line = {number: tuple(fields) for number, fields in decisions.read_lines(self._text(), str(self.path))}
+        return {decision: by_line[decision.line] for decision in self.said}
+
+    def _same_action(self, rows: Sequence[Row]) -> list[Decision]:
+        wanted = {action_id(row.why) for row in rows} - {None}
+        return [each for each in self.said if action_id(each.why) in wanted] if wanted else []
+
+    def _next(self, now: datetime) -> datetime:
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        last = max((each.on for each in self.said[-1:]), default=now - _TICK)
+        return max(now, last + _TICK) if last - now < _FOLLOWED else now
+
+    def _refresh(self) -> bool:
+        if self._began and _signature(self.path) == self._signature:
+            return False
+        if self._began:
+            self.notices.append(f"{self.path} was changed elsewhere and has been read again.")
+        self._load()
+        return True
+
+    def _load(self) -> None:
+        self.path.with_name(f".{self.path.name}.partial").unlink(missing_ok=True)  # of a desk that was killed
+        self._mend()
+        text = self._text()
+        self.said = sorted(decisions.parse_decisions(text, self.path))
+        self._num_lines = len(_split(text.encode()))
+        self._signature, self._began = _signature(self.path), True
+
+    def _text(self) -> str:
+        try:
+            return self.path.read_bytes().decode("utf-8-sig")
+        except FileNotFoundError:
+            return ""
+        except UnicodeDecodeError as error:
+            raise InstructionError(f"{self.path} is not UTF-8: {error}. Save it as UTF-8.") from None
+
+    def _mend(self) -> None:
+        """Cut a last row that has no end: the power went before its key was answered. A row typed by hand stays."""
+        with suppress(FileNotFoundError):
+            content = self.path.read_bytes()
+            lines = _split(content)
+            if lines and not lines[-1].endswith(b"\n") and _is_torn(lines[-1]):
+                with self.path.open("r+b") as file:
+                    file.truncate(len(content) - len(lines[-1]))
+                    os.fsync(file.fileno())
+                self.notices.append(
+                    f"{self.path}: the last row was cut off, as by a power cut, and has been taken out: "
+                    f"{lines[-1].decode(errors='replace')!r}. Every answered key is in the file."
+                )
+
+    def _write(self, data: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            status = os.fstat(descriptor)
+            size = status.st_size
+            as_known = _of(status) == self._signature or (self._signature == _ABSENT and not size)
+            begin = b"" if size else _HEADER.encode()
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                begin = b"\n"  # a person's editor left the last line without an end
+            try:
+                _write_all(file, begin + data)
+                os.fsync(descriptor)
+            except OSError as error:
+                file.truncate(size)
+                raise RepositoryError(
+                    f"{self.path} cannot be written: {error.strerror}. Nothing was decided."
+                ) from None
+            if not size:
+                _sync_folder(self.path.parent)
+            self._num_lines += data.count(b"\n") + (0 if size else 1)
+            end = os.fstat(descriptor)
+            # Where somebody wrote at the same moment, the file is read again.
+            alone = as_known and end.st_size == size + len(begin) + len(data)
+            self._signature = _of(end) if alone else None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _write_all(file: io.RawIOBase, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
+
+
+def _lines(rows: Sequence[Row], on: datetime) -> bytes:
+    """Write rows as CSV. `why` stands in quotes always: of a row that was cut off the second one is missing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="")
+    time = on.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for row in rows:
+        writer.writerow((*row[:3], time))
+        text.write(',"' + row.why.replace('"', '""') + '"\n')
+    return text.getvalue().encode()
+
+
+def _split(content: bytes) -> list[bytes]:
+    """Split a file into lines, as the reader of CSV counts them; each keeps its end."""
+    text = io.StringIO(content.decode("utf-8", errors="surrogateescape"), newline="")
+    return [line.encode("utf-8", errors="surrogateescape") for line in text]
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether the beginning of a row was written and its end was not: what a person typed is a whole row."""
+    try:
+        decisions.parse_decisions(_HEADER + line.decode(), "torn.csv")
+    except (InstructionError, UnicodeDecodeError):
+        return True
+    return False
+
+
+def _content(decision: Decision) -> tuple[str, str, str]:
+    return decision.image_id, decision.decision, decision.value
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    try:
+        return _of(path.stat())
+    except FileNotFoundError:
+        return _ABSENT
+
+
+def _of(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,186 @@
+"""Duplicates: a group of pictures that show the same thing, side by side at one scale, and which of them to keep."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from curation.actions import Row, why
+from curation.ledger import Ledger
+from curation.pages.page import Pressed, unknown_key
+from curation.snapshot import Snapshot
+from runtime.errors import InputError
+from stages.labels.decisions import Pair
+from stages.tables.duplicates import DUPLICATES
+
+MOST = 9  # pictures of a group that are shown at once: there are nine digits
+_GREY = 4 / 255  # as `stages/labels/preference.py` has it
+
+
+class Duplicates:
+    """The page. An item is a group; its key is the image_id of its first picture."""
+
+    name = "duplicates"
+    title = "Duplicates"
+    empty = "Every group of duplicates has its answer."
+
+    def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Go through the groups: those in two classes first, then those with the same pixels."""
+        return iter(groups(snapshot, ledger))
+
+    def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
+        """Collect what the page shows of a group."""
+        found = groups(snapshot, ledger).get(key)
+        if found is None:
+            raise InputError("this group has its answer already.")
+        members, kept = shown(found), suggested(found)
+        files = snapshot.files.reindex(members)
+        return {
+            "image_id": key,
+            "pictures": [
+                {
+                    "image_id": image_id,
+                    "number": number,
+                    "label": _label(snapshot, image_id),
+                    "suggested": image_id == kept,
+                    "words": _words(snapshot, files, image_id),
+                    "width": int(files["width"].fillna(1)[image_id]),
+                    "height": int(files["height"].fillna(1)[image_id]),
+                    "path": f"data/{files['path'][image_id]}",
+                }
+                for number, image_id in enumerate(members, 1)
+            ],
+            "side": (int(files["width"].max()), int(files["height"].max())),
+            "conflict": bool(found["label_conflict"].any()),
+            "identical": bool((found["kind"] == "identical").all()),
+            "suggested": members.index(kept) + 1,
+        }
+
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
+        """Say what a key decides."""
+        found = groups(snapshot, ledger).get(pressed.image_ids[0])
+        if found is None:
+            raise InputError("this group has its answer already.")
+        members, kept, key = shown(found), suggested(found), pressed.key
+        if key == "Enter":
+            key = str(members.index(kept) + 1)
+        text = why(self.name, f"model {snapshot.version}", f"suggested {kept}", action=pressed.action)
+        if key == "a":
+            pairs = sorted(zip(found["image_a"], found["image_b"], strict=True))
+            return [Row(a, "distinct", b, text) for a, b in pairs if a in members and b in members]
+        if key == "s":
+            return [
+                Row(kept, "keep", "", text),
+                *(Row(kept, "duplicate", other, text) for other in members if other != kept),
+            ]
+        if key.isdecimal() and 1 <= int(key) <= len(members):
+            chosen = members[int(key) - 1]
+            return [
+                Row(chosen, "keep", "", text),
+                *(Row(each, "remove", "", text) for each in members if each != chosen),
+            ]
+        if key == "r":
+            return self._relabel(snapshot, members, pressed)
+        raise unknown_key(pressed)
+
+    def _relabel(self, snapshot: Snapshot, members: Sequence[str], pressed: Pressed) -> list[Row]:
+        """Give every labelled picture of the group one label."""
+        if pressed.name not in snapshot.classes.class_names:
+            raise InputError(f"there is no sub-class {pressed.name!r}. Choose one of the list.")
+        text = why(self.name, f"model {snapshot.version}", action=pressed.action)
+        labels = {each: _label(snapshot, each) for each in members}
+        return [
+            Row(each, "relabel", pressed.name, text)
+            for each, label in labels.items()
+            if label and label != pressed.name
+        ]
+
+
+def groups(snapshot: Snapshot, ledger: Ledger) -> dict[str, pd.DataFrame]:
+    """Collect the groups whose answer is open.
+
+    Returns:
+        By the first image_id of each group, its open pairs: rows of data/duplicates.parquet. Groups in two classes come
+        first, then those whose pictures have the same pixels.
+    """
+    table = snapshot.tables[DUPLICATES]
+    pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
+    same = _joined(pair for pair in _said_same(ledger, pairs))
+    is_open = [_is_open(ledger, same, *pair) for pair in pairs]
+    opened = table[is_open]
+    root = _joined(zip(opened["image_a"], opened["image_b"], strict=True))
+    parts = opened.assign(group=opened["image_a"].map(root)).groupby("group", sort=True)
+    listed = [
+        (not part["label_conflict"].any(), not (part["kind"] == "identical").all(), name, part) for name, part in parts
+    ]
+    return {str(name): part for _, _, name, part in sorted(listed, key=lambda each: each[:3])}
+
+
+def shown(pairs: pd.DataFrame) -> list[str]:
+    """List the pictures of a group that are shown, the smallest image_id first."""
+    return sorted({*pairs["image_a"], *pairs["image_b"]})[:MOST]
+
+
+def suggested(pairs: pd.DataFrame) -> str:
+    """Choose the picture that gives way to the fewest of the group, of those that are shown."""
+    members = shown(pairs)
+    wins = Counter(pairs["keep"])
+    losses = Counter(
+        b if kept == a else a for a, b, kept in zip(pairs["image_a"], pairs["image_b"], pairs["keep"], strict=True)
+    )
+    return min(members, key=lambda each: (losses[each], -wins[each], each))
+
+
+def _said_same(ledger: Ledger, pairs: Iterable[tuple[str, str, bool]]) -> Iterator[Pair]:
+    for image_id in sorted({each for a, b, _ in pairs for each in (a, b)}):
+        for (subject, question), said in ledger.standing(image_id).items():
+            if question == "pair" and list(said.values())[-1].decision == "duplicate":
+                yield subject
+
+
+def _is_open(ledger: Ledger, same: Mapping[str, str], a: str, b: str, conflict: bool) -> bool:
+    """Whether nobody answered whether two pictures are the same, nor made the question needless."""
+    if ledger.answer(a, "pair", b) or (a in same and same[a] == same.get(b)):
+        return False
+    fates = {said.decision for each in (a, b) if (said := ledger.answer(each, "fate"))}
+    return "remove" not in fates and not ("keep" in fates and not conflict)
+
+
+def _joined(pairs: Iterable[Pair]) -> dict[str, str]:
+    """Name the smallest picture that each picture is joined with, directly or through others."""
+    parent: dict[str, str] = {}
+
+    def root(image_id: str) -> str:
+        while parent.setdefault(image_id, image_id) != image_id:
+            parent[image_id] = parent[parent[image_id]]
+            image_id = parent[image_id]
+        return image_id
+
+    for a, b in pairs:
+        first, second = sorted((root(a), root(b)))
+        parent[second] = first
+    return {image_id: root(image_id) for image_id in list(parent)}
+
+
+def _label(snapshot: Snapshot, image_id: str) -> str | None:
+    label = snapshot.images["sub_class"].get(image_id)
+    return None if label is None or pd.isna(label) else str(label)
+
+
+def _words(snapshot: Snapshot, files: pd.DataFrame, image_id: str) -> list[str]:
+    """Say what speaks for a picture, compared with the others of its group."""
+    words = [
+        f"{files['width'][image_id]} \N{MULTIPLICATION SIGN} {files['height'][image_id]}",
+        str(files["format"][image_id]),
+    ]
+    pixels = files["width"] * files["height"]
+    if pixels[image_id] > pixels.drop(image_id).max():
+        words.append("more pixels")
+    if files["sharpness"][image_id] > 1.1 * files["sharpness"].drop(image_id).max():
+        words.append("sharper")
+    if files["chroma"][image_id] >= _GREY > files["chroma"].min():
+        words.append("in colour")
+    if image_id in snapshot.trained:
+        words.append("already trained on")
+    return words

@@ -1,0 +1,113 @@
+"""Label: pictures that nobody has labelled yet, one by one, with the model's three best guesses."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from curation.actions import Row, why
+from curation.ledger import Ledger
+from curation.pages.page import Pressed, said_by_model, unknown_key
+from curation.snapshot import NUM_BEST, Snapshot, row_of, text_of
+from runtime.errors import InputError
+from stages.labels.names import composed
+
+_MOST = 100  # letters of a sub-class's name
+WORTHLESS = "not worth labelling"
+UNKNOWN = "unknown"
+
+
+class Label:
+    """The page."""
+
+    name = "label"
+    title = "Label"
+    empty = "Every picture without a label has been looked at."
+
+    def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Go through the pictures without a label: first those that a class lacks, then the surest."""
+        return (image_id for image_id in snapshot.identified.index if not ledger.is_decided(image_id))
+
+    def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
+        """Collect what the page shows of a picture."""
+        row, best = row_of(snapshot.identified, key), guesses(snapshot, key)
+        return {
+            "image_id": key,
+            "path": f"data/{row['path']}",
+            "choices": [(name, confidence, snapshot.sub_class_for(name, key)) for name, confidence in best],
+            "others": [name for guess, _ in best for name in snapshot.sub_classes.get(guess, [])],
+            "examples": [
+                {"name": name, "nearest": snapshot.nearest(key, name, 2), "typical": snapshot.typical(name)}
+                for name, _ in best
+            ],
+            "notes": _notes(row),
+            "unknown": unknown_sub_class(snapshot),
+        }
+
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
+        """Say what a key decides."""
+        image_id, key, best = pressed.image_ids[0], pressed.key, guesses(snapshot, pressed.image_ids[0])
+
+        def row(decision: str, value: str = "", note: str = "") -> list[Row]:
+            notes = (note, f"model {snapshot.version}", said_by_model(best))
+            return [Row(image_id, decision, value, why(self.name, *notes, action=pressed.action))]
+
+        if key in ("1", "2", "3") and int(key) <= len(best):
+            return row("relabel", snapshot.sub_class_for(best[int(key) - 1][0], image_id))
+        if key.startswith("is:") and key[3:] in snapshot.classes.class_names:
+            return row("relabel", key[3:])
+        if key == "t":
+            return row("relabel", sub_class_named(snapshot, pressed.name, image_id))
+        if key == "u":
+            return row("relabel", unknown_sub_class(snapshot))
+        if key == "d":
+            return row("remove", note=WORTHLESS)
+        raise unknown_key(pressed)
+
+
+def guesses(snapshot: Snapshot, image_id: str) -> list[tuple[str, float]]:
+    """Give the best classes of a picture without a label, with their confidences, best first."""
+    if image_id not in snapshot.identified.index:
+        return []
+    row = row_of(snapshot.identified, image_id)
+    numbers = range(1, NUM_BEST + 1)
+    found = [(text_of(row, f"class_{number}"), row[f"confidence_{number}"]) for number in numbers]
+    return [(name, float(confidence)) for name, confidence in found if name is not None]
+
+
+def unknown_sub_class(snapshot: Snapshot) -> str:
+    """Name the sub-class of good pictures of which nobody knows what they show."""
+    return snapshot.unknown[0] if snapshot.unknown else UNKNOWN
+
+
+def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
+    """Find the sub-class that somebody typed; a name that there is not yet becomes a new one.
+
+    Raises:
+        InputError: the name cannot be a folder's.
+    """
+    name = composed(name.strip())
+    name = snapshot.classes.renamed.get(name, name)
+    if name in snapshot.classes.class_names:
+        return name
+    if name in snapshot.sub_classes:
+        return snapshot.sub_class_for(name, image_id)
+    if not name or len(name) > _MOST or name.startswith((".", "~")) or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        raise InputError(
+            f"{name!r} cannot be the name of a new sub-class: it becomes a folder. Use letters, digits and _."
+        )
+    return name
+
+
+def _notes(row: pd.Series) -> list[str]:
+    words = {
+        "wanted": "its class lacks pictures",
+        "look_alike": "the two best classes are easily confused",
+        "novel": "unlike everything that is labelled",
+        "low": "the model has no idea",
+    }
+    notes = [text for name, text in words.items() if bool(row[name])]
+    if pd.notna(row["candidate"]) and row["candidate"] != row["class_1"]:
+        notes.append(f"by its neighbours a {row['candidate']}")
+    return notes

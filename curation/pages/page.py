@@ -1,0 +1,96 @@
+"""What every page with a queue has, and what keys say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from curation.actions import Row
+from curation.ledger import Ledger
+from curation.snapshot import Snapshot
+from runtime.errors import InputError
+from stages.labels.decisions import Decision
+
+REASONS = (
+    "blurred",
+    "dark",
+    "obscured",
+    "several subjects",
+    "too far",
+    "too close",
+    "drawn on",
+    "screen",
+    "other",
+)
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A key that was pressed on an item.
+
+    Attributes:
+        key: what the button says: a key, or `d:` and the reason.
+        image_ids: pictures of the item, in the order in which the page shows them.
+        name: what was typed, else empty.
+        action: id of the action.
+    """
+
+    key: str
+    image_ids: Sequence[str]
+    name: str
+    action: str
+
+
+class Page(Protocol):
+    """A page with a queue.
+
+    Attributes:
+        name: in the address and in `why`.
+        title: in the heading.
+        empty: what the page says when nothing is left.
+    """
+
+    name: str
+    title: str
+    empty: str
+
+    def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Go through the items that are not decided, in their order, each by a key of its own."""
+
+    def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
+        """Collect what the template shows of an item."""
+
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
+        """Say what a key decides.
+
+        Raises:
+            InputError: the key or the name means nothing here.
+        """
+
+
+def unknown_key(pressed: Pressed) -> InputError:
+    """Say that a key means nothing here."""
+    return InputError(f"the key {pressed.key!r} means nothing on this page. `?` lists the keys.")
+
+
+def said_by_model(best: Sequence[tuple[str, float]]) -> str:
+    """Write what the model said of a picture, for `why`."""
+    return f"said {best[0][0]} {best[0][1]:.1f}" if best else "no model"
+
+
+def short(row: Row | Decision, before: str | None) -> str:
+    """Say a decision in a few letters, for the list of the last ten.
+
+    Args:
+        row: a decision or a Row.
+        before: the sub-class that the picture had.
+    """
+    if row.decision == "relabel":
+        return (
+            f"{row.value} \N{CHECK MARK}"
+            if row.value == before
+            else f"{before or 'no label'} \N{RIGHTWARDS ARROW} {row.value}"
+        )
+    if row.decision == "remove":
+        notes = row.why.split("; ")
+        return f"removed: {notes[1]}" if len(notes) > 3 else "removed"
+    return {"keep": "kept", "distinct": "different", "duplicate": "the same"}.get(row.decision, row.decision)

@@ -1,0 +1,287 @@
+"""The pipeline's tables as the desk reads them: whole, beside a run, and again when a new run has written them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from runtime import parameters
+from runtime.errors import RetrainError
+from stages.embeddings.vectors import units
+from stages.labels.classes import PATH as CLASSES
+from stages.labels.classes import Classes, read_classes
+from stages.labels.folders import list_paths
+from stages.labels.labelling import list_sub_classes
+from stages.models.base import BASE_LINEAGE
+from stages.suspects.neighbours import medoids
+from stages.tables import predictions
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
+from stages.tables.fingerprints import FINGERPRINTS
+from stages.tables.identified import IDENTIFIED
+from stages.tables.images import IMAGES
+from stages.tables.lineage import LINEAGE
+from stages.tables.matrices import read_class_names
+from stages.tables.matrix import open_matrix
+from stages.tables.review import REVIEW
+from stages.tables.table import Table
+
+_COLUMNS: dict[Table, Sequence[str]] = {
+    FINGERPRINTS: ("path", "image_id", "bytes", "width", "height", "format", "sharpness", "chroma", "error"),
+    IMAGES: ("image_id", "path", "sub_class", "class_name", "origin", "set", "group", "dropped", "faults", "source"),
+    DUPLICATES: ("image_a", "image_b", "kind", "similarity", "keep", "label_conflict"),
+    REVIEW: REVIEW.schema.names,
+    IDENTIFIED: IDENTIFIED.schema.names,
+    predictions.ROWS: ("image_id", "split", "truth", "predicted", "confidence"),
+    EMBEDDED: ("image_id",),
+}
+_MATRICES = (predictions.SCORES, EMBEDDINGS)
+_OTHERS = (CLASSES, predictions.CLASSES, BASE_LINEAGE, parameters.PATH)
+_CHECKED_SECONDS = 1.0  # between two looks at whether the files are still the same
+NUM_BEST = 3
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Tables that were read together; a table that is not there yet has no rows.
+
+    Attributes:
+        tables: by table.
+        classes: what each sub-class is.
+        class_names: of the model, in the order of the scores.
+        scores: of `predictions.ROWS`, a memory map; None where there is no model.
+        vectors: embeddings of `EMBEDDED`, a memory map; None where there are none.
+        version: of the model.
+        trained: pictures that the base was trained on.
+    """
+
+    tables: dict[Table, pd.DataFrame]
+    classes: Classes
+    class_names: list[str]
+    scores: NDArray[np.float32] | None
+    vectors: NDArray[np.float16] | None
+    version: int
+    trained: frozenset[str]
+
+    @cached_property
+    def files(self) -> pd.DataFrame:
+        """One row per picture that can be read, by image_id: where it lies, its size and quality."""
+        files = self.tables[FINGERPRINTS]
+        return files[files["error"].isna()].drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def paths(self) -> dict[str, list[str]]:
+        """Where the files of each picture are, relative to data/."""
+        files = self.tables[FINGERPRINTS]
+        found: dict[str, list[str]] = {}
+        for image_id, path in zip(files["image_id"], files["path"], strict=True):
+            found.setdefault(image_id, []).append(path)
+        return found
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row per picture of library and benchmarks, by image_id; of its files the one that is used."""
+        images = self.tables[IMAGES]
+        kept_first = images.assign(gone=images["dropped"].notna()).sort_values("gone", kind="stable")
+        return kept_first.drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def review(self) -> pd.DataFrame:
+        """What a person should look at, worst first, by image_id."""
+        return self.tables[REVIEW].drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def identified(self) -> pd.DataFrame:
+        """Pictures without a label, by image_id, those first that are wanted, then the surest."""
+        order = ["wanted", "confidence_1", "image_id"]
+        rows = self.tables[IDENTIFIED].sort_values(order, ascending=[False, False, True], kind="stable")
+        return rows.drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def sub_classes(self) -> dict[str, list[str]]:
+        """The sub-classes of each class, the real ones first."""
+        found: dict[str, list[str]] = {}
+        for sub_class in sorted(
+            self.classes.class_names, key=lambda name: (self.classes.origins[name] != "real", name)
+        ):
+            class_name = self.classes.class_names[sub_class]
+            if class_name is not None:
+                found.setdefault(class_name, []).append(sub_class)
+        return found
+
+    @cached_property
+    def unknown(self) -> list[str]:
+        """The sub-classes of good pictures whose label is not known."""
+        return [name for name, origin in sorted(self.classes.origins.items()) if origin == "unknown"]
+
+    def best(self, image_id: str) -> list[tuple[str, float]]:
+        """Give the model's best classes of a labelled picture with their confidences, 0 to 100, best first."""
+        row = self._predicted.get(image_id)
+        if row is None or self.scores is None:
+            return []
+        scores = self.scores[row]
+        columns = np.argsort(-scores, kind="stable")[:NUM_BEST]
+        return [(self.class_names[column], 100 * float(scores[column])) for column in columns]
+
+    def nearest(self, image_id: str, class_name: str, most: int) -> list[str]:
+        """List the pictures of a class that are most like a picture, the nearest first; without its own copies."""
+        rows, own = self._rows_of_class.get(class_name), self._embedded.get(image_id)
+        if rows is None or own is None or self.vectors is None:
+            return []
+        cosines = units(self.vectors[rows]) @ units(self.vectors[[own]])[0]
+        group = self.images["group"].get(image_id)
+        names = self._embedded_ids[rows[np.argsort(-cosines, kind="stable")[: most + 8]]]
+        others = [name for name in names if name != image_id and (group is None or self.images["group"][name] != group)]
+        return others[:most]
+
+    def typical(self, class_name: str) -> str | None:
+        """Give the most typical picture of a class."""
+        if class_name not in self._typical:
+            rows = self._rows_of_class.get(class_name)
+            if rows is None or self.vectors is None:
+                return None
+            row = medoids(units(self.vectors[rows]), np.zeros(len(rows), np.int64), 1)[0]
+            self._typical[class_name] = str(self._embedded_ids[rows[row]])
+        return self._typical[class_name]
+
+    def sub_class_for(self, class_name: str, image_id: str) -> str:
+        """Choose the sub-class of a class that a picture most probably belongs to: that of the most similar picture."""
+        names = self.sub_classes.get(class_name, [class_name])
+        real = [name for name in names if self.classes.origins.get(name, "real") == "real"]
+        if len(real) > 1:
+            for nearest in self.nearest(image_id, class_name, 8):
+                if self.images["sub_class"][nearest] in real:
+                    return str(self.images["sub_class"][nearest])
+        return (real or names)[0]
+
+    @cached_property
+    def _predicted(self) -> dict[str, int]:
+        ids = self.tables[predictions.ROWS]["image_id"].tolist()
+        return {image_id: row for row, image_id in reversed(list(enumerate(ids)))}
+
+    @cached_property
+    def _embedded_ids(self) -> NDArray[np.object_]:
+        return self.tables[EMBEDDED]["image_id"].to_numpy(dtype=object)
+
+    @cached_property
+    def _embedded(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self._embedded_ids)}
+
+    @cached_property
+    def _rows_of_class(self) -> dict[str, NDArray[np.int64]]:
+        """The rows among the embeddings of the library's pictures in use, by class."""
+        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]
+        rows: dict[str, NDArray[np.int64]] = {}
+        for name, members in used.groupby("class_name").groups.items():
+            found = [self._embedded[image_id] for image_id in members if image_id in self._embedded]
+            if found:
+                rows[str(name)] = np.array(sorted(found), np.int64)
+        return rows
+
+    @cached_property
+    def _typical(self) -> dict[str, str]:
+        return {}
+
+
+class Tables:
+    """Reads the tables again when a run has written new ones; while a run has some of them away, the old ones stay.
+
+    Attributes:
+        notice: what is wrong with the newest tables, in a sentence, or None.
+    """
+
+    def __init__(self) -> None:
+        self.notice: str | None = None
+        self._signature: tuple[Any, ...] | None = None
+        self._checked = -_CHECKED_SECONDS
+        self._snapshot: Snapshot | None = None
+
+    def current(self) -> Snapshot:
+        """Give the newest tables that can be read.
+
+        Raises:
+            RetrainError: the first time: a table is damaged.
+        """
+        now = time.monotonic()
+        if self._snapshot is None or now - self._checked >= _CHECKED_SECONDS:
+            self._checked = now
+            signature = _signature()
+            if self._snapshot is None:
+                self._snapshot, self._signature = read_snapshot(), signature
+            elif signature != self._signature and not self._is_away(signature):
+                self._read(signature)
+        return self._snapshot
+
+    def _is_away(self, signature: tuple[Any, ...]) -> bool:
+        """Whether a file that was there is gone: DVC takes a stage's outputs away before it runs."""
+        before = self._signature or ()
+        away = any(was is not None and now is None for was, now in zip(before, signature, strict=True))
+        self.notice = "A run is writing new tables; you see those from before it." if away else None
+        return away
+
+    def _read(self, signature: tuple[Any, ...]) -> None:
+        try:
+            self._snapshot = read_snapshot()
+            self._signature, self.notice = signature, None
+        except RetrainError as error:
+            self.notice = f"New tables cannot be read yet; you see those from before. {error}"
+
+
+def read_snapshot() -> Snapshot:
+    """Read the tables that are there.
+
+    Raises:
+        RetrainError: one is damaged.
+    """
+    tables = {table: _optional(table, columns) for table, columns in _COLUMNS.items()}
+    paths = tables[FINGERPRINTS]["path"] if len(tables[FINGERPRINTS]) else list_paths("library")
+    classes = read_classes(CLASSES, list_sub_classes(paths))
+    names = read_class_names(predictions.CLASSES) if Path(predictions.CLASSES).exists() else []
+    scores = vectors = None
+    if names and Path(predictions.SCORES).exists():
+        shape = (len(tables[predictions.ROWS]), len(names))
+        scores = open_matrix(predictions.SCORES, shape, np.float32, f"scores after {predictions.ROWS.path}", "evaluate")
+    if Path(EMBEDDINGS).exists():
+        rows = len(tables[EMBEDDED])
+        vectors = open_matrix(EMBEDDINGS, (rows, None), np.float16, f"features after {EMBEDDED.path}", "embed")
+    trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if Path(BASE_LINEAGE).exists() else ()
+    version = parameters.read(parameters.Export).version
+    return Snapshot(tables, classes, names, scores, vectors, version, frozenset(trained))
+
+
+def row_of(frame: pd.DataFrame, image_id: str) -> pd.Series:
+    """Give the row of a picture in a table by image_id; an empty one if it has none."""
+    return frame.xs(image_id) if image_id in frame.index else pd.Series(dtype=object)  # type: ignore[return-value]
+
+
+def text_of(row: pd.Series, name: str) -> str | None:
+    """Give a text of a row; None where it is null or there is no such column."""
+    value = row.get(name)
+    return None if value is None or pd.isna(value) else str(value)
+
+
+def _optional(table: Table, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        content = Path(table.path).read_bytes()
+    except FileNotFoundError:
+        frame: pd.DataFrame = table.schema.empty_table().to_pandas()[list(columns)]
+        return frame
+    return table.parse(content, columns)
+
+
+def _signature() -> tuple[tuple[int, int, int] | None, ...]:
+    return tuple(map(_stat, (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS)))
+
+
+def _stat(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,390 @@
+// Keys, preloading and undo. Every key is a button of the page: pressing a key presses the button that shows it.
+// Decisions are sent one after another, and again until the desk has answered; the page has moved on before.
+
+const AHEAD = 5; // items that are held ready, their pictures fetched and decoded
+const RETRY_MS = 700;
+const MOST_MATCHES = 8;
+const page = document.body.dataset.page;
+const main = document.querySelector("#item");
+const byId = (id) => document.getElementById(id);
+const newAction = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(16).padStart(2, "0")).join("");
+
+// ---- what is shown, what comes next, what is on its way
+
+let current = null; // {key, nodes}: the item that keys act on
+const held = []; // items that come next
+const past = []; // items that were decided since the page was opened, for undo
+const early = []; // keys that were pressed before the next item was there
+const onTheirWay = new Map(); // action to item, not yet answered
+let refilling = false;
+let exhausted = false;
+let chain = Promise.resolve();
+
+const query = () => new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name !== "first"));
+
+function toItem({ key, html }) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const nodes = [...document.importNode(template.content, true).childNodes];
+  const pictures = nodes.filter((node) => node.querySelectorAll).flatMap((node) => [...node.querySelectorAll("img, image")]);
+  const loaded = pictures.map((each) => {
+    const image = each instanceof HTMLImageElement ? each : Object.assign(new Image(), { src: each.getAttribute("href") });
+    return image.decode().catch(() => {}); // a picture that is nowhere must not stop the others
+  });
+  return { key, nodes, ready: Promise.all(loaded) };
+}
+
+async function refill() {
+  if (!main || refilling) return;
+  refilling = true;
+  try {
+    while (held.length < AHEAD) {
+      const known = [current, ...held, ...onTheirWay.values()].filter(Boolean).map((item) => item.key);
+      const asked = query();
+      asked.set("most", AHEAD - held.length);
+      asked.set("skip", [...new Set(known)].join(","));
+      const answer = await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } });
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      const { items } = await answer.json();
+      const have = new Set([current, ...held, ...onTheirWay.values()].filter(Boolean).map((item) => item.key));
+      const fresh = items.filter((item) => !have.has(item.key)).map(toItem);
+      held.push(...fresh);
+      exhausted = !items.length;
+      if (!current && held.length) await next();
+      if (!fresh.length) break;
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) notice(error.message);
+    setTimeout(refill, RETRY_MS);
+  } finally {
+    refilling = false;
+  }
+  if (!current && !held.length && exhausted && !onTheirWay.size) main.replaceChildren(byId("empty").content.cloneNode(true));
+}
+
+async function next() {
+  const item = held.shift();
+  current = null;
+  if (!item) {
+    main.replaceChildren();
+    refill();
+    return;
+  }
+  if (!item.isReady) await item.ready;
+  show(item);
+}
+
+function show(item) {
+  current = item;
+  main.replaceChildren(...item.nodes);
+  looked();
+  if (early.length) requestAnimationFrame(() => requestAnimationFrame(() => current === item && press(early.shift())));
+  refill();
+}
+
+// ---- deciding
+
+function decide(form, values) {
+  const item = current;
+  if (!item) return;
+  const body = new URLSearchParams(new FormData(form));
+  for (const [name, value] of Object.entries(values)) body.set(name, value);
+  const action = body.get("action");
+  onTheirWay.set(action, item);
+  if (body.get("key") !== " ") past.push({ item, action });
+  next();
+  send(`/${page}`, body).then((answer) => {
+    onTheirWay.delete(action);
+    if (answer.error) past.splice(past.findIndex((each) => each.action === action), 1);
+    else if (answer.said !== "later") count(-1);
+    told(answer);
+    refill();
+  });
+}
+
+function undo() {
+  const last = past.pop();
+  const body = new URLSearchParams({ page, action: newAction(), of: last ? last.action : document.body.dataset.last ?? "" });
+  if (last) back(last.item);
+  send("/undo", body).then(async (answer) => {
+    told(answer);
+    if (!answer.undone) return say("There is nothing to take back.");
+    say(`taken back: ${answer.undone.text}`);
+    if (answer.undone.page === page) count(+1);
+    if (!last && answer.undone.page === page) {
+      const asked = query();
+      asked.set("first", answer.undone.image_ids[0]);
+      const { items } = await (await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } })).json();
+      if (items.length) back(toItem(items[0]));
+    }
+  });
+}
+
+function back(item) {
+  if (current && current.key !== item.key) held.unshift(current);
+  const twice = held.findIndex((each) => each.key === item.key);
+  if (twice >= 0) held.splice(twice, 1);
+  for (const node of item.nodes.filter((each) => each.querySelectorAll)) {
+    for (const input of node.querySelectorAll("input[name=action]")) input.value = newAction();
+    for (const details of node.querySelectorAll("details")) details.open = false;
+  }
+  show(item);
+}
+
+function send(path, body) {
+  const sent = chain.then(async () => {
+    for (;;) {
+      try {
+        const answer = await fetch(path, { method: "POST", body, headers: { accept: "application/json" }, keepalive: true });
+        if (answer.ok || answer.status === 409) return await answer.json();
+        return { error: `The desk refused this (${answer.status}). Reload the page.` };
+      } catch {
+        say("The desk does not answer. What you decided is kept here, and sent when it does.");
+        await new Promise((done) => setTimeout(done, RETRY_MS));
+      }
+    }
+  });
+  chain = sent;
+  return sent;
+}
+
+function told(answer) {
+  if (answer.error) notice(answer.error);
+  if (!answer.last) return;
+  say("");
+  byId("last").replaceChildren(...answer.last.toReversed().map(({ text }) => Object.assign(document.createElement("li"), { textContent: text })));
+  document.body.dataset.last = answer.last.at(-1)?.id ?? "";
+  if (byId("decided")) byId("decided").textContent = answer.decided.toLocaleString("en");
+  if (answer.pace && byId("pace") && !byId("pace").hidden) byId("pace").textContent = answer.pace.toLocaleString("en");
+}
+
+function count(change) {
+  const left = byId("left"), bar = document.querySelector("header progress");
+  left.textContent = Math.max(0, Number(left.textContent.replaceAll(",", "")) + change).toLocaleString("en");
+  bar.value -= change;
+  const uncommitted = byId("uncommitted");
+  uncommitted.textContent = Math.max(0, Number(uncommitted.textContent.replaceAll(",", "")) - change).toLocaleString("en");
+  document.querySelector("footer button").disabled = false;
+}
+
+function say(text) {
+  byId("status").textContent = text;
+}
+
+function notice(text) {
+  byId("notices").append(Object.assign(document.createElement("p"), { textContent: text }));
+}
+
+addEventListener("beforeunload", (event) => onTheirWay.size && event.preventDefault());
+
+// ---- keys
+
+const store = (name, value) => localStorage.setItem(name, JSON.stringify(value));
+const stored = (name, otherwise) => JSON.parse(localStorage.getItem(name) ?? "null") ?? otherwise;
+const keysOn = () => stored("single-keys", true);
+const mapped = () => stored("keys", {}); // a button's key to the key that presses it
+
+function buttonOf(key) {
+  const open = document.querySelector("details.reasons[open]");
+  const own = Object.entries(mapped()).find(([, pressed]) => pressed === key)?.[0] ?? (mapped()[key] ? null : key);
+  const among = [...(open ?? document).querySelectorAll("[data-key]")];
+  return among.find((each) => each.dataset.key === own && (open || !each.closest("details:not([open])") || each.matches("summary")));
+}
+
+function press(key) {
+  const button = buttonOf(key);
+  if (!button) return false;
+  if (button.matches(".typed label")) button.querySelector("input").focus();
+  else button.click();
+  return true;
+}
+
+addEventListener("keydown", (event) => {
+  const inText = event.target.closest?.("input:not([type=checkbox]), select, textarea");
+  if (event.key === "Escape") {
+    document.querySelector("details.reasons[open]")?.removeAttribute("open");
+    inText?.blur();
+    return;
+  }
+  if (inText || event.ctrlKey || event.altKey || event.metaKey || !keysOn()) return;
+  if (byId("help").matches(":popover-open") && event.key !== "?") return;
+  if (event.target.closest?.("button, a, summary") && [" ", "Enter"].includes(event.key) && event.target.matches(":focus-visible") && event.target !== document.body) return;
+  if (event.repeat) return event.preventDefault();
+  if (main && !current && (held.length || onTheirWay.size || refilling) && event.key.length === 1) {
+    early.push(event.key);
+    return event.preventDefault();
+  }
+  if (press(event.key)) event.preventDefault();
+});
+
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.id === "undo") {
+    event.preventDefault();
+    undo();
+  } else if (main?.contains(form)) {
+    event.preventDefault();
+    if (form.matches(".typed")) choose(form);
+    else decide(form, { key: event.submitter.value });
+  }
+});
+
+const doing = { example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
+addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
+  const option = event.target.closest(".matches li");
+  if (option) choose(option.closest("form"), option);
+});
+
+// ---- typing a name
+
+const names = [...(byId("names")?.options ?? [])].map((each) => each.value);
+const folded = (text) => text.normalize("NFKC").toLowerCase();
+
+function matching(text) {
+  const wanted = folded(text.trim());
+  const begins = [], holds = [];
+  for (const name of names) {
+    const at = folded(name).indexOf(wanted);
+    if (at === 0) begins.push(name);
+    else if (at > 0) holds.push(name);
+    if (begins.length === MOST_MATCHES) break;
+  }
+  return [...begins, ...holds].slice(0, MOST_MATCHES);
+}
+
+function offer(input) {
+  const list = input.form.querySelector(".matches");
+  const found = input.value.trim() ? matching(input.value) : [];
+  const options = found.map((name) => ({ name, text: name }));
+  if (page === "label" && input.value.trim() && !names.includes(input.value.trim()))
+    options.push({ name: input.value.trim(), text: `make a new sub-class “${input.value.trim()}”` });
+  list.replaceChildren(...options.map(({ name, text }, number) => {
+    const option = Object.assign(document.createElement("li"), { textContent: text, role: "option" });
+    option.dataset.name = name;
+    option.setAttribute("aria-selected", number === 0);
+    return option;
+  }));
+  list.hidden = !options.length;
+}
+
+function choose(form, option) {
+  const chosen = option ?? form.querySelector(".matches [aria-selected=true]");
+  if (!chosen) return say("No sub-class begins like this.");
+  form.elements.name.blur();
+  decide(form, { name: chosen.dataset.name });
+}
+
+addEventListener("focusin", (event) => {
+  if (!event.target.matches(".typed input")) return;
+  event.target.removeAttribute("list"); // ours is faster, and goes with the keys
+  offer(event.target);
+});
+addEventListener("input", (event) => event.target.matches(".typed input") && offer(event.target));
+addEventListener("keydown", (event) => {
+  if (!event.target.matches?.(".typed input") || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  event.preventDefault();
+  const options = [...event.target.form.querySelectorAll(".matches li")];
+  const at = options.findIndex((each) => each.ariaSelected === "true");
+  const to = (at + (event.key === "ArrowDown" ? 1 : -1) + options.length) % options.length;
+  options.forEach((each, number) => (each.ariaSelected = String(number === to)));
+  options[to]?.scrollIntoView({ block: "nearest" });
+});
+
+// ---- looking
+
+function otherExample() {
+  for (const figure of document.querySelectorAll("figure[data-others]")) {
+    const others = figure.dataset.others.split(" ");
+    const at = (Number(figure.dataset.at ?? 0) + 1) % others.length;
+    figure.dataset.at = at;
+    const image = figure.querySelector("img");
+    image.srcset = `/picture/256/${others[at]} 256w, /picture/1024/${others[at]} 1024w`;
+    image.src = `/picture/1024/${others[at]}`;
+  }
+}
+
+let blinking = null;
+function blink() {
+  const group = document.querySelector(".group");
+  clearInterval(blinking);
+  if (!group.classList.toggle("blink")) return (blinking = null);
+  const figures = [...group.querySelectorAll("figure")];
+  let at = 0;
+  const turn = () => figures.forEach((figure, number) => figure.classList.toggle("front", number === at % figures.length));
+  turn();
+  blinking = setInterval(() => { at += 1; turn(); }, 500);
+}
+
+function looked() {
+  clearInterval(blinking);
+  blinking = null;
+}
+
+function views() {
+  return [...document.querySelectorAll("svg.frame")];
+}
+
+function zoomBy(factor, x = 0.5, y = 0.5) {
+  for (const view of views()) {
+    const box = view.viewBox.baseVal;
+    box.x += (1 - factor) * box.width * x;
+    box.y += (1 - factor) * box.height * y;
+    box.width *= factor;
+    box.height *= factor;
+  }
+}
+
+addEventListener("wheel", (event) => {
+  const view = event.target.closest?.("svg.frame");
+  if (!view) return;
+  event.preventDefault();
+  const { left, top, width, height } = view.getBoundingClientRect();
+  zoomBy(event.deltaY < 0 ? 0.85 : 1 / 0.85, (event.clientX - left) / width, (event.clientY - top) / height);
+}, { passive: false });
+
+addEventListener("pointermove", (event) => {
+  const view = event.target.closest?.("svg.frame");
+  if (!view || !(event.buttons & 1)) return;
+  const scale = view.viewBox.baseVal.width / view.getBoundingClientRect().width;
+  for (const each of views()) {
+    each.viewBox.baseVal.x -= event.movementX * scale;
+    each.viewBox.baseVal.y -= event.movementY * scale;
+  }
+});
+
+// ---- the list of keys
+
+byId("help").addEventListener("beforetoggle", (event) => {
+  if (event.newState !== "open") return;
+  const rows = [...document.querySelectorAll("[data-key]")].map((each) => {
+    const own = each.dataset.key, row = document.createElement("tr");
+    const input = Object.assign(document.createElement("input"), { value: mapped()[own] ?? own, ariaLabel: `key for ${each.textContent.trim()}` });
+    input.addEventListener("keydown", (typed) => {
+      if (typed.key === "Tab" || typed.key === "Escape") return;
+      typed.preventDefault();
+      input.value = typed.key;
+      store("keys", { ...mapped(), [own]: typed.key });
+    });
+    const text = each.matches(".typed label") ? each.querySelector("input").placeholder : each.textContent.replace(each.querySelector("kbd")?.textContent ?? "", "").trim();
+    row.append(document.createElement("td"), document.createElement("td"));
+    row.children[0].append(input);
+    row.children[1].textContent = text;
+    return row;
+  });
+  byId("key-table").replaceChildren(...rows);
+  byId("single-keys").checked = keysOn();
+});
+byId("single-keys").addEventListener("change", (event) => store("single-keys", event.target.checked));
+byId("reset-keys").addEventListener("click", () => { localStorage.removeItem("keys"); byId("help").hidePopover(); });
+
+// ---- begin
+
+const subject = main?.querySelector("[data-image-id]");
+if (subject) {
+  const key = main.querySelector("input[name=image_id]").value;
+  current = { key, nodes: [...main.childNodes] };
+}
+refill();
+document.documentElement.dataset.ready = "";

@@ -1,0 +1,324 @@
+"""The one writer of decisions: nothing acknowledged is lost, nothing written twice, nobody's edit is written over."""
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from repositories import commit, surroundings
+
+from curation.actions import Row, action_id, in_effect, why
+from curation.decision_file import DecisionFile
+from curation.state import Desk, person_of
+from runtime.errors import InstructionError, RepositoryError
+from stages.labels import decisions
+
+IDS = [f"{number:032x}" for number in range(4)]
+NOW = datetime(2026, 11, 2, 9, 15, tzinfo=UTC)
+HEADER = "image_id,decision,value,on,why\n"
+
+
+def row(image_id=IDS[0], decision="remove", value="", action="0123456789ab", note="a note, with a comma"):
+    return Row(image_id, decision, value, why("label", note, action=action))
+
+
+def opened(folder, person="ana") -> DecisionFile:
+    file = DecisionFile(person, folder / "decisions", folder / "locks")
+    file.refresh()
+    return file
+
+
+def desk(folder) -> Desk:
+    return Desk(folder / "decisions", folder / "locks")
+
+
+def lines(folder, person="ana") -> list[str]:
+    return (folder / "decisions" / f"{person}.csv").read_text().splitlines()
+
+
+def test_a_row_is_on_the_disk_as_the_format_has_it(tmp_path):
+    opened(tmp_path).append([row(decision="relabel", value='a "b", c')], NOW)
+    text = f'{IDS[0]},relabel,"a ""b"", c",2026-11-02T09:15:00.000Z,"label; a note, with a comma; act:0123456789ab"'
+    assert lines(tmp_path) == [HEADER.strip(), text]
+
+
+def test_a_row_is_flushed_to_the_disk_before_it_is_acknowledged(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    opened(tmp_path).append([row()])
+    assert synced == [str(tmp_path / "decisions/ana.csv"), str(tmp_path / "decisions")]
+
+
+def test_two_actions_never_share_an_instant_even_if_the_clock_stands_or_goes_back(tmp_path):
+    file = opened(tmp_path)
+    for number, now in enumerate((NOW, NOW, NOW - timedelta(seconds=5))):
+        file.append([row(action=f"{number:012x}"), row(IDS[1], action=f"{number:012x}")], now)
+    times = [decision.on - NOW for decision in file.said]
+    assert [time.total_seconds() for time in times] == [0, 0, 0.001, 0.001, 0.002, 0.002]
+
+
+def test_a_time_of_next_year_that_somebody_typed_is_not_followed(tmp_path):
+    file = opened(tmp_path)
+    file.append([row()], NOW + timedelta(days=365))
+    assert file.append([row(IDS[1], action="ba9876543210")], NOW)[0].on == NOW
+
+
+def test_an_action_whose_answer_was_lost_is_not_written_twice(tmp_path):
+    batch = [row(image_id) for image_id in IDS]
+    opened(tmp_path).append(batch[:2])
+    assert [decision.image_id for decision in opened(tmp_path).append(batch)] == IDS[2:]
+    assert opened(tmp_path).append(batch) == []
+    assert len(lines(tmp_path)) == 5
+
+
+@given(cut=st.integers(1, 120), hand=st.booleans(), note=st.sampled_from(("a, b", "plain")))
+def test_a_row_that_the_power_cut_off_is_taken_out_and_said(tmp_path_factory, cut, hand, note):
+    tmp_path = tmp_path_factory.mktemp("torn")
+    second = row(IDS[1], action="ba9876543210", note=note)
+    file = opened(tmp_path)
+    file.append([row()])
+    before = file.path.read_bytes()
+    if hand:
+        file.path.write_bytes(before := b"# a note\n" + before)
+    file = opened(tmp_path)
+    file.append([second])
+    whole = file.path.read_bytes()
+    left = max(len(whole) - cut, len(before))
+    assume(not whole[:left].endswith(b"Z,"))  # as a person writes a row that has no reason
+    file.path.write_bytes(whole[:left])
+    again = opened(tmp_path)
+    assert again.path.read_bytes() == (whole[:-1] if cut == 1 else before)
+    assert len(again.notices) == (len(before) < left < len(whole) - 1)
+    again.append([second])
+    assert len(again.path.read_text().splitlines()) == len(whole.decode().splitlines())
+
+
+def test_a_last_line_that_an_editor_left_without_an_end_stays(tmp_path):
+    file = opened(tmp_path)
+    file.path.parent.mkdir()
+    file.path.write_text(f"{HEADER}{IDS[0]},remove,,2026-11-02T09:15:00.000Z,illegible")
+    file = opened(tmp_path)
+    file.append([row(IDS[1])])
+    assert [line.split(",")[0] for line in lines(tmp_path)] == ["image_id", *IDS[:2]]
+    assert not file.notices
+
+
+def test_a_file_that_changed_under_the_desk_is_read_again_and_said(tmp_path):
+    file = opened(tmp_path)
+    file.append([row()])
+    file.path.write_text(file.path.read_text() + f"{IDS[1]},keep,,2026-11-02T09:15:00.000Z,by hand\n")
+    file.append([row(IDS[2], action="ba9876543210")])
+    assert {decision.image_id for decision in file.said} == set(IDS[:3])
+    assert "was changed elsewhere and has been read again" in file.notices[0]
+    assert {decision.line for decision in file.said} == {2, 3, 4}
+
+
+def test_two_desks_of_one_person_lose_none_of_each_other(tmp_path):
+    first, second = opened(tmp_path), opened(tmp_path)
+    for number in range(6):
+        (first, second)[number % 2].append([row(action=f"{number:012x}")])
+    assert len(lines(tmp_path)) == 7
+    assert second.notices
+
+
+def test_a_line_that_cannot_be_read_is_answered_by_a_message_and_not_written_over(tmp_path):
+    file = opened(tmp_path)
+    file.append([row()])
+    file.path.write_text(broken := file.path.read_text() + "nonsense\n")
+    with pytest.raises(InstructionError, match="line 3: expected 5 fields"):
+        file.append([row(IDS[1], action="ba9876543210")])
+    assert file.path.read_text() == broken
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    file = opened(tmp_path)
+    file.append([row()])
+    before = file.path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RepositoryError, match="No space left on device. Nothing was decided"):
+        file.append([row(IDS[1], action="ba9876543210")])
+    assert file.path.read_bytes() == before
+
+
+def test_rows_that_no_commit_holds_are_taken_off_and_every_other_byte_stays(tmp_path):
+    file = opened(tmp_path)
+    file.path.parent.mkdir()
+    file.path.write_bytes(begin := f"\ufeff# by ana\r\n{HEADER}".encode())
+    state = desk(tmp_path)
+    state.say("ana", [row(IDS[0]), row(IDS[1])])
+    file.path.write_bytes(file.path.read_bytes() + (end := b"\n# the end"))
+    assert len(state.undo("ana", "ba9876543210")) == 2
+    assert file.path.read_bytes() == begin + end
+    assert state.undo("ana", "ba9876543211") == []
+
+
+def test_rows_that_a_commit_holds_are_answered_by_rows_that_bring_back_what_was_said(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        state = Desk()
+        state.say("ana", [row(decision="relabel", value="boots", action="000000000001")])
+        state.say("ana", [row(decision="remove", action="000000000002")])
+        commit("Decisions")
+        state.say("ana", [row(IDS[1], action="000000000003")])
+        assert state.uncommitted("ana") == 1
+        for number in range(3):
+            state.undo("ana", f"00000000001{number}")
+        rows = [(each.image_id, each.decision, each.value) for each in decisions.read_decisions("data/decisions", None)]
+    assert rows == [
+        (IDS[0], "relabel", "boots"),
+        (IDS[0], "remove", ""),
+        (IDS[0], "relabel", "boots"),
+        (IDS[0], "undo", ""),
+    ]
+
+
+def test_taking_back_the_same_action_twice_takes_back_one(tmp_path):
+    state = desk(tmp_path)
+    state.say("ana", [row(action="000000000001")])
+    state.say("ana", [row(IDS[1], action="000000000002")])
+    assert state.undo("ana", "00000000000a", of="000000000002")
+    assert not state.undo("ana", "00000000000a", of="000000000002")
+    assert len(lines(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".ana", "a\nb", "x" * 101, "~$ana"])
+def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((InstructionError, RepositoryError), match="make desk PERSON=ana"):
+        person_of(name)
+
+
+SAID = st.tuples(st.sampled_from(IDS), st.sampled_from(("keep", "remove", "relabel", "distinct", "duplicate")))
+
+
+class Life(RuleBasedStateMachine):
+    """A desk's life: decisions, undos, kills, commits, edits by hand, a colleague; against a list that forgets none."""
+
+    @initialize()
+    def begin(self):
+        import tempfile
+
+        self.folder = Path(tempfile.mkdtemp())
+        self.committed: set[tuple[str, ...]] = set()
+        self.number = 0
+        self.acknowledged: list[str] = []  # actions, the last one last
+        self.open()
+
+    def open(self):
+        life = self
+
+        class File(DecisionFile):
+            def committed(self):
+                return life.committed if self.person == "ana" else set()
+
+        self.desk = desk(self.folder)
+        self.desk._files = {}
+        self.desk.file = lambda person: self.desk._files.setdefault(
+            person, File(person, self.folder / "decisions", self.folder / "locks")
+        )
+        self.desk.refresh()
+
+    def fields(self) -> list[tuple[str, ...]]:
+        path = self.folder / "decisions/ana.csv"
+        text = path.read_text() if path.exists() else ""
+        return [tuple(fields) for _, fields in decisions.read_lines(text, "ana")][1:]
+
+    def everything(self):
+        folder = self.folder / "decisions"
+        return decisions.read_decisions(folder, None) if folder.exists() else []
+
+    @rule(said=st.lists(SAID, min_size=1, max_size=3, unique_by=lambda each: each[0]), value=st.sampled_from("xyz"))
+    def decide(self, said, value):
+        self.number += 1
+        action = f"{self.number:012x}"
+        others = {image_id: IDS[(IDS.index(image_id) + 1) % len(IDS)] for image_id, _ in said}
+        rows = [
+            row(
+                image_id,
+                what,
+                value if what == "relabel" else others[image_id] if what in decisions.OF_TWO else "",
+                action,
+            )
+            for image_id, what in said
+        ]
+        before = self.fields()
+        self.desk.say("ana", rows)
+        self.desk.say("ana", rows)  # the answer was lost
+        assert [each[:3] for each in self.fields()] == [each[:3] for each in before] + [each[:3] for each in rows]
+        self.acknowledged.append(action)
+
+    @rule(said=SAID)
+    def colleague(self, said):
+        image_id, what = said
+        other = IDS[(IDS.index(image_id) + 2) % len(IDS)]
+        value = "z" if what == "relabel" else other if what in decisions.OF_TWO else ""
+        self.number += 1
+        desk(self.folder).say("ben", [row(image_id, what, value, f"{self.number:012x}")])
+
+    @rule()
+    def undo(self):
+        self.number += 1
+        wanted = self.acknowledged.pop() if self.acknowledged else None
+        said = in_effect(self.everything())
+        expected = decisions.settle(each for each in said if wanted is None or action_id(each.why) != wanted)
+        done = self.desk.undo("ana", f"{self.number:012x}")
+        assert {action_id(each.why) for each in done} == ({wanted} if wanted else set())
+        now = decisions.settle(self.everything())
+        assert [getattr(now, name) for name in VERDICTS] == [getattr(expected, name) for name in VERDICTS]
+
+    @rule()
+    def commit(self):
+        self.committed = set(self.fields())
+
+    @rule(torn=st.integers(0, 120))
+    def kill(self, torn):
+        path = self.folder / "decisions/ana.csv"
+        if path.exists():
+            with path.open("ab") as file:
+                begun = f'{IDS[0]},remove,,2026-11-02T09:15:00.000Z,"label; a note; act:{2**40:012x}'
+                file.write(begun.encode()[: 0 if begun[:torn].endswith("Z,") else torn])
+        self.open()
+
+    @rule(decision=st.sampled_from(("keep", "remove")), image_id=st.sampled_from(IDS))
+    def by_hand(self, decision, image_id):
+        path = self.folder / "decisions/ana.csv"
+        if path.exists():
+            self.number += 1
+            on = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            path.write_text(f"{path.read_text()}{image_id},{decision},,{on},by hand {self.number}\n")
+
+    @invariant()
+    def acknowledged_rows_are_there_once(self):
+        if not hasattr(self, "desk"):
+            return
+        ids = [action_id(each[4]) for each in self.fields() if not each[4].startswith("undo of")]
+        assert set(self.acknowledged) <= set(ids)
+        rows = [(*each[:3], action_id(each[4])) for each in self.fields() if action_id(each[4])]
+        assert len(rows) == len(set(rows))
+        self.desk.refresh()
+        for image_id in IDS:
+            ours = {key: list(said.values())[-1].answer for key, said in self.desk.ledger.standing(image_id).items()}
+            theirs = {
+                key: list(said.values())[-1].answer
+                for key, said in decisions.standing(self.everything()).items()
+                if image_id in key[0]
+            }
+            assert ours == theirs
+
+
+VERDICTS = ("removed", "kept", "relabelled", "distinct", "duplicate")
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

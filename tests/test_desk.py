@@ -1,0 +1,336 @@
+"""The desk in a real browser, by keys alone; the file is compared row for row."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from desks import Server, prepared, said, whys
+from repositories import run
+
+pytestmark = pytest.mark.slow
+HOSTILE = [
+    "<script>document.title='ran'</script>", "\"><img src=x onerror=document.title='ran'>", "{{ 7 * 7 }}",
+    "a & b; c",
+    "'; alert(1); '", "</template><b>", "\N{RIGHT-TO-LEFT OVERRIDE}gnp", "javascript:alert(1)",
+    "zero\N{ZERO WIDTH SPACE}width",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with prepared(tmp_path_factory.mktemp("desk")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared):
+    """The repository as it was; a desk that runs notices."""
+    Path("data/decisions/ana.csv").unlink(missing_ok=True)
+    run("git", "reset", "--quiet", "--hard", run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+    return shared
+
+
+@pytest.fixture(scope="module")
+def running(shared):
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(world, running):
+    return running
+
+
+@pytest.fixture
+def fresh(world):
+    """A desk that was just started: nothing was left for later."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def tab(browser):
+    context = browser.new_context(viewport={"width": 1400, "height": 850})
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
+    yield page
+    context.close()
+    assert page.problems == []
+
+
+def go(tab, server, path):
+    tab.goto(server.address + path)
+    tab.wait_for_selector("html[data-ready]", state="attached")
+
+
+def shown(tab) -> list[str]:
+    return tab.eval_on_selector_all("[data-image-id]", "nodes => nodes.map(each => each.dataset.imageId)")
+
+
+def press(tab, *keys):
+    """Press keys one by one, each on an item that is there."""
+    for key in keys:
+        tab.wait_for_selector("[data-image-id]")
+        tab.keyboard.press(key)
+
+
+def settled(tab, num_rows):
+    """Wait until so many rows are on the disk and nothing is on its way."""
+    for _ in range(200):
+        if len(said()) == num_rows:
+            return
+        tab.wait_for_timeout(25)
+    assert len(said()) == num_rows, said()
+
+
+def test_double_check_by_keys_alone(world, tab, fresh):
+    go(tab, fresh, "/double-check")
+    assert tab.get_attribute("body", "data-page") == "double-check"
+    ids = world.review
+    assert shown(tab) == ids[:1]
+    press(tab, "k", "p", "d", "2", "3", " ")
+    settled(tab, 4)
+    assert shown(tab) == ids[5:6]
+    press(tab, "t")
+    tab.keyboard.type("shi")
+    tab.keyboard.press("Enter")
+    settled(tab, 5)
+    assert said() == [
+        (ids[0], "relabel", "boots"),
+        (ids[1], "relabel", "hat"),
+        (ids[2], "remove", ""),
+        (ids[3], "relabel", "shirt"),
+        (ids[5], "relabel", "shirt"),
+    ]
+    assert whys()[2] == "double-check; dark; model 1; said shirt 98.0"
+    assert whys()[0] == "double-check; model 1; said hat 98.0"
+
+
+def test_undo_takes_back_the_last_actions_and_shows_their_pictures_again(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "k", "k", "k")
+    settled(tab, 3)
+    press(tab, "Backspace", "Backspace")
+    settled(tab, 1)
+    assert shown(tab) == world.review[1:2]
+    press(tab, "d", "1")
+    settled(tab, 2)
+    assert said()[1] == (world.review[1], "remove", "")
+    go(tab, server, "/double-check")
+    press(tab, "Backspace")
+    settled(tab, 1)
+    tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
+
+
+def test_what_is_decided_does_not_come_back_and_a_restart_loses_nothing(world, tab, fresh):
+    go(tab, fresh, "/double-check")
+    press(tab, "k", "k")
+    settled(tab, 2)
+    fresh.kill()
+    tab.keyboard.press("k")  # decided while the desk is down
+    tab.wait_for_selector("#status:has-text('does not answer')")
+    with Server(port=fresh.port):
+        settled(tab, 3)
+        go(tab, fresh, "/double-check")
+        assert shown(tab) == world.review[3:4]
+    assert [row[0] for row in said()] == world.review[:3]
+    tab.problems[:] = [each for each in tab.problems if "Failed to load resource" not in each]
+
+
+def test_no_key_is_lost_at_ten_presses_a_second(world, tab, server):
+    go(tab, server, "/double-check")
+    for _ in range(len(world.review)):
+        tab.keyboard.press("k")
+        tab.wait_for_timeout(100)
+    settled(tab, len(world.review))
+    assert [row[0] for row in said()] == world.review
+    assert said()[-1] == (world.out_of_scope, "keep", "")
+    tab.wait_for_selector(".empty")
+
+
+def test_a_class_can_be_queued_whole(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "P")
+    tab.wait_for_url("**/double-check?class=hat")
+    tab.wait_for_selector("[data-image-id]")
+    seen = []
+    for _ in range(len(world.library["hat"])):
+        seen += shown(tab)
+        press(tab, "k")
+        settled(tab, len(seen))
+    assert sorted(seen) == sorted(world.library["hat"])
+
+
+def test_duplicates_by_keys_alone(world, tab, server):
+    go(tab, server, "/duplicates")
+    assert tab.get_attribute("body", "data-page") == "duplicates"
+    pairs = sorted(world.pairs)
+    assert shown(tab) == pairs[0]
+    press(tab, "b", "b", "+", "-", "1")
+    settled(tab, 2)
+    press(tab, "a")
+    settled(tab, 3)
+    press(tab, "s")
+    settled(tab, 5)
+    press(tab, "Enter")
+    settled(tab, 7)
+    (a, b), (c, d), (e, f), (g, h) = pairs
+    assert said() == [
+        (a, "keep", ""), (b, "remove", ""), (c, "distinct", d), (f, "keep", ""), (f, "duplicate", e),
+        (h, "keep", ""), (g, "remove", ""),
+    ]  # fmt: skip
+    tab.wait_for_selector(".empty")
+    tab.keyboard.press("Backspace")
+    settled(tab, 5)
+    tab.wait_for_selector(f"[data-image-id='{g}']")
+    assert shown(tab) == [g, h]
+
+
+def test_label_by_keys_alone(world, tab, fresh):
+    go(tab, fresh, "/label")
+    ids = world.unlabelled
+    assert shown(tab) == ids[:1]
+    press(tab, "2", "d", "u", " ", "t")
+    tab.keyboard.type("walrus_statue")
+    tab.keyboard.press("Enter")
+    settled(tab, 4)
+    assert said() == [
+        (ids[0], "relabel", "hat"), (ids[1], "remove", ""), (ids[2], "relabel", "unknown"),
+        (ids[4], "relabel", "walrus_statue"),
+    ]  # fmt: skip
+    press(tab, "3")
+    settled(tab, 5)
+    tab.wait_for_selector(f"[data-image-id='{ids[3]}']")  # what was left for later comes last
+    go(tab, fresh, "/")
+    assert "5 decisions are about unlabelled pictures" in tab.inner_text("main")
+
+
+def test_the_first_page_leads_by_digits_and_commits_this_persons_file_alone(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "k")
+    settled(tab, 1)
+    Path("other.txt").write_text("another change")
+    run("git", "add", "other.txt")
+    go(tab, server, "/")
+    assert tab.get_attribute("body", "data-page") == "home"
+    tab.click("text=commit as ana")
+    tab.wait_for_load_state()
+    assert run("git", "show", "--name-only", "--format=%an <%ae>", "HEAD").split("\n\n") == [
+        "Ana <ana@example.org>", "data/decisions/ana.csv\n",
+    ]  # fmt: skip
+    assert run("git", "diff", "--cached", "--name-only") == "other.txt\n"
+    tab.keyboard.press("2")
+    tab.wait_for_url("**/duplicates")
+
+
+def test_the_pages_work_without_a_script(world, browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{server.address}/double-check")
+    tab.click("text=label is right")
+    tab.click("summary")
+    tab.click("text=obscured")
+    tab.fill("input[name=name]", "hat")
+    tab.press("input[name=name]", "Enter")
+    tab.wait_for_load_state()
+    assert said() == [
+        (world.review[0], "relabel", "boots"), (world.review[1], "remove", ""), (world.review[2], "relabel", "hat"),
+    ]  # fmt: skip
+    tab.click("text=undo")
+    tab.wait_for_load_state()
+    assert len(said()) == 2
+    context.close()
+
+
+def test_a_file_that_is_changed_under_the_desk_is_obeyed(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "k")
+    settled(tab, 1)
+    with Path("data/decisions/ana.csv").open("a") as file:
+        file.write(f"{world.review[1]},remove,,2026-11-02T09:15:00.000Z,by hand\n")
+    go(tab, server, "/double-check")
+    assert shown(tab) == world.review[2:3]
+    assert "was changed elsewhere and has been read again" in tab.inner_text("#notices")
+    subprocess.run(["git", "clean", "-fdq", "data/decisions"], check=True)
+    go(tab, server, "/double-check")
+    assert shown(tab) == world.review[:1]
+
+
+def test_keys_can_be_turned_off_and_given_to_other_letters(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "?")
+    tab.uncheck("#single-keys")
+    tab.keyboard.press("Escape")
+    press(tab, "k")
+    tab.wait_for_timeout(200)
+    assert said() == []
+    tab.click("[data-key='?']")
+    tab.check("#single-keys")
+    tab.locator("#key-table input").first.press("j")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Escape")
+    tab.evaluate("document.activeElement.blur()")
+    press(tab, "k")
+    tab.wait_for_timeout(200)
+    assert said() == []
+    press(tab, "j")
+    settled(tab, 1)
+
+
+@pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label"])
+@pytest.mark.parametrize("width", [1400, 350])
+def test_everybody_can_read_the_pages(world, browser, server, path, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    page.goto(server.address + path)
+    page.wait_for_selector("main *")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_hostile_names_stay_text(tmp_path, browser):
+    names = [name.replace("/", "\N{DIVISION SLASH}") for name in HOSTILE]
+    with prepared(tmp_path, names, num_pictures=3, num_unlabelled=2), Server("--person", names[0]) as server:
+        tab = browser.new_page()
+        for path in ("/", "/double-check", "/duplicates", "/label", f"/double-check?class={names[1]}"):
+            go(tab, server, path)
+            assert tab.title() != "ran"
+            assert tab.evaluate("document.querySelectorAll('script').length") == 1
+        go(tab, server, "/double-check")
+        seen = set()
+        for number in range(len(names)):
+            seen.add(tab.inner_text("figcaption b >> nth=0"))
+            press(tab, "k")
+            tab.wait_for_selector(f"#decided:text-is('{number + 1}')")
+        assert tab.title() != "ran"
+        assert [row[2] for row in said(names[0])] == names
+        assert "{{ 7 * 7 }}" in seen
+        tab.close()
+
+
+def test_only_our_own_pages_are_answered(server):
+    def status(*options):
+        command = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    address = server.address
+    assert status(f"{address}/") == "200"
+    assert status("--header", "Host: evil.example", f"{address}/") == "403"
+    for header in ("Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site"):
+        assert status("--header", header, "--data", "key=k", f"{address}/double-check") == "403", header
+    assert status("--header", "Sec-Fetch-Site: cross-site", f"{address}/label") == "403"
+    for path in ("../../etc/passwd", "x" * 32, "0" * 31, "0" * 33, "0" * 32):
+        assert status("--path-as-is", f"{address}/picture/256/{path}") == "404", path
+    assert said() == []
+
+
+def test_headers_let_a_browser_load_nothing_else(server):
+    command = ["curl", "--silent", "--dump-header", "-", "--output", "/dev/null", f"{server.address}/"]
+    headers = subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
+    assert "content-security-policy: default-src 'none'; script-src 'self'" in headers
+    assert "unsafe" not in headers
