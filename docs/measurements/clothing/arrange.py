@@ -5,8 +5,9 @@
 Where a picture goes follows from its name alone. The pictures that held_back.csv lists were chosen by eye and become
 benchmarks. A tenth of the rest of the library is a second delivery, for the week after. Half of the pictures without
 clothes are the out_of_scope benchmark; the other half hides among the unlabelled ones, like what pranksters send.
+A labelled picture's new name begins with the number of who sent it, for `merge.source_pattern`.
 
-Reads: clothing.tar and out_of_scope.tar of the folder, held_back.csv next to this file
+Reads: clothing.tar, clothing_senders.csv and out_of_scope.tar of the folder, held_back.csv next to this file
 Writes: library/<sub_class>/, delivery/<sub_class>/, benchmarks/<benchmark>/<sub_class>/, unlabelled/
 """
 
@@ -18,7 +19,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 DELIVERY_FRACTION = 0.1
 OUT_OF_SCOPE_FRACTION = 0.5
@@ -29,11 +30,12 @@ def draw(purpose: str, name: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{purpose} {name}".encode()).digest()[:8]) / 2**64
 
 
-def clothing_destination(member: str, held_back: Mapping[str, str]) -> str:
+def clothing_destination(member: str, sender: str, held_back: Mapping[str, str]) -> str:
     """Choose where a picture of clothing.tar goes.
 
     Args:
         member: `library/<sub_class>/<file>` or `unlabelled/<file>`.
+        sender: of a labelled one.
         held_back: `<sub_class>/<file>` to the benchmark that it belongs to.
 
     Returns:
@@ -42,9 +44,12 @@ def clothing_destination(member: str, held_back: Mapping[str, str]) -> str:
     top, _, rest = member.partition("/")
     if top != "library":
         return member
+    sub_class, _, file = rest.partition("/")
     if rest in held_back:
-        return f"benchmarks/{held_back[rest]}/{rest}"
-    return f"delivery/{rest}" if draw("delivery", PurePosixPath(rest).name) < DELIVERY_FRACTION else member
+        folder = f"benchmarks/{held_back[rest]}"
+    else:
+        folder = "delivery" if draw("delivery", file) < DELIVERY_FRACTION else "library"
+    return f"{folder}/{sub_class}/{sender}_{file}"
 
 
 def out_of_scope_destination(member: str) -> str:
@@ -53,12 +58,13 @@ def out_of_scope_destination(member: str) -> str:
     return f"benchmarks/out_of_scope/{member}" if judging else f"unlabelled/{member}"
 
 
-def arrange(shared: Path, target: Path, held_back: Mapping[str, str]) -> Counter[str]:
+def arrange(shared: Path, target: Path, senders: Mapping[str, str], held_back: Mapping[str, str]) -> Counter[str]:
     """Write every picture of both archives to its destination.
 
     Args:
         shared: the folder with the two archives.
         target: the folder to make; it must not exist.
+        senders: by name of the labelled pictures in clothing.tar.
         held_back: `<sub_class>/<file>` to the benchmark that it belongs to.
 
     Returns:
@@ -70,7 +76,9 @@ def arrange(shared: Path, target: Path, held_back: Mapping[str, str]) -> Counter
     """
     with tarfile.open(shared / "clothing.tar") as clothing, tarfile.open(shared / "out_of_scope.tar") as others:
         destinations = [
-            (clothing, member, clothing_destination(member.name, held_back)) for member in clothing if member.isfile()
+            (clothing, member, clothing_destination(member.name, senders.get(member.name, ""), held_back))
+            for member in clothing
+            if member.isfile()
         ]
         destinations += [
             (others, member, out_of_scope_destination(member.name)) for member in others if member.isfile()
@@ -95,12 +103,14 @@ def _folder(destination: str) -> str:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shared", type=Path, help="folder with clothing.tar and out_of_scope.tar")
+    parser.add_argument("shared", type=Path, help="folder with clothing.tar, clothing_senders.csv and out_of_scope.tar")
     parser.add_argument("target", type=Path, help="folder to make")
     arguments = parser.parse_args()
     with Path(__file__).with_name("held_back.csv").open(encoding="utf-8", newline="") as file:
         held_back = {f"{row['sub_class']}/{row['file']}": row["benchmark"] for row in csv.DictReader(file)}
-    for folder, number in sorted(arrange(arguments.shared, arguments.target, held_back).items()):
+    with (arguments.shared / "clothing_senders.csv").open(encoding="utf-8", newline="") as file:
+        senders = {row["path"]: row["sender"] for row in csv.DictReader(file)}
+    for folder, number in sorted(arrange(arguments.shared, arguments.target, senders, held_back).items()):
         sys.stdout.write(f"{number:5d}  {folder}\n")
 
 
