@@ -88,10 +88,23 @@ def test_pictures_are_answered_where_neither_tensorflow_nor_keras_is_installed(e
     assert "No module named tensorflow" in absent.stderr
 
 
-def test_numbers_that_a_layer_holds_beside_its_weights_are_in_the_graph():
-    """As the Normalization of EfficientNetV2 holds ImageNet's mean and variance."""
-    layer = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Normalization(mean=[1, 2, 3], variance=[4, 4, 4])])
-    pixels = tf.TensorSpec((None, 2, 2, 3), tf.float32, name="pixels")
-    graph = onnxruntime.InferenceSession(to_onnx(lambda pixels: {"scaled": layer(pixels)}, [pixels]))
-    (scaled,) = graph.run(None, {"pixels": np.full((1, 2, 2, 3), 5, np.float32)})
-    np.testing.assert_allclose(scaled[0, 0, 0], [2, 1.5, 1], rtol=1e-6)
+def graph_of(*layers):
+    """The answers of layers, and of their graph, for the same pictures."""
+    network = keras.Sequential([keras.Input((4, 4, 6)), *layers])
+    pixels = tf.TensorSpec((None, 4, 4, 6), tf.float32, name="pixels")
+    graph = onnxruntime.InferenceSession(to_onnx(lambda pixels: {"out": network(pixels)}, [pixels]))
+    pictures = np.random.default_rng(0).normal(size=(2, 4, 4, 6)).astype(np.float32)
+    return graph.run(None, {"pixels": pictures})[0], network(pictures)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (keras.layers.Normalization(mean=[1, 2, 3, 4, 5, 6], variance=[4] * 6),),
+        (keras.layers.Conv2D(6, 3, groups=6), keras.layers.Activation("gelu")),
+    ],
+    ids=["numbers that EfficientNetV2 holds beside its weights", "grouped convolution and GELU of ConvNeXt"],
+)
+def test_a_graph_calculates_what_published_networks_are_made_of(layers):
+    answered, expected = graph_of(*layers)
+    np.testing.assert_allclose(answered, expected, rtol=1e-4, atol=1e-6)

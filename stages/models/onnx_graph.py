@@ -1,7 +1,9 @@
 """Turn a function of TensorFlow into an ONNX graph, the same bytes for the same function and numbers."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 import onnx
 import tensorflow as tf
 
@@ -22,15 +24,29 @@ def to_onnx(function: Callable[..., object], inputs: Iterable[tf.TensorSpec]) ->
 
     signature = list(inputs)
     traced = tf.function(function, input_signature=signature, autograph=False)
-    model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=OPSET)
-    # The converter freezes variables only: what else a layer holds, such as a Normalization's mean, it makes an input.
+    # Keras compiles a grouped convolution as a function of its own, into which the converter does not look.
+    tf.config.run_functions_eagerly(True)
     captures = traced.get_concrete_function(*signature).graph.captures
+    tf.config.run_functions_eagerly(False)
+    model, _ = tf2onnx.convert.from_function(
+        traced, input_signature=signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+    )
+    # The converter freezes variables only: what else a layer holds, such as a Normalization's mean, it makes an input.
     constants = {inner.name: outer.numpy() for outer, inner in captures if outer.dtype != tf.resource}
     for value in [value for value in model.graph.input if value.name in constants]:
         model.graph.input.remove(value)
         model.graph.initializer.append(onnx.numpy_helper.from_array(constants[value.name], value.name))
     content: bytes = canonical(model).SerializeToString(deterministic=True)
     return content
+
+
+def _erfc(graph: Any, node: Any, name: str, _: object) -> None:
+    """Write TensorFlow's Erfc, of which GELU is made, as 1 - Erf: ONNX has no other."""
+    shapes, types = node.output_shapes, node.output_dtypes
+    one = graph.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
+    erf = graph.make_node("Erf", [node.input[0]]).output[0]
+    graph.remove_node(name)
+    graph.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=shapes, dtypes=types)
 
 
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
