@@ -12,12 +12,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.errors import InputError
 from serving.clients import Keys, Rates
 from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gateway, Sent
 from serving.keeper import Keeper
 from serving.metrics import KIND, Metrics
+from serving.processes import DiedError
 from serving.requests import RefusedError, read_picture
 
 _FOLDER = Path(__file__).parent
@@ -33,6 +37,8 @@ _HEADERS = {
 }
 _RETRY_SECONDS = 1
 _FULL = "More pictures wait than can be answered in time. Try again in a second."
+_NO_TRANSACTION = "There is no such transaction here, or it has gone to the archive."
+_NOT_DRAWN = "The picture could not be drawn. Try again in a few seconds."
 _TRANSACTION = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 Transaction = Annotated[str, Field(pattern=_TRANSACTION)]
 
@@ -189,8 +195,26 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         """Note what a user says of an answer."""
         door.require(request)
         if not await gateway.feedback(feedback.transaction, feedback.feedback, feedback.comment):
-            raise HTTPException(404, "There is no such transaction here, or it has gone to the archive.")
+            raise HTTPException(404, _NO_TRANSACTION)
         return Noted(transaction=feedback.transaction)
+
+    @app.get(
+        "/v1/explain/{transaction}", response_class=Response,
+        responses={200: {"content": {"image/png": {}}}, **_problems(401, 404, 422, 429, 503)},
+    )  # fmt: skip
+    async def explain(request: Request, transaction: Transaction) -> Response:
+        """Draw over a picture where the model saw its best class, as PNG."""
+        door.require(request)
+        async with door.place():
+            try:
+                drawn = await gateway.explain(transaction)
+            except InputError as error:
+                raise HTTPException(404, f"The export that answered cannot explain itself: {error}") from None
+            except DiedError:
+                raise HTTPException(UNAVAILABLE, _NOT_DRAWN, _retry(UNAVAILABLE)) from None
+        if drawn is None:
+            raise HTTPException(404, _NO_TRANSACTION)
+        return Response(drawn, media_type="image/png")
 
     @app.get("/healthz")
     async def healthz() -> State:
@@ -250,6 +274,23 @@ def _file(name: str, kind: str) -> Callable[[], Awaitable[Response]]:
     return give
 
 
+class _Headers:
+    """Gives every response the headers that it has not set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_more)
+
+
 def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
     """Give every refusal in one form, and every answer the same headers."""
 
@@ -277,9 +318,4 @@ def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
         first = error.errors()[0]
         return problem(422, f"{'.'.join(map(str, first['loc'][1:])) or 'body'}: {first['msg']}")
 
-    @app.middleware("http")
-    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    app.add_middleware(_Headers)

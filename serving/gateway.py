@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serving import transactions
+from serving.activation import Task, explaining
 from serving.advice import Advice
 from serving.clients import Users
 from serving.log import Log
@@ -84,6 +85,7 @@ class Gateway:
         self.pictures = Pictures(folder / "pictures")
         self._users = Users(folder / "salt.json")
         self._advice = advice
+        self._explaining: asyncio.Future[Processes] | None = None
         self._shadows: set[asyncio.Task[None]] = set()
         self.observe: Callable[[str, float], None] = lambda part, milliseconds: None
         self._sweep()
@@ -128,6 +130,29 @@ class Gateway:
         noted: bool = await self._logged(partial(transactions.update, transaction=transaction, changes=changes))
         return noted
 
+    async def explain(self, transaction: str) -> bytes | None:
+        """Draw over a picture where the model saw its best class.
+
+        Returns:
+            A PNG; None where there is no such transaction with a picture here.
+
+        Raises:
+            InputError: the export that answered is not here, or cannot be explained.
+            DiedError: the process that draws ended.
+            CannotLogError: the log cannot be read.
+        """
+        row = await self._logged(partial(_answered, transaction=transaction))
+        if row is None:
+            return None
+        if self._explaining is None:
+            self._explaining = asyncio.ensure_future(asyncio.to_thread(Processes, "explaining", explaining))
+        processes = await asyncio.shield(self._explaining)
+        picture = await asyncio.to_thread(self.pictures.path(row["image_id"]).read_bytes)
+        folders = [model.export(row["version"]) for model in self._models()]
+        export = next((folder for folder in folders if folder.exists()), folders[0])
+        drawn: bytes = await asyncio.wrap_future(processes.do(Task(export, row["class_1"], picture)))
+        return drawn
+
     async def is_ready(self) -> bool:
         """Say whether a picture would be answered."""
         try:
@@ -145,6 +170,8 @@ class Gateway:
         """Wait for shadows, and end what was started."""
         if self._shadows:
             await asyncio.wait(self._shadows, timeout=10)
+        if self._explaining:
+            await asyncio.to_thread((await self._explaining).close)
         await asyncio.to_thread(self.preparing.close)
         for model in self._models():
             await model.close()
@@ -302,6 +329,14 @@ def _columns(reply: Reply) -> dict[str, Any]:
 
 def _failed(status: int, words: str, transaction: str) -> Answer:
     return Answer(status, {"transaction": transaction, "error": words})
+
+
+def _answered(connection: sqlite3.Connection, transaction: str) -> sqlite3.Row | None:
+    found: sqlite3.Row | None = connection.execute(
+        "SELECT image_id, version, class_1 FROM transactions WHERE transaction_id = ? AND status = ?",
+        [transaction, ANSWERED],
+    ).fetchone()
+    return found
 
 
 def _replica(connection: sqlite3.Connection) -> str:

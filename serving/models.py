@@ -66,6 +66,9 @@ class Model(Protocol):
     async def answer(self, prepared: Prepared) -> Reply:
         """Answer a picture, or raise ModelError."""
 
+    def export(self, version: int) -> Path:
+        """Say where the export of a version that it answered with is, or would be."""
+
     async def is_ready(self) -> bool:
         """Say whether it would answer."""
 
@@ -167,7 +170,7 @@ class Embedded:
     """
 
     def __init__(self, folder: Path, timeout_seconds: float, num_threads: int) -> None:
-        self._export = read_export(folder)
+        self._export, self.folder = read_export(folder), folder
         self.name = f"version {self._export.version}"
         # Opened here once, so that a damaged one is said at once.
         self._side = OnnxModel(folder, 1).side
@@ -184,6 +187,10 @@ class Embedded:
         except DiedError as error:
             raise ModelError(str(error)) from None
         return _reply(given, self._export)
+
+    def export(self, version: int) -> Path:
+        """Say where the export of a version is."""
+        return self.folder if version == self._export.version else self.folder.parent / f"{version:03d}"
 
     async def is_ready(self) -> bool:
         """Say whether its process is there."""
@@ -205,6 +212,9 @@ class _Server:
         self.name, self._exports = url.rstrip("/"), exports
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._opened: aiohttp.ClientSession | None = None
+
+    def export(self, version: int) -> Path:
+        return self._exports.folder(version)
 
     async def is_ready(self) -> bool:
         try:

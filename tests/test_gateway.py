@@ -138,6 +138,16 @@ def test_feedback_stands_in_the_row_and_about_no_transaction_is_refused(gateway)
     assert (status, problem["error"][:9]) == (422, "feedback:")
 
 
+def test_where_the_model_saw_its_class_is_drawn_over_the_picture(gateway):
+    _, answer = gateway.identify(RED)
+    status, body, headers = gateway.get(f"/v1/explain/{answer['transaction']}")
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    with Image.open(BytesIO(body)) as drawn:
+        assert drawn.size == (200, 150)
+    assert gateway.get("/v1/explain/01a21c44-f07f-7e89-87a7-fd10adc1e8a9")[0] == 404
+    assert gateway.get("/v1/explain/x")[0] == 422
+
+
 def test_health_metrics_and_description_are_served_and_nothing_may_run_in_a_page(gateway):
     assert json.loads(gateway.get("/healthz")[1]) == json.loads(gateway.get("/readyz")[1]) == {"ok": True}
     gateway.identify(RED)
