@@ -51,7 +51,7 @@ class Gateway:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "RETRAIN_GATEWAY": str(self.log)}
         with (self.folder / "errors").open("ab") as errors:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stderr=errors)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300  # on a machine that does much else
         while time.monotonic() < end:
             try:
                 self.get("/healthz")
@@ -61,6 +61,8 @@ class Gateway:
                     break
             else:
                 return
+        self.process.kill()
+        self.process.wait()
         raise RuntimeError((self.folder / "errors").read_text())
 
     def stop(self, number: int = signal.SIGTERM) -> int:
