@@ -130,7 +130,8 @@ class Door:
             raise HTTPException(
                 401, "This needs a key: send it as the header X-API-Key.", {"WWW-Authenticate": "Bearer"}
             )
-        client = key or (request.client.host if request.client else "")
+        # Where no key is needed, one that is made up is no other client.
+        client = key if self._keys.are_needed else request.client.host if request.client else ""
         wait = self._rates.wait_seconds(client)
         if wait:
             seconds = math.ceil(wait)

@@ -43,6 +43,11 @@ class Keys:
             )
         return cls(keys)
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether nobody may ask without one."""
+        return bool(self._keys)
+
     def allow(self, key: str) -> bool:
         """Say whether who has this key may ask."""
         # All are compared, so that how long it takes tells nothing.

@@ -208,6 +208,8 @@ def test_only_keys_of_the_file_may_ask_and_none_too_often(tmp_path):
     write_export(tmp_path / EXPORT)
     key = "0123456789abcdef"
     (tmp_path / "keys").write_text(f"# the app\n{key}\n")
+    with Gateway(tmp_path, "--rate", "2") as gateway:
+        assert [gateway.identify(RED, X_API_Key=made_up)[0] for made_up in "abc"] == [200, 200, 429]
     with Gateway(tmp_path, "--keys", tmp_path / "keys", "--rate", "3") as gateway:
         assert gateway.identify(RED)[0] == gateway.identify(RED, X_API_Key="guess")[0] == 401
         statuses = [gateway.identify(RED, Authorization=f"Bearer {key}")[0] for _ in range(4)]
