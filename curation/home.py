@@ -10,6 +10,7 @@ from curation.state import Desk
 from runtime import parameters
 from runtime.repository import git
 from runtime.wording import counted
+from stages.labels.folders import UNLABELLED
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.splits import CLASS_COUNTS
 
@@ -22,7 +23,7 @@ def contents(desk: Desk, person: str, pages: Sequence[Page]) -> dict[str, Any]:
     with desk.lock:
         snapshot, ledger = desk.snapshot, desk.ledger
         paths = snapshot.tables[FINGERPRINTS]
-        unlabelled = set(paths.loc[paths["path"].str.startswith("unlabelled/"), "image_id"]) if len(paths) else set()
+        unlabelled = set(paths.loc[paths["path"].str.startswith(UNLABELLED), "image_id"]) if len(paths) else set()
         disputes = ledger.disputes()
         return {
             "lacking": _lacking(parameters.read(parameters.Identify).wanted)[:MOST_LACKING],

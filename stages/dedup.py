@@ -25,7 +25,7 @@ from stages.duplicates.comparison import Comparison
 from stages.duplicates.turns import TURNS
 from stages.labels import classes, decisions
 from stages.labels.decisions import Pair
-from stages.labels.labelling import label, list_sub_classes
+from stages.labels.labelling import label, list_sub_classes, waiting
 from stages.labels.preference import preference
 from stages.memos.pair_memo import PairMemo
 from stages.models.base import BASE_LINEAGE, has_base
@@ -121,7 +121,9 @@ def main() -> None:
     fingerprints = FINGERPRINTS.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
-    said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
+    said = decisions.read_decisions(
+        decisions.FOLDER, sub_classes, renamed=class_table.renamed, waiting=lambda: waiting(fingerprints)
+    )
     verdicts = decisions.settle(said)
 
     trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if has_base() else pd.Series(dtype=str)

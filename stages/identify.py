@@ -30,6 +30,7 @@ from stages.embeddings.discriminant import folds_of, known_together
 from stages.embeddings.vectors import read_vectors
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
+from stages.labels.folders import UNLABELLED
 from stages.labels.names import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import files
@@ -50,7 +51,6 @@ from stages.tables.shards import FOLDER
 
 log = logging.getLogger(__name__)
 
-UNLABELLED = "unlabelled/"
 NUM_BEST = 3
 LEAST_CONFUSED = 2  # pictures of a class that are taken for another: one alone may be chance
 DIGITS = 6  # decimals of a distance: beyond them the order of summation shows

@@ -3,8 +3,8 @@
 Every stage that reads an instruction checks it as well. This one comes first, so that a misspelt class or network does
 not stop a run that has worked for a night.
 
-Reads: data/library/, data/benchmarks/, data/base/, data/pretrained/, data/classes.yaml, data/decisions/,
-    data/confused.csv
+Reads: data/library/, data/benchmarks/, data/unlabelled/, data/base/, data/pretrained/, data/classes.yaml,
+    data/decisions/, data/confused.csv
 Writes: data/instructions.txt (always the same, so that `fingerprint`, which waits for it, does not run again)
 Params: gate, picture, train
 """
@@ -17,13 +17,14 @@ import pandas as pd
 
 from runtime import parameters
 from runtime.command import run
+from runtime.digest import md5_of_file
 from runtime.errors import BaseError, InstructionError
 from runtime.outputs import whole
 from runtime.wording import listed
 from stages.labels import classes, decisions
 from stages.labels.confused import PATH as CONFUSED
 from stages.labels.confused import read_confused
-from stages.labels.folders import list_empty, list_paths
+from stages.labels.folders import DATA, list_empty, list_paths
 from stages.labels.labelling import RESERVED, label, list_sub_classes
 from stages.labels.names import composed, look_alikes, names_now, renamed_classes
 from stages.models.base import BASE_MODEL, base_class_names, has_base
@@ -94,6 +95,12 @@ def warn_of_look_alikes(paths: Collection[str]) -> None:
         )
 
 
+def digest_unlabelled() -> set[str]:
+    """Give the image_ids of the unlabelled pictures."""
+    paths = (DATA / path for path in list_paths("unlabelled"))
+    return {md5_of_file(path) for path in paths if path.is_file()}
+
+
 def main() -> None:
     """Run the stage."""
     gate = parameters.read(parameters.Gate)
@@ -113,7 +120,7 @@ def main() -> None:
 def _check(paths: list[str], sub_classes: list[str], gate: parameters.Gate) -> None:
     empty = list_empty("library", sub_classes)
     class_table = classes.read_classes(classes.PATH, sub_classes, empty)
-    said = decisions.read_decisions(decisions.FOLDER, sub_classes, empty, class_table.renamed)
+    said = decisions.read_decisions(decisions.FOLDER, sub_classes, empty, class_table.renamed, digest_unlabelled)
     labelled = label(pd.DataFrame({"path": paths}).assign(image_id=None), class_table, decisions.settle(said))
     class_names = {name for name in class_table.class_names.values() if name is not None}
     renamed = renamed_classes(labelled)

@@ -2,7 +2,7 @@
 
 Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
 Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, said_same, group_size,
-    dropped, phash, faults, source, sources),
+    confirmed, dropped, phash, faults, source, sources),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
     data/conflicts.csv (files that show the same thing and stand in two classes, and what ends each)
 Params: quality, merge
@@ -25,7 +25,7 @@ from stages.images.faults import find_faults
 from stages.labels import classes, decisions
 from stages.labels.conflicts import classes_of_pixels, list_conflicts
 from stages.labels.decisions import Decision, Pair, Verdicts
-from stages.labels.labelling import label, list_sub_classes
+from stages.labels.labelling import label, list_sub_classes, waiting
 from stages.labels.preference import preference
 from stages.labels.sources import find_sources
 from stages.models.base import BASE_LINEAGE, has_base
@@ -200,12 +200,14 @@ def main() -> None:
     fingerprints, pairs = FINGERPRINTS.read(), DUPLICATES.read()
     sub_classes = list_sub_classes(fingerprints["path"])
     class_table = classes.read_classes(classes.PATH, sub_classes)
-    said = decisions.read_decisions(decisions.FOLDER, sub_classes, renamed=class_table.renamed)
+    said = decisions.read_decisions(
+        decisions.FOLDER, sub_classes, renamed=class_table.renamed, waiting=lambda: waiting(fingerprints)
+    )
     verdicts = decisions.settle(said)
 
     trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if has_base() else pd.Series(dtype=str)
     labelled = label(fingerprints, class_table, verdicts, preference(fingerprints, trained))
-    _log_input(labelled, verdicts)
+    _log_input(labelled, verdicts, waiting(fingerprints))
     groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
     labelled["group"] = labelled["image_id"].map(groups)
     labelled["said_same"] = labelled["image_id"].map(said_the_same(verdicts.duplicate))
@@ -221,13 +223,17 @@ def main() -> None:
     _log(images, verdicts, conflicts)
 
 
-def _log_input(labelled: pd.DataFrame, verdicts: Verdicts) -> None:
+def _log_input(labelled: pd.DataFrame, verdicts: Verdicts, unlabelled: Collection[str]) -> None:
+    waits = verdicts.image_ids.intersection(unlabelled)
     log.info(
-        "merge: %s of library and benchmarks, %s; decisions about %s, %d of them not here now",
+        "merge: %s of library and benchmarks, %s; decisions about %s, %d of them not here now%s",
         counted(len(labelled), "file"),
         counted(labelled["sub_class"].nunique(), "sub-class", "sub-classes"),
         counted(len(verdicts.image_ids), "picture"),
-        len(verdicts.image_ids - set(labelled["image_id"])),
+        len(verdicts.image_ids - waits - set(labelled["image_id"])),
+        f"; {counted(len(waits), 'unlabelled picture waits', 'unlabelled pictures wait')} for `make intake`"
+        if waits
+        else "",
     )
 
 

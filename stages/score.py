@@ -276,7 +276,11 @@ def compute_review(
     suspected = rows["image_id"].isin(images.loc[images["faults"].notna(), "image_id"]).to_numpy()
     evidence = gather_evidence(inputs.slices, new, embedded, folds, suspected, params)
     examples = class_examples(rows, embedded, training, inputs.classes)
+    confirmed = rows["image_id"].isin(images.loc[images["confirmed"].eq(True), "image_id"]).to_numpy()
     holds = reasons(new, base, params.threshold, evidence)
+    if num_spared := int((holds.any(axis=0) & confirmed).sum()):
+        log.info("score: %s that people confirmed left out of the review", counted(num_spared, "picture"))
+    holds &= ~confirmed
     listed = worst_first(with_confidences(rows, new, base), holds, evidence, examples, images)
     return listed, evidence.neighbours.similarity[:, 0].astype(np.float64)
 

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def test_what_can_be_obeyed_gives_the_same_bytes_whatever_it_says(world):
     write("data/classes.yaml", "merge:\n  pet: [cat, dog]\n")
     instructions.main()
     assert instructions.PATH.read_bytes() == before
+
+
+def test_an_unlabelled_picture_may_be_given_to_a_sub_class_that_is_to_come(world):
+    write("data/unlabelled/1.png", "a walrus")
+    image_id = md5(b"a walrus").hexdigest()
+    write("data/decisions/ann.csv", RELABEL.format("walrus").replace("a" * 32, image_id))
+    instructions.main()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from stages.labels import classes, confused, decisions
 from stages.labels.classes import Classes, read_classes
 from stages.labels.confused import read_confused
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
-from stages.labels.labelling import label, list_sub_classes
+from stages.labels.labelling import label, list_sub_classes, waiting
 from stages.labels.names import names_now, renamed_classes
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
@@ -86,6 +86,27 @@ def test_a_renamed_folder_keeps_its_decisions_and_its_benchmarks(tmp_path):
     assert rows["sub_class"].tolist() == rows["class_name"].tolist() == ["dog"] * 3
     assert rows["was"].tolist() == ["hound/wolf"] * 3
     assert renamed_classes(rows) == {"hound": "dog", "wolf": "dog"}
+
+
+def test_a_decision_about_an_unlabelled_picture_may_name_a_sub_class_that_has_no_folder_yet(tmp_path):
+    table = fingerprints("library/cat/1.png", "unlabelled/2.png")
+    ids = table["image_id"].tolist()
+    text = "".join(f"{image_id},relabel,walrus,2026-01-01T00:00:00Z,\n" for image_id in ids[1:])
+    (tmp_path / "ann.csv").write_text(f"image_id,decision,value,on,why\n{text}")
+    said = read_decisions(tmp_path, FOLDERS, waiting=lambda: waiting(table))
+    assert settle(said).relabelled == {ids[1]: "walrus"}
+    (tmp_path / "ann.csv").write_text(f"image_id,decision,value,on,why\n{text.replace(ids[1], ids[0])}")
+    with pytest.raises(InstructionError, match="no folder data/library/walrus.*`make intake` makes the folder"):
+        read_decisions(tmp_path, FOLDERS, waiting=lambda: waiting(table))
+
+
+def test_a_picture_is_confirmed_if_a_person_gave_its_label_or_said_that_it_rightly_has_none(tmp_path):
+    table = fingerprints("library/cat/1.png", "library/cat/2.png", "library/cat/3.png", "benchmarks/out_of_scope/4.png")
+    answers = (("relabel", "cat"), ("relabel", "dog"), ("keep", ""), ("keep", ""))
+    decided = [said(1, "ann", image_id, *answer) for image_id, answer in zip(table["image_id"], answers, strict=True)]
+    rows = label(table, classes_of(tmp_path, ""), settle(decided))
+    assert rows["confirmed"].tolist() == [True, True, False, True]
+    assert rows["sub_class"].tolist()[:3] == ["cat", "dog", "cat"]
 
 
 def test_a_class_that_has_the_old_name_of_a_folder_keeps_it(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,16 @@ def test_a_picture_suspected_by_its_quality_is_in_the_review_and_last_if_nothing
     assert review.iloc[-1][["image_id", "reason", "faults"]].tolist() == [
         images.loc[fine, "image_id"], "suspected_bad_picture", "blurred",
     ]  # fmt: skip
+
+
+def test_a_picture_that_a_person_confirmed_is_left_out_of_the_review(world, caplog):
+    score.main()
+    before, images = REVIEW.read()["image_id"].tolist(), IMAGES.read()
+    IMAGES.write(images.assign(confirmed=images["image_id"] == before[1]))
+    with caplog.at_level(logging.INFO):
+        score.main()
+    assert REVIEW.read()["image_id"].tolist() == [before[0], *before[2:]]
+    assert "1 picture that people confirmed left out of the review" in caplog.text
 
 
 def of_row(number):

@@ -17,9 +17,10 @@ may be in upper case; empty lines, and empty columns at a line's end, count for 
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -99,6 +100,7 @@ def read_decisions(
     sub_classes: Collection[str] | None,
     empty: Collection[str] = (),
     renamed: Mapping[str, str] = MappingProxyType({}),
+    waiting: Callable[[], Collection[str]] = tuple,
 ) -> list[Decision]:
     """Read every person's file.
 
@@ -107,6 +109,8 @@ def read_decisions(
         sub_classes: names of the library's folders, which a relabelling may name; None where they are not known.
         empty: names of those that hold no pictures, for the message.
         renamed: old name of a folder to its name now; a relabelling to the one is read as one to the other.
+        waiting: gives the image_ids of the unlabelled pictures, which wait for `make intake`: theirs may name a
+            sub-class that has no folder yet. Called only where one does, for a stage may have to digest the pictures.
 
     Returns:
         The decisions in the order of time; those of one instant by person and line.
@@ -115,7 +119,7 @@ def read_decisions(
         InstructionError: a line cannot be read, or names a sub-class that does not exist; or something in the folder is
             no `<person>.csv`.
     """
-    targets = _Targets(sub_classes, empty, renamed)
+    targets = _Targets(sub_classes, empty, renamed, cache(waiting))
     return sorted(said for path in list_files(folder) for said in _parse(_text(path), path, targets))
 
 
@@ -132,7 +136,7 @@ def parse_decisions(text: str, path: str | Path) -> list[Decision]:
     Raises:
         InstructionError: a line cannot be read.
     """
-    return _parse(text, Path(path), _Targets(None, (), {}))
+    return _parse(text, Path(path), _Targets(None, (), {}, tuple))
 
 
 def list_files(folder: str | Path) -> list[Path]:
@@ -263,21 +267,23 @@ class _Targets(NamedTuple):
     sub_classes: Collection[str] | None
     empty: Collection[str]
     renamed: Mapping[str, str]
+    waiting: Callable[[], Collection[str]]
 
-    def sub_class(self, where: str, value: str) -> str:
+    def sub_class(self, where: str, value: str, image_id: str) -> str:
         name = composed(value)
         name = self.renamed.get(name, name)
+        if self.sub_classes is None or name in self.sub_classes or image_id in self.waiting():
+            return name
         if name in self.empty:
             raise InstructionError(
                 f"{where}: {name!r} is not a sub-class: data/library/{name} is empty. "
                 "Put a picture there, or correct the name."
             )
-        if self.sub_classes is not None and name not in self.sub_classes:
-            raise InstructionError(
-                f"{where}: {name!r} is not a sub-class: there is no folder data/library/{name}. "
-                "Correct the name, or make the folder. If it was renamed, say so under `was` in data/classes.yaml."
-            )
-        return name
+        raise InstructionError(
+            f"{where}: {name!r} is not a sub-class: there is no folder data/library/{name}. "
+            "Correct the name; or, if it is a new one, `make intake` makes the folder and moves the picture there. "
+            "If it was renamed, say so under `was` in data/classes.yaml."
+        )
 
 
 def _decision(path: Path, number: int, fields: list[str], targets: _Targets) -> Decision:
@@ -293,7 +299,7 @@ def _decision(path: Path, number: int, fields: list[str], targets: _Targets) -> 
     if decision in OF_TWO and (not _IMAGE_ID.fullmatch(value) or value == image_id):
         raise InstructionError(f"{where}: {decision} needs the other picture's image_id as its value, got {value!r}.")
     if decision == "relabel":
-        value = targets.sub_class(where, value)
+        value = targets.sub_class(where, value, image_id)
     return Decision(_time(where, on), path.stem, number, image_id, decision, value, why)
 
 

@@ -8,6 +8,7 @@ from runtime.litter import is_litter
 from stages.labels.names import composed
 
 DATA = Path("data")
+UNLABELLED = "unlabelled/"  # begins the path of a picture without a label, relative to data/
 
 
 def list_paths(folder: str) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 from runtime.errors import InputError
 from stages.labels.classes import PATH, Classes
 from stages.labels.decisions import Verdicts
+from stages.labels.folders import UNLABELLED
 from stages.labels.names import composed
 
 OUT_OF_SCOPE = "out_of_scope"  # the benchmark whose pictures have no class
@@ -26,6 +27,16 @@ def list_sub_classes(paths: Iterable[str]) -> list[str]:
     return sorted({composed(part[1]) for part in parts if part[0] == "library" and len(part) > 2})
 
 
+def waiting(fingerprints: pd.DataFrame) -> set[str]:
+    """List the pictures that nobody labelled yet: what is decided about them waits for `make intake`.
+
+    Args:
+        fingerprints: columns `path` and `image_id`.
+    """
+    unlabelled = fingerprints["path"].str.startswith(UNLABELLED)
+    return set(fingerprints.loc[unlabelled, "image_id"]) - set(fingerprints.loc[~unlabelled, "image_id"])
+
+
 def label(
     fingerprints: pd.DataFrame, classes: Classes, verdicts: Verdicts, preferred: pd.Series | None = None
 ) -> pd.DataFrame:
@@ -39,9 +50,10 @@ def label(
 
     Returns:
         The fingerprints' rows of library and benchmarks with the columns `set`, `sub_class`, `class_name`, `origin`,
-        `was` (the sub-class's old names; null where there is none), `removed`, `kept` and `rank`: the order in which
-        the rows of one set and class are preferred, lowest first (a decision, else real before staged before synthetic,
-        else the better file).
+        `was` (the sub-class's old names; null where there is none), `removed`, `kept`, `confirmed` (a person said that
+        the sub-class is right, or of a picture without one that it has none) and `rank`: the order in which the rows of
+        one set and class are preferred, lowest first (a decision, else real before staged before synthetic, else the
+        better file).
 
     Raises:
         InputError: a benchmark has a folder that is no class.
@@ -66,6 +78,7 @@ def label(
     frame["was"] = frame["sub_class"].map({name: classes.old_names(name) for name in names})
     frame["removed"] = frame["image_id"].isin(verdicts.removed)
     frame["kept"] = frame["image_id"].isin(verdicts.kept)
+    frame["confirmed"] = relabelled | (frame["sub_class"].isna() & frame["kept"])
     return frame.assign(rank=_rank(frame, None if preferred is None else preferred.reindex(frame.index)))
 
 

@@ -18,6 +18,7 @@ IMAGES = Table(
             "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
             "said_same": pa.list_(pa.string()),  # what people said shows the same, there or gone, itself included
             "group_size": pa.int64(),  # pictures in its group, itself included
+            "confirmed": pa.bool_(),  # a person said that its sub-class is right, or rightly none: not for review
             "dropped": pa.string(),  # null, or why
             "phash": pa.uint64(),
             "faults": pa.string(),  # null, or what is suspected of its quality; see stages/images/faults.py
@@ -28,4 +29,5 @@ IMAGES = Table(
     key=("path",),
     order=("image_id", "path"),
     stage="merge",
+    added=("confirmed",),
 )
