@@ -14,7 +14,7 @@ DRIVER := .venv/bin/python -m remote.merge
 $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
-.PHONY: help repro review push pull promote desk report plots next base publish compact adopt sql remote-check verify gc
+.PHONY: help repro review push pull promote desk report plots next base publish compact adopt intake sql remote-check verify gc
 .PHONY: gateway forget
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
@@ -53,7 +53,7 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 	@python -m release.promote --reason="$$REASON"
 
 #@ Models and pictures:
-desk: .venv/ready ## decide about pictures in the browser [PORT=8765] [PERSON=ana]
+desk: .venv/ready ## decide about pictures in the browser; then make intake [PORT=8765] [PERSON=ana]
 	@python -m curation.desk --port="$${PORT:-8765}" --host="$$HOST" --person="$$PERSON"
 
 report: .venv/ready ## write build/report.html for people who run no commands (make plots: the plots)
@@ -77,6 +77,9 @@ compact: .venv/ready # let this cycle pack shards that are not full into full on
 adopt: .venv/ready ## use your photos, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=...] [SETTINGS=keep]
 	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED" \
 	    --settings="$$SETTINGS"
+
+intake: .venv/ready # move unlabelled pictures to where people decided that they belong
+	@python -m intake.accepted
 
 sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
 	@python -m review.sql --query="$$QUERY"

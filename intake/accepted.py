@@ -1,0 +1,176 @@
+"""Move what people decided about unlabelled pictures to where it belongs: `make intake`.
+
+A picture that was given a sub-class moves to data/library/<sub_class>/, one that was removed to data/set_aside/. One of
+the library moves only where its new sub-class has no folder yet: that is how a class is split. Every move is a rename,
+so no picture and no shard changes. Run again, it does nothing; killed, the next run goes on.
+
+    python -m intake.accepted
+
+Reads: data/decisions/, data/unlabelled/, data/library/, data/classes.yaml
+Writes: data/library/, data/unlabelled/, data/set_aside/ and their .dvc files; data/classes.yaml, where a new sub-class
+    holds pictures that nobody knows
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from runtime.command import run
+from runtime.digest import md5_of_file
+from runtime.outputs import whole
+from runtime.repository import dvc_add, require_root
+from runtime.tracked import contents, dvc_file, tracked_folders
+from runtime.wording import counted
+from stages.labels import classes, decisions
+from stages.labels.decisions import Verdicts
+from stages.labels.folders import DATA, UNLABELLED, list_paths
+from stages.labels.labelling import list_sub_classes
+
+log = logging.getLogger(__name__)
+
+SET_ASIDE = "set_aside"
+UNKNOWN = "unknown"  # begins the name of a new sub-class of pictures that nobody knows
+
+
+class Move(NamedTuple):
+    """A file that moves; both paths are relative to data/."""
+
+    source: str
+    target: str
+    image_id: str
+
+
+def plan(files: Mapping[str, str], verdicts: Verdicts, folders: Collection[str]) -> list[Move]:
+    """Say which files move where.
+
+    Args:
+        files: path, relative to data/, to image_id: of the library and the unlabelled pictures.
+        verdicts: what people decided.
+        folders: the library's sub-classes that hold pictures.
+
+    Returns:
+        In the order of the paths. A name that is taken in the new folder is made another by the image_id.
+    """
+    taken, moves = dict(files), []
+    for source, image_id in sorted(files.items()):
+        sub_class = verdicts.relabelled.get(image_id)
+        if source.startswith(UNLABELLED):
+            if image_id in verdicts.removed:
+                folder = SET_ASIDE
+            elif sub_class is not None:
+                folder = f"library/{sub_class}"
+            else:
+                continue
+        elif sub_class is not None and sub_class not in folders and image_id not in verdicts.removed:
+            folder = f"library/{sub_class}"
+        else:
+            continue
+        name = Path(source)
+        target = f"{folder}/{name.name}"
+        if taken.get(target, image_id) != image_id:
+            target = f"{folder}/{name.stem}-{image_id[:8]}{name.suffix}"
+        taken[target] = image_id
+        moves.append(Move(source, target, image_id))
+    return moves
+
+
+def with_unknown(text: str, names: Iterable[str]) -> str:
+    """Add sub-classes to those that classes.yaml calls unknown; every other character stays.
+
+    Args:
+        text: of the file.
+        names: sub-classes, at least one.
+    """
+    listed = ", ".join(yaml.safe_dump(name, default_flow_style=True, width=10**6).split("\n")[0] for name in names)
+    origin = _entry(yaml.compose(text, Loader=yaml.SafeLoader), "origin")
+    node = _entry(origin, UNKNOWN)
+    if isinstance(node, yaml.SequenceNode) and node.value:
+        end = node.value[-1].end_mark.index
+        lines = "".join(f"\n{' ' * node.start_mark.column}- {name}" for name in listed.split(", "))
+        return text[:end] + (f", {listed}" if node.flow_style else lines) + text[end:]
+    if isinstance(origin, yaml.MappingNode) and origin.value:
+        at = origin.value[0][0].start_mark
+        return f"{text[: at.index]}{UNKNOWN}: [{listed}]\n{' ' * at.column}{text[at.index :]}"
+    return f"{text.rstrip()}\n\norigin:\n  {UNKNOWN}: [{listed}]\n".lstrip()
+
+
+def _entry(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    entries = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((value for name, value in entries if name.value == key), None)
+
+
+def digest(paths: Iterable[str]) -> dict[str, str]:
+    """Give the image_id of each file: as DVC has it where the file did not change since, else by reading it."""
+    listings: dict[str, dict[str, str]] = {}
+    with contents() as held:
+        for tracked in tracked_folders([DATA / "library", DATA / "unlabelled"]):
+            if tracked.folder.is_dir():
+                listings[tracked.folder.name] = dict(held.of_folder(tracked.folder)[1])
+    found = {}
+    for path in paths:
+        folder, _, rest = path.partition("/")
+        found[path] = listings.get(folder, {}).get(rest) or md5_of_file(DATA / path)
+    return found
+
+
+def move(moves: Iterable[Move]) -> None:
+    """Rename the files; where the same file stands already, only its double goes."""
+    for each in moves:
+        target = DATA / each.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            (DATA / each.source).unlink()
+        else:
+            (DATA / each.source).rename(target)
+
+
+def main() -> None:
+    """Run the command."""
+    require_root()
+    paths = [*list_paths("library"), *list_paths("unlabelled")]
+    folders = list_sub_classes(paths)
+    table = classes.read_classes(classes.PATH, folders)
+    verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, None, renamed=table.renamed))
+
+    moves = plan(digest(paths), verdicts, folders)
+    move(moves)
+    new = sorted({each.target.split("/")[1] for each in moves if each.target.startswith("library/")} - set(folders))
+    if unknown := [name for name in new if name.startswith(UNKNOWN)]:
+        with whole(classes.PATH) as partial:
+            partial.write_text(with_unknown(Path(classes.PATH).read_text(encoding="utf-8"), unknown), encoding="utf-8")
+    recorded = _record()
+
+    for folder, number in sorted(Counter(str(Path(each.target).parent) for each in moves).items()):
+        log.info("intake: %s to data/%s%s", counted(number, "picture"), folder, _words(folder, new, unknown))
+    log.info(
+        "intake: %s",
+        f"{counted(len(moves), 'picture')} moved. Commit {', '.join(recorded)} and {classes.PATH}, then `make repro`."
+        if moves or recorded
+        else "nothing waits",
+    )
+
+
+def _words(folder: str, new: Collection[str], unknown: Collection[str]) -> str:
+    name = folder.removeprefix("library/")
+    if name in unknown:
+        return f", a new sub-class of pictures that nobody knows ({classes.PATH})"
+    return ", a new sub-class" if name in new else ""
+
+
+def _record() -> list[str]:
+    """Put the folders under DVC that are not what their .dvc files say, those of a killed run too."""
+    present = [folder for name in ("library", "unlabelled", SET_ASIDE) if (folder := DATA / name).is_dir()]
+    known = {tracked.folder: tracked.recorded for tracked in tracked_folders(present)}
+    with contents() as held:
+        changed = [folder for folder in present if held.of_folder(folder)[0] != known.get(folder)]
+    if changed:
+        dvc_add([str(folder) for folder in changed])
+    return [str(dvc_file(folder)) for folder in changed]
+
+
+if __name__ == "__main__":
+    run(main)
