@@ -85,7 +85,7 @@ def settled(tab, num_rows):
     assert len(said()) == num_rows, said()
 
 
-def test_double_check_by_keys_alone(world, tab, fresh):
+def test_double_check_by_keys_alone(world, fresh, tab):
     go(tab, fresh, "/double-check")
     assert tab.get_attribute("body", "data-page") == "double-check"
     ids = world.review
@@ -124,7 +124,7 @@ def test_undo_takes_back_the_last_actions_and_shows_their_pictures_again(world, 
     tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
 
 
-def test_what_is_decided_does_not_come_back_and_a_restart_loses_nothing(world, tab, fresh):
+def test_what_is_decided_does_not_come_back_and_a_restart_loses_nothing(world, fresh, tab):
     go(tab, fresh, "/double-check")
     press(tab, "k", "k")
     settled(tab, 2)
@@ -188,7 +188,7 @@ def test_duplicates_by_keys_alone(world, tab, server):
     assert shown(tab) == [g, h]
 
 
-def test_label_by_keys_alone(world, tab, fresh):
+def test_label_by_keys_alone(world, fresh, tab):
     go(tab, fresh, "/label")
     ids = world.unlabelled
     assert shown(tab) == ids[:1]

@@ -31,7 +31,9 @@ function toItem({ key, html }) {
     const image = each instanceof HTMLImageElement ? each : Object.assign(new Image(), { src: each.getAttribute("href") });
     return image.decode().catch(() => {}); // a picture that is nowhere must not stop the others
   });
-  return { key, nodes, ready: Promise.all(loaded) };
+  const item = { key, nodes, isReady: false };
+  item.ready = Promise.all(loaded).then(() => (item.isReady = true));
+  return item;
 }
 
 async function refill() {
@@ -59,18 +61,28 @@ async function refill() {
   } finally {
     refilling = false;
   }
-  if (!current && !held.length && exhausted && !onTheirWay.size) main.replaceChildren(byId("empty").content.cloneNode(true));
+  if (!current && !held.length && exhausted && !onTheirWay.size) {
+    early.length = 0;
+    main.replaceChildren(byId("empty").content.cloneNode(true));
+  }
 }
 
+let advancing = false;
 async function next() {
+  if (advancing) return;
   const item = held.shift();
-  current = null;
+  current = null; // until the next one's pictures are there
   if (!item) {
     main.replaceChildren();
     refill();
     return;
   }
-  if (!item.isReady) await item.ready;
+  if (!item.isReady) {
+    advancing = true;
+    main.replaceChildren(); // what no key acts on any more is not shown
+    await item.ready;
+    advancing = false;
+  }
   show(item);
 }
 
@@ -78,8 +90,20 @@ function show(item) {
   current = item;
   main.replaceChildren(...item.nodes);
   looked();
-  if (early.length) requestAnimationFrame(() => requestAnimationFrame(() => current === item && press(early.shift())));
+  drain();
   refill();
+}
+
+// Keys that came before their item was there press it once it was seen, in their order.
+let draining = false;
+function drain() {
+  if (draining || !early.length || !current) return;
+  draining = true;
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    draining = false;
+    if (current && early.length) press(early.shift());
+    drain();
+  }));
 }
 
 // ---- deciding
@@ -210,8 +234,9 @@ addEventListener("keydown", (event) => {
   if (byId("help").matches(":popover-open") && event.key !== "?") return;
   if (event.target.closest?.("button, a, summary") && [" ", "Enter"].includes(event.key) && event.target.matches(":focus-visible") && event.target !== document.body) return;
   if (event.repeat) return event.preventDefault();
-  if (main && !current && (held.length || onTheirWay.size || refilling) && event.key.length === 1) {
+  if (early.length || (main && !current && (held.length || onTheirWay.size || refilling))) {
     early.push(event.key);
+    drain();
     return event.preventDefault();
   }
   if (press(event.key)) event.preventDefault();
@@ -384,7 +409,7 @@ byId("reset-keys").addEventListener("click", () => { localStorage.removeItem("ke
 const subject = main?.querySelector("[data-image-id]");
 if (subject) {
   const key = main.querySelector("input[name=image_id]").value;
-  current = { key, nodes: [...main.childNodes] };
+  current = { key, nodes: [...main.childNodes], isReady: true };
 }
 refill();
 document.documentElement.dataset.ready = "";
