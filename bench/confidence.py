@@ -108,7 +108,7 @@ def measure(features: Features, names: NDArray[np.str_], far: Features, seed: in
         ways["distance"] = nearest(Embedded(vectors, truth, alone), training, 1).similarity[:, 0].astype(np.float64)
         rows = pd.DataFrame({"truth": pd.Series(np.append(class_names, None)[truth], dtype=object)})
         rows = rows.assign(predicted=class_names[scores.argmax(axis=1)], confidence=100.0 * scores.max(axis=1))
-        answers = gather_answers(rows.assign(source=None), "", scores, class_names.tolist(), NO_CONFUSED)
+        answers = gather_answers(rows.assign(source=None, in_scope=True), "", scores, class_names.tolist(), NO_CONFUSED)
         half = float(np.median(ways["softmax"][parts["test"]]))
         report = confidence_report(answers, ways, scalings, sets, half, WANTED_ERROR)
         yield summary(report, ways, answers.right, parts["test"]).assign(label_smoothing=smoothing, seed=seed)

@@ -128,6 +128,7 @@ def write_world(root: Path, num_pictures: int, num_classes: int) -> None:
         matrix = np.load(root / path, mmap_mode="r")
         rows[f"{prefix}predicted"] = names[matrix.argmax(axis=1)]
         rows[f"{prefix}log_partition"] = rng.normal(5, 1, len(splits))
+        rows[f"{prefix}scope_distance"] = rng.uniform(0, 1, len(splits))
         rows[f"{prefix}confidence"] = np.minimum(100.0 * np.asarray(matrix.max(axis=1), dtype=float), 100)
     embed(root / EMBEDDINGS, truth, num_classes)
     ROWS.write(pd.DataFrame(rows), str(root / ROWS.path))

@@ -2,8 +2,8 @@
 
 What is tried is what a commit names, not what stands in the workspace: the export, and ten pictures as files.
 `evaluate` saw them prepared by the pipeline; the export prepares them in its graph. So this holds label map, weights,
-version, temperature and preparation together. A picture that the export refuses, as it refuses a TIFF, blocks nothing:
-it is named, and others are tried.
+version, temperature, the limit of what is in scope, and preparation together. A picture that the export refuses, as it
+refuses a TIFF, blocks nothing: it is named, and others are tried.
 Source: the component InfraValidator of TFX, which loads a model into its server and sends it examples.
 """
 
@@ -43,6 +43,7 @@ NUM_PICTURES = 10
 MAX_PIXELS = 2**31  # the pictures were read before, under the limit of then
 # Points of confidence, 0 to 100, by which an answer may differ: `python -m bench.serving` measures by how much they do.
 TOLERANCE = 1.0
+SCOPE_TOLERANCE = 0.02  # likewise, of the distance to the nearest class mean, 0 to 2
 # So many times other pictures are tried, as long as the export refuses all of them.
 NUM_TRIES = 5
 # The export takes none of these: they are tried last.
@@ -56,6 +57,7 @@ class _Release(BaseModel):
     weights_sha256: str
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     norm_order: Annotated[int, Field(ge=1, le=1000)] | None = None  # a release of before there was one has none
+    scope_limit: Annotated[float, Field(ge=0, le=2)] | None = None  # likewise
 
 
 _RELEASE = TypeAdapter(_Release)
@@ -136,6 +138,26 @@ def _differences(
     ]
 
 
+def scope_faults(answers: Sequence[Mapping[str, Any]], distances: Sequence[float], limit: float | None) -> list[str]:
+    """Say where pictures are not as far from every class as is expected, or not in scope where they should be.
+
+    Args:
+        answers: of the signature, one per picture.
+        distances: to the nearest class mean, as `evaluate` has them, of the same pictures.
+        limit: distance up to which a picture is in scope; None for no limit.
+    """
+    problems = []
+    for number, (answer, expected) in enumerate(zip(answers, distances, strict=True)):
+        is_in_scope, distance = answer.get("in_scope", True), answer.get("scope_distance", np.nan)
+        is_right = is_in_scope if limit is None else is_in_scope == (distance <= limit)
+        if not is_right or (limit is not None and not abs(distance - expected) <= SCOPE_TOLERANCE):
+            problems.append(
+                f"picture {number} is answered with in_scope {is_in_scope} at a distance of {distance:.4f}, for "
+                f"evaluate it was {expected:.4f}; the limit is {limit}, and {SCOPE_TOLERANCE:g} may be between the two"
+            )
+    return problems
+
+
 def answers_of(saved_model: Path, pictures: Sequence[Path]) -> list[dict[str, Any]]:
     """Answer pictures in a fresh process.
 
@@ -210,8 +232,11 @@ def require_answers(rev: str, version: int) -> None:
 
     class_names = parse_label_map(commit.read(CLASSES), CLASSES, "`dvc repro evaluate` writes it.")
     expected = _rows(commit, list(taken["row"]), len(class_names))
-    problems = faults(list(taken["answer"]), expected, class_names, release, TOLERANCE)
-    problems += [f"by {ONNX}, {fault}" for fault in faults(by_onnx, expected, class_names, release, TOLERANCE)]
+    problems = []
+    for by, answered_by in (("", list(taken["answer"])), (f"by {ONNX}, ", by_onnx)):
+        found = faults(answered_by, expected, class_names, release, TOLERANCE)
+        found += scope_faults(answered_by, list(taken["scope_distance"]), release["scope_limit"])
+        problems += [f"{by}{fault}" for fault in found]
     if problems:
         raise GateError("the export does not answer as evaluate did:\n- " + "\n- ".join(problems) + f"\n{_REMEDY}")
 
@@ -225,15 +250,16 @@ def _list_export(commit: TrackedFiles, version: int) -> list[str]:
 
 
 def _choose(commit: TrackedFiles) -> pd.DataFrame:
+    rows = ROWS.parse(commit.read(ROWS.path), ["image_id", "split", "scope_distance"])
     chosen = choose(
-        ROWS.parse(commit.read(ROWS.path), ["image_id", "split"]),
+        rows,
         IMAGES.parse(commit.read(IMAGES.path), ["image_id", "path"]),
         FINGERPRINTS.parse(commit.read(FINGERPRINTS.path), ["path", "format"]),
         NUM_PICTURES * NUM_TRIES,
     )
     if chosen.empty:
         raise GateError(f"no benchmark or test picture can be read, so the export cannot be tried. {_WHAT_IS_TAKEN}")
-    return chosen
+    return chosen.assign(scope_distance=rows["scope_distance"].to_numpy()[chosen["row"]])
 
 
 def _try_until_answered(

@@ -157,6 +157,7 @@ class Score(_Section):
     threshold: Confidence
     wanted_error: Annotated[float, Field(gt=0, lt=1)]
     confidence: Literal["softmax", "temperature", "normalised_logits"]
+    in_scope: Annotated[float, Field(gt=0, le=1)] | None
     near: Fraction
     doubted_fraction: Fraction
 

@@ -2,8 +2,8 @@
 
     python -m serving.answer data/export/007 PICTURE...
 
-Writes: on its standard output one line of JSON per picture: path, classes, confidences and version, or `refused`: why
-    it is not taken
+Writes: on its standard output one line of JSON per picture: path, classes, confidences, in_scope and version, or
+    `refused`: why it is not taken
 """
 
 import json
@@ -26,7 +26,7 @@ def answer(model: OnnxModel, path: Path) -> dict[str, object]:
         given = model.answer(read_small(path, MAX_BYTES, "Name a picture."))
     except UnreadableError as error:
         return {"path": str(path), "refused": str(error)}
-    shown = {key: given[key] for key in ("classes", "confidences", "version")}
+    shown = {key: given[key] for key in ("classes", "confidences", "in_scope", "version")}
     return {"path": str(path), **shown}
 
 

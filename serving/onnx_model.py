@@ -1,7 +1,7 @@
 """Answer pictures with the ONNX model of an export: ONNX Runtime and the pipeline's own preparation, no TensorFlow."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Answer(TypedDict):
     classes: list[str]  # the three best, best first
     confidences: list[float]  # of these, 0 to 100
     scores: list[float]  # of all classes, in the order of classes.json
+    in_scope: bool  # false: the picture is too far from every class for an answer to mean anything
+    scope_distance: NotRequired[float]  # to the nearest class mean, where there is a limit
     version: int
     weights_sha256: str
 
@@ -56,12 +58,13 @@ class OnnxModel:
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._max_pixels = max_pixels
         self._session = _open(export / ONNX, num_threads)
-        given, taken = self._session.get_outputs()[0], self._session.get_inputs()[0]
-        if (given.name, given.shape[1:]) != ("scores", [len(self.class_names)]) or taken.name != "pixels":
+        given, taken = {it.name: it.shape for it in self._session.get_outputs()}, self._session.get_inputs()[0]
+        if given.get("scores", [])[1:] != [len(self.class_names)] or taken.name != "pixels":
             raise InputError(
-                f"{export / ONNX} gives {given.name} of shape {given.shape} of {taken.name}; expected scores of the "
-                f"{len(self.class_names)} classes of {CLASSES}, of pixels. {_REMEDY}"
+                f"{export / ONNX} gives {given} of {taken.name}; expected scores of the {len(self.class_names)} "
+                f"classes of {CLASSES}, of pixels. {_REMEDY}"
             )
+        self._outputs = [name for name in ("scores", "in_scope", "scope_distance") if name in given]
         self.side: int = taken.shape[1]
 
     def answer(self, data: bytes) -> Answer:
@@ -81,15 +84,21 @@ class OnnxModel:
         Args:
             pixels: of shape (side, side, 3), as `letterbox` makes them.
         """
-        scores = self._session.run(["scores"], {"pixels": pixels[None]})[0][0]
+        outputs = self._session.run(self._outputs, {"pixels": pixels[None]})
+        given = {name: values[0] for name, values in zip(self._outputs, outputs, strict=True)}
+        scores = given["scores"]
         best = np.argsort(-scores, kind="stable")[:NUM_BEST]
-        return {
+        answer: Answer = {
             "classes": [self.class_names[number] for number in best],
             "confidences": [100 * float(scores[number]) for number in best],
             "scores": scores.tolist(),
+            "in_scope": bool(given.get("in_scope", True)),  # of before there was a limit
             "version": self._release.version,
             "weights_sha256": self._release.weights_sha256,
         }
+        if "scope_distance" in given:
+            answer["scope_distance"] = float(given["scope_distance"])
+        return answer
 
 
 def _open(path: Path, num_threads: int) -> Any:

@@ -2,10 +2,11 @@
 
 The base answers in its classes' names of now, so that a class whose folder was renamed is compared with itself.
 
-Reads: data/model/, data/base/ (model), data/shards/, data/splits.parquet, data/images.parquet (sub_class, class_name,
-    was)
-Writes: data/predictions/ (rows.parquet: image_id, split, truth, predicted, confidence, log_partition, base_predicted,
-    base_confidence, base_log_partition; scores.npy, embeddings.npy, classes.json, base_scores.npy, base_classes.json)
+Reads: data/model/, data/base/ (model), data/shards/, data/embeddings/, data/splits.parquet, data/images.parquet
+    (sub_class, class_name, was, group, source)
+Writes: data/predictions/ (rows.parquet: image_id, split, truth, predicted, confidence, scope_distance, log_partition,
+    base_predicted, base_confidence, base_scope_distance, base_log_partition; scores.npy, embeddings.npy, classes.json,
+    base_scores.npy, base_classes.json)
 Params: evaluate
 """
 
@@ -22,16 +23,21 @@ from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.command import run
-from runtime.errors import BaseError
+from runtime.errors import BaseError, InputError
 from runtime.outputs import whole, write_json
 from runtime.wording import counted
+from stages.embeddings.class_means import distances, left_out_distances
+from stages.embeddings.discriminant import known_together
+from stages.embeddings.vectors import read_vectors
 from stages.labels.names import names_now, renamed_classes
 from stages.models import files
 from stages.models.base import BASE_MODEL, has_base
+from stages.models.description import remedy
 from stages.models.predict import predict_batches
 from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
 from stages.tables.images import IMAGES
+from stages.tables.model import CLASS_MEANS
 from stages.tables.model import FOLDER as MODEL
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.shards import FOLDER as SHARDS
@@ -163,6 +169,46 @@ def answer(
     return *best(scores, model.class_names), partitions
 
 
+def scope_distances(
+    rows: pd.DataFrame, vectors: NDArray[np.float32], model: files.TrainedModel, together: pd.Series
+) -> NDArray[np.float64]:
+    """Compute how far each row's picture is from the nearest mean of a class that the model was trained on.
+
+    Args:
+        rows: columns `image_id`, `split`, `truth`.
+        vectors: embeddings of shape (rows, features), float32, of length 1.
+        model: with its class means.
+        together: from `known_together`.
+
+    Returns:
+        Of shape (rows,), 0 to 2: of a training picture from the means as they are without it and what is known together
+        with it.
+
+    Raises:
+        InputError: the model has no class means.
+    """
+    if model.class_means is None:
+        raise InputError(f"{MODEL} has no {CLASS_MEANS}, as train writes it. {remedy(Path(MODEL))}")
+    trained = (rows["split"] == "train").to_numpy()
+    classes = pd.Index(model.class_names).get_indexer(pd.Index(rows.loc[trained, "truth"]))
+    groups = pd.factorize(together.reindex(rows.loc[trained, "image_id"]))[0]
+    found = distances(vectors, model.class_means)
+    found[trained] = left_out_distances(vectors[trained], classes, groups, len(model.class_names))
+    return found
+
+
+def base_scope_distances(
+    vectors: NDArray[np.float32], model: files.TrainedModel, base: files.TrainedModel | None
+) -> NDArray[np.float64] | float:
+    """Compute how far each row's picture is from the nearest class mean of the base; NaN where that has none."""
+    if base is None:
+        return np.nan
+    if base.class_means is None or base.description.embedded_by != model.description.embedded_by:
+        log.info("evaluate: the base has no class means of these embeddings: its answers count as if all were in scope")
+        return np.nan
+    return distances(vectors, base.class_means)
+
+
 def load_base() -> files.TrainedModel:
     """Load the base with the names that its classes have now."""
     base = files.load(Path(BASE_MODEL), BaseError)
@@ -176,6 +222,11 @@ def main() -> None:
     model = files.load(Path(MODEL))
     base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))
+
+    vectors = read_vectors(rows["image_id"])
+    rows["scope_distance"] = scope_distances(rows, vectors, model, known_together(IMAGES.read()))
+    rows["base_scope_distance"] = base_scope_distances(vectors, model, base)
+    del vectors
 
     rows["base_predicted"], rows["base_confidence"], rows["base_log_partition"] = None, np.nan, np.nan
     with whole(FOLDER) as folder, ShardReader(SHARDS, index) as reader:

@@ -1,19 +1,21 @@
 """Write the model as the SavedModel that TensorFlow Serving loads, with the files that say what it is.
 
-Reads: data/model, params.yaml; data/scores/calibration.json, data/scores/gate.json, data/scores/metrics.json and the
-    reports data/scores/against_base.csv, data/scores/benchmarks.csv, data/scores/confused_pairs.csv,
-    data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
+Reads: data/model, data/pretrained, params.yaml; data/scores/calibration.json, data/scores/gate.json,
+    data/scores/metrics.json and the reports data/scores/against_base.csv, data/scores/benchmarks.csv,
+    data/scores/confused_pairs.csv, data/scores/figures.csv, data/scores/per_class.csv, data/scores/threshold_report.csv
 Writes: data/export/NNN/NNN/ (the SavedModel; NNN is export.version; in its assets.extra the requests that TensorFlow
-    Serving warms up with), data/export/NNN/ (model.onnx: `pixels` to `scores`, for ONNX Runtime; release.json: version,
-    threshold, temperature, norm_order and the weights' SHA-256; classes.json: the label map, model.json, history.csv:
-    the training log, calibration.json, metrics.json, gate.json, the reports, params.yaml). Nothing of another version
-    stays in data/export
-Params: fingerprint, score, export; those of the other stages travel in the copy of params.yaml
+    Serving warms up with), data/export/NNN/ (model.onnx: `pixels` to `scores`, `in_scope` and `scope_distance`, for
+    ONNX Runtime; release.json: version, threshold, temperature, norm_order, scope_limit and the weights' SHA-256;
+    classes.json: the label map, model.json, history.csv: the training log, calibration.json, metrics.json, gate.json,
+    the reports, params.yaml). Nothing of another version stays in data/export
+Params: fingerprint, pretrained, score, export; those of the other stages travel in the copy of params.yaml
 
 The signature `serving_default` takes encoded pictures (`image_bytes`), `pixels` prepared ones. Both give one row
 per picture: `classes` and `confidences` (the three best, best first, 0 to 100), `scores` (all, in the order of
-classes.json; scaled as calibration.json says where it is applied, and the confidences with them),
-`version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say whose it is).
+classes.json; scaled as calibration.json says where it is applied, and the confidences with them), `in_scope` (false:
+the picture is too far from every class to be answered) and, where there is a limit, `scope_distance` (the frozen
+network is in the graph then), `version` and `weights_sha256` (an answer over TensorFlow Serving's REST would not say
+whose it is).
 """
 
 import hashlib
@@ -39,10 +41,12 @@ from stages.models.files import TrainedModel
 from stages.models.onnx_graph import to_onnx
 from stages.served import warmup_requests
 from stages.served.preparation import prepare_batch
+from stages.served.scope import Scope, answers_of_scope, frozen_network
 from stages.tables.documents import read_calibration
 from stages.tables.exported import EXPORT, ONNX, RELEASE
 from stages.tables.model import CLASSES, DESCRIPTION, HISTORY
 from stages.tables.model import FOLDER as MODEL
+from stages.tables.pretrained import read_published
 from stages.tables.scores import (
     AGAINST_BASE,
     BENCHMARKS,
@@ -72,20 +76,26 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         version: under which it is served.
         max_pixels: a picture with more is refused before it is decoded.
         scaling: of the scores.
+        scope: what says which pictures are in scope; None for no limit.
     """
 
-    def __init__(self, trained: TrainedModel, version: int, max_pixels: int, scaling: Scaling) -> None:
+    def __init__(
+        self, trained: TrainedModel, version: int, max_pixels: int, scaling: Scaling, scope: Scope | None = None
+    ) -> None:
         super().__init__(name="served_model")
         # The numbers only: were the Keras model an attribute, its layers would be saved along with them.
-        self.weights = [weight.value for weight in trained.network.weights]
+        networks = [trained.network, *([scope.body] if scope else [])]
+        self.weights = [weight.value for network in networks for weight in network.weights]
         self.size, class_names = trained.description.size, tf.constant(trained.class_names)
         size, digest = self.size, trained.description.weights_sha256
 
-        def scores(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"scores": scaled(trained.network(tf.cast(pixels, tf.float32), training=False)["scores"], scaling)}
+        def computed(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            scores = trained.network(tf.cast(pixels, tf.float32), training=False)["scores"]
+            return {"scores": scaled(scores, scaling), **answers_of_scope(pixels, scope)}
 
         def pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            return answers(scores(pixels)["scores"], class_names, version, digest)
+            found = computed(pixels)
+            return {**found, **answers(found["scores"], class_names, version, digest)}
 
         def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             return pixels(prepare_batch(image_bytes, size, max_pixels))
@@ -94,7 +104,7 @@ class ServedModel(tf.Module):  # type: ignore[misc]
         prepared = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pixels")
         self.image_bytes = tf.function(image_bytes, input_signature=[encoded], autograph=False)
         self.pixels = tf.function(pixels, input_signature=[prepared], autograph=False)
-        self.onnx = partial(to_onnx, scores, [prepared])
+        self.onnx = partial(to_onnx, computed, [prepared])
 
 
 def answers(scores: tf.Tensor, class_names: tf.Tensor, version: int, weights_sha256: str) -> dict[str, tf.Tensor]:
@@ -173,7 +183,9 @@ def companions(model: Path) -> list[Path]:
     return [*paths, Path(parameters.PATH)]
 
 
-def describe(description: Description, version: int, threshold: float, scaling: Scaling) -> dict[str, object]:
+def describe(
+    description: Description, version: int, threshold: float, scaling: Scaling, scope_limit: float | None
+) -> dict[str, object]:
     """Say what an application must know of a release in addition to the label map; see `RELEASE`.
 
     Args:
@@ -181,9 +193,31 @@ def describe(description: Description, version: int, threshold: float, scaling: 
         version: 1 to 999.
         threshold: confidence from which a user is shown an answer, 0 to 100.
         scaling: of the served scores.
+        scope_limit: distance up to which a picture is in scope; None for no limit.
     """
-    digest = description.weights_sha256
-    return {"version": version, "threshold": threshold, **scaling._asdict(), "weights_sha256": digest}
+    how = {"threshold": threshold, **scaling._asdict(), "scope_limit": scope_limit}
+    return {"version": version, **how, "weights_sha256": description.weights_sha256}
+
+
+def load_scope(trained: TrainedModel, limit: float | None) -> Scope | None:
+    """Load what says which pictures are in scope.
+
+    Args:
+        trained: the model, with its class means.
+        limit: the distance up to which a picture is in scope; None for no limit.
+
+    Raises:
+        InputError: the model has no means of the embeddings by the frozen network that is here.
+    """
+    if limit is None:
+        return None
+    published = read_published(parameters.read(parameters.Pretrained).network)
+    if trained.class_means is None or trained.description.embedded_by != published.graph_sha256:
+        raise InputError(
+            f"{MODEL} has no class means of the embeddings by {published.network} as data/pretrained has it. "
+            "`dvc repro train` writes them."
+        )
+    return Scope(frozen_network(published), trained.class_means, limit)
 
 
 def write_release(served: ServedModel, description: Mapping[str, object], copied: Sequence[Path], folder: Path) -> Path:
@@ -215,14 +249,16 @@ def main() -> None:
     max_pixels, version = parameters.read(parameters.Fingerprint).max_pixels, parameters.read(parameters.Export).version
     threshold = parameters.read(parameters.Score).threshold
     copied = companions(Path(MODEL))
-    scaling = applied_scaling(read_calibration(CALIBRATION, "`dvc repro --force score` writes it."))
+    calibration = read_calibration(CALIBRATION, "`dvc repro --force score` writes it.")
+    scaling, limit = applied_scaling(calibration), calibration["scope_limit"]
     trained = files.load(Path(MODEL))
+    scope = load_scope(trained, limit)
 
     classes = counted(len(trained.class_names), "class", "classes")
     log.info("export: %s of %s, temperature %.3g", trained.description.network, classes, scaling.temperature)
 
-    served = ServedModel(trained, version, max_pixels, scaling)
-    description = describe(trained.description, version, threshold, scaling)
+    served = ServedModel(trained, version, max_pixels, scaling, scope)
+    description = describe(trained.description, version, threshold, scaling, limit)
 
     with whole(EXPORT) as folder:
         release = write_release(served, description, copied, folder)

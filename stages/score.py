@@ -6,6 +6,9 @@ or a figure that means nothing in it, gives null. The gate's verdict stops nothi
 Every confidence here is that of score.confidence, fitted on validation where there is something to fit, as in what is
 exported; `identify` shows those of the plain softmax, for it needs no score.
 
+An answer is shown if its confidence reaches score.threshold and its picture is in scope: not farther from the nearest
+class mean than the share score.in_scope of the training pictures is from the means of the others.
+
 Reads: data/predictions/, data/embeddings/, data/confused.csv (truth, predicted, weight), data/images.parquet, data/base
     (calibration.json)
 Writes: data/scores/metrics.json, data/scores/gate.json, data/scores/calibration.json, data/scores/wanted_error.json,
@@ -42,6 +45,7 @@ from stages.labels.names import renamed_classes
 from stages.metrics.answers import Answers
 from stages.metrics.model_scores import ModelScores, answers_by_set, figures_by_set, held_out_rows, with_scaling
 from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling
+from stages.metrics.scope import in_scope, scope_limit
 from stages.metrics.splits import set_slices
 from stages.metrics.ways import Ways, confidences, fit_ways
 from stages.models.base import BASE_CALIBRATION, require_base_after_release
@@ -68,7 +72,8 @@ class Inputs(NamedTuple):
     """What the stage reads.
 
     Attributes:
-        rows: of the predictions, with the `source` of each picture.
+        rows: of the predictions, with the `source` of each picture, and whether it is `in_scope` and `base_in_scope`.
+        scope_limit: the distance up to which a picture is in scope; None for no limit.
         images: columns of `data/images.parquet`.
         confused: columns `truth`, `predicted`, `weight`.
         matrix: scores of the new model, of shape (rows, classes), float32: a memory map.
@@ -79,6 +84,7 @@ class Inputs(NamedTuple):
     """
 
     rows: pd.DataFrame
+    scope_limit: float | None
     images: pd.DataFrame
     confused: pd.DataFrame
     matrix: NDArray[np.float32]
@@ -95,7 +101,7 @@ class Models(NamedTuple):
         by_way: the new model, by what score.confidence calls its confidences: as they are, and scaled if that can be.
         scalings: of the new model and of the base, by way; fitted on validation, None where that cannot tell.
         calibration: what calibration.json holds: the scaling; `applied`, whether confidences are scaled by it, here and
-            in what is served; `num_pictures` of the validation set.
+            in what is served; `num_pictures` of the validation set; `scope_limit`.
         base: with the confidences that it is served with; None without one.
     """
 
@@ -129,11 +135,18 @@ class Results(NamedTuple):
     review: pd.DataFrame
 
 
-def load() -> Inputs:
-    """Read and check what the stage reads, but for the embeddings, which come when the scores are done with."""
+def load(share_in_scope: float | None) -> Inputs:
+    """Read and check what the stage reads, but for the embeddings, which come when the scores are done with.
+
+    Args:
+        share_in_scope: score.in_scope.
+    """
     rows, images = ROWS.read(), IMAGES.read()
     sources = images[images["dropped"].isna()].drop_duplicates("image_id").set_index("image_id")["source"]
     rows["source"] = rows["image_id"].map(sources)
+    limit = scope_limit(rows, share_in_scope)
+    for prefix, of_model in (("", limit), ("base_", base_calibration().get("scope_limit"))):
+        rows[f"{prefix}in_scope"] = in_scope(rows[f"{prefix}scope_distance"].to_numpy(), of_model)
     matrix, classes = read_scores(SCORES, CLASSES, rows)
     base_matrix, base_classes = read_scores(BASE_SCORES, BASE_CLASSES, rows)
     known = {*images["class_name"].dropna(), *classes, *base_classes}
@@ -141,7 +154,7 @@ def load() -> Inputs:
     check_answers(rows, classes, "predicted")
     check_answers(rows, base_classes, "base_predicted")
     slices = set_slices(rows["split"].to_numpy(dtype=object), set(images["set"]) - {"library"})
-    return Inputs(rows, images, confused, matrix, classes, base_matrix, base_classes, slices)
+    return Inputs(rows, limit, images, confused, matrix, classes, base_matrix, base_classes, slices)
 
 
 def announce(inputs: Inputs) -> None:
@@ -174,6 +187,7 @@ def compare_with_truth(inputs: Inputs, confidence: str) -> Models:
         **(scaling._asdict() if scaling else dict.fromkeys(Scaling._fields)),
         "applied": confidence == shown and scaling is not None,
         "num_pictures": validation.stop - validation.start,
+        "scope_limit": inputs.scope_limit,
     }
     if scaling is None and confidence != "softmax":
         log.warning(
@@ -184,17 +198,18 @@ def compare_with_truth(inputs: Inputs, confidence: str) -> Models:
     by_way = {"softmax": unscaled} | ({shown: with_scaling(rows, "", new, confused, scaling)} if scaling else {})
     base = None
     if inputs.base_classes:
-        base = with_scaling(rows, "base_", (inputs.base_matrix, inputs.base_classes), confused, base_scaling())
+        base_scores = (inputs.base_matrix, inputs.base_classes)
+        base = with_scaling(rows, "base_", base_scores, confused, applied_scaling(base_calibration()))
         scalings["base"] = fit_ways(inputs.base_matrix[validation], base.answers.truth[validation])
     return Models(by_way, scalings, calibration, base)
 
 
-def base_scaling() -> Scaling:
-    """Read by what the base's confidences are scaled where it is served."""
+def base_calibration() -> dict[str, Any]:
+    """Read by what the base's confidences are scaled where it is served, and its limit."""
     if not Path(BASE_CALIBRATION).exists():
-        return UNSCALED  # a base that was put there by hand
+        return {"applied": False}  # a base that was put there by hand
     remedy = f"`dvc checkout --force {BASE_CALIBRATION}` brings it back."
-    return applied_scaling(read_calibration(BASE_CALIBRATION, remedy, BaseError))
+    return read_calibration(BASE_CALIBRATION, remedy, BaseError)
 
 
 def judged_rows(inputs: Inputs) -> dict[str, NDArray[np.int64]]:
@@ -205,13 +220,17 @@ def judged_rows(inputs: Inputs) -> dict[str, NDArray[np.int64]]:
 
 def compute_ways(inputs: Inputs, models: Models) -> dict[str, Ways]:
     """Compute the confidences of both models in every way, but for those that take embeddings."""
-    judged = np.flatnonzero(inputs.rows["split"] != "train")
+    rows = inputs.rows
+    judged = np.flatnonzero(rows["split"] != "train")
     matrices = {"new": ("", inputs.matrix), "base": ("base_", inputs.base_matrix)}
-    return {
-        name: confidences(matrix, inputs.rows[f"{prefix}log_partition"].to_numpy(), models.scalings[name], judged)
-        for name, (prefix, matrix) in matrices.items()
-        if name in models.scalings
-    }
+    ways: dict[str, Ways] = {}
+    for name in models.scalings:
+        prefix, matrix = matrices[name]
+        ways[name] = confidences(matrix, rows[f"{prefix}log_partition"].to_numpy(), models.scalings[name], judged)
+        if (distance := rows[f"{prefix}scope_distance"]).notna().all():
+            ways[name]["softmax_in_scope"] = np.where(rows[f"{prefix}in_scope"], ways[name]["softmax"], -1.0)
+            ways[name]["distance_to_class_mean"] = -distance.to_numpy()
+    return ways
 
 
 def compare_ways(
@@ -321,7 +340,7 @@ def main() -> None:
     """Run the stage."""
     params, limits = parameters.read(parameters.Score), parameters.read(parameters.Gate)
     require_base_after_release(parameters.read(parameters.Export).version)
-    inputs = load()
+    inputs = load(params.in_scope)
     announce(inputs)
 
     models = compare_with_truth(inputs, params.confidence)

@@ -5,13 +5,16 @@ of. The weights of the epoch with the lowest validation loss are kept. An interr
 its last checkpoint and ends with the same bytes. The sample takes about a minute on two cores and reaches 0.97 top-1
 accuracy and more.
 
-Reads: data/shards/, data/splits.parquet, data/images.parquet, data/base/ (model), data/pretrained/ (where
-    train.weights names a file of it)
-Writes: data/model/ (model.weights.h5, model.json, classes.json, lineage.parquet: image_id, group, members, sources,
-    phash; carried.csv: class_name, how, base_classes, what each row of the output layer began with;
-    history.csv: epoch, loss, accuracy, val_loss, val_accuracy, averaged: 1 where these two are of averaged weights,
-    learning_rate); progress in dvclive/, which git ignores
-Params: picture, train
+What the frozen network sees in its pictures is kept as one mean per class: a picture that is far from all of them is
+none that this model can name.
+
+Reads: data/shards/, data/splits.parquet, data/images.parquet, data/embeddings/, data/base/ (model), data/pretrained/
+    (which graph embedded; the weights where train.weights names a file of it)
+Writes: data/model/ (model.weights.h5, model.json, classes.json, class_means.npy: classes x features, float32;
+    lineage.parquet: image_id, group, members, sources, phash; carried.csv: class_name, how, base_classes, what each
+    row of the output layer began with; history.csv: epoch, loss, accuracy, val_loss, val_accuracy, averaged: 1 where
+    these two are of averaged weights, learning_rate); progress in dvclive/, which git ignores
+Params: picture, pretrained, train
 """
 
 import logging
@@ -28,6 +31,8 @@ from runtime import parameters
 from runtime.command import run
 from runtime.outputs import whole
 from runtime.wording import counted
+from stages.embeddings.class_means import class_means
+from stages.embeddings.vectors import read_vectors
 from stages.models import files
 from stages.models.base import BASE_LINEAGE
 from stages.models.description import Origin
@@ -36,6 +41,7 @@ from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.model import CARRIED, CARRIED_COLUMNS, HISTORY
 from stages.tables.model import FOLDER as MODEL
+from stages.tables.pretrained import read_published
 from stages.tables.splits import SPLITS
 from stages.training import warm_start
 from stages.training.session import open_session
@@ -85,6 +91,19 @@ def then_and_now(images: pd.DataFrame, by_class: Mapping[str, Sequence[str]]) ->
         name: [*names, *(old for sub_class in names for old in old_names.get(sub_class, "").split("/") if old)]
         for name, names in by_class.items()
     }
+
+
+def class_means_of(splits: pd.DataFrame, class_names: Sequence[str], graph_sha256: str) -> files.ClassMeans:
+    """Compute the mean of the training pictures' embeddings of each class.
+
+    Args:
+        splits: columns `image_id`, `class_name`, `split`.
+        class_names: in the order of the scores.
+        graph_sha256: of the graph that embedded.
+    """
+    training = splits[splits["split"] == "train"].sort_values("image_id")
+    classes = pd.Index(class_names).get_indexer(pd.Index(training["class_name"]))
+    return files.ClassMeans(class_means(read_vectors(training["image_id"]), classes, len(class_names)), graph_sha256)
 
 
 def what_starts(
@@ -143,6 +162,7 @@ def write(
     history: pd.DataFrame,
     rows: Sequence[warm_start.CarriedRow],
     origins: Sequence[Origin],
+    means: files.ClassMeans,
 ) -> None:
     """Write the model's folder, whole or not at all.
 
@@ -153,11 +173,12 @@ def write(
         history: columns as in history.csv, one row per epoch.
         rows: what each row of the output layer began with.
         origins: what the other weights began with.
+        means: of the training pictures of each class.
     """
     carried = [(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows]
     with whole(MODEL) as folder:
         folder.mkdir()
-        files.save(folder, network, list(by_class), by_class, origins)
+        files.save(folder, network, list(by_class), by_class, origins, means)
         LINEAGE.write(trained, str(folder / Path(LINEAGE.path).name))
         pd.DataFrame(carried, columns=CARRIED_COLUMNS).to_csv(folder / CARRIED, index=False, lineterminator="\n")
         history.to_csv(folder / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
@@ -167,6 +188,7 @@ def main() -> None:
     """Run the stage."""
     size, params = parameters.read(parameters.Picture).side, parameters.read(parameters.Train)
     splits, images, index = SPLITS.read(), IMAGES.read(), read_index()
+    published = read_published(parameters.read(parameters.Pretrained).network)
 
     with open_session(params, size, splits, index) as session:
         base = warm_start.load_base(params.network, size)
@@ -182,7 +204,9 @@ def main() -> None:
 
         if is_chief:
             origins = warm_start.origins(params, base)
-            write(training.network, by_class, lineage(images, training.image_ids, ancestors), history, rows, origins)
+            means = class_means_of(splits, session.class_names, published.graph_sha256)
+            trained = lineage(images, training.image_ids, ancestors)
+            write(training.network, by_class, trained, history, rows, origins, means)
             training.checkpoints.remove()
     log.info("train: %s: %s", MODEL, what_came_out(history))
 

@@ -24,11 +24,13 @@ def main() -> None:
     committed = yaml.safe_load(subprocess.check_output(["git", "show", "HEAD:dvc.lock"]))["stages"]
     here = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     metrics = json.loads(Path("data/scores/metrics.json").read_text())
+    shown = pd.read_csv("data/scores/threshold_report.csv").set_index("set").loc["held_out"]
     (version,) = Path("data/export").iterdir()
     checks = {f"{stage} gives what dvc.lock says": here[stage] == committed[stage] for stage in DATA_HALF}
     checks |= {
         "every stage ran": here.keys() == committed.keys(),
         "accuracy on held-out pictures is at least 0.97": metrics["held_out"]["top_1_accuracy"] >= 0.97,
+        "at most 0.03 of them are out of scope": shown["coverage_by_confidence"] - shown["coverage"] <= 0.03,
         "the gate has a verdict": json.loads(Path("data/scores/gate.json").read_text())["verdict"] in ("yes", "no"),
         "the model is exported": (version / version.name / "saved_model.pb").is_file(),
         "unlabelled pictures are identified": len(pd.read_parquet("data/identified.parquet")) > 100,

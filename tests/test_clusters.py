@@ -159,7 +159,7 @@ def test_a_threshold_keeps_the_wanted_error_by_sources_and_not_by_pictures():
 def test_pictures_of_one_source_share_a_number_and_others_have_their_own(sources):
     rows = pd.DataFrame(
         {"truth": "a", "predicted": "a", "confidence": 99.0, "source": pd.Series(sources, dtype=object)}
-    )
+    ).assign(in_scope=True)
     confused = pd.DataFrame({"truth": [], "predicted": [], "weight": []})
     scores = np.full((len(rows), 2), 0.5, np.float32)
     numbers = gather_answers(rows, "", scores, ["a", "b"], confused).source

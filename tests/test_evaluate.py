@@ -8,8 +8,11 @@ from worlds import digests, write_base, write_model, write_world
 
 from runtime.errors import BaseError, InputError
 from stages import evaluate
+from stages.embeddings.class_means import class_means, distances
+from stages.embeddings.vectors import read_vectors
 from stages.models import files
 from stages.tables.images import IMAGES
+from stages.tables.model import CLASS_MEANS
 from stages.tables.predictions import BASE_CLASSES, BASE_SCORES, CLASSES, EMBEDDINGS, FOLDER, ROWS, SCORES
 from stages.tables.splits import SPLITS
 
@@ -121,3 +124,44 @@ def test_the_log_partition_gives_the_logits_back(world):
     write_base(["amber", "red", "blue"])
     evaluate.main()
     assert ROWS.read()["base_log_partition"].notna().all()
+
+
+def test_a_training_picture_is_as_far_as_the_means_without_it_and_its_source_and_others_as_they_are_served(world):
+    images = IMAGES.read()
+    trained = SPLITS.read().query("split == 'train' and class_name == 'amber'")["image_id"]
+    images.loc[images["image_id"].isin(trained[:2]), ["source", "sources"]] = ["ann", None]
+    IMAGES.write(images)
+    evaluate.main()
+    rows, means = ROWS.read(), np.load(Path("data/model", CLASS_MEANS))
+    vectors = read_vectors(rows["image_id"])
+    others = (rows["split"] != "train").to_numpy()
+    assert rows.loc[others, "scope_distance"].tolist() == distances(vectors[others], means).tolist()
+    of_ann = rows["image_id"].isin(trained[:2]) & ~others
+    left = class_means(vectors[~others & ~of_ann], (rows["truth"][~others & ~of_ann] == "blue").astype(int), 2)
+    np.testing.assert_allclose(rows.loc[of_ann, "scope_distance"], distances(vectors[of_ann], left), atol=1e-5)
+
+
+def test_the_base_has_distances_of_its_own_if_it_has_means_of_the_same_embeddings(world, caplog):
+    evaluate.main()
+    assert ROWS.read()["base_scope_distance"].isna().all()
+    write_base(["amber", "red", "blue"])
+    caplog.set_level("INFO")
+    evaluate.main()
+    rows, means = ROWS.read(), np.load(Path("data/base/model", CLASS_MEANS))
+    assert rows["base_scope_distance"].tolist() == distances(read_vectors(rows["image_id"]), means).tolist()
+    assert "count as if all were in scope" not in caplog.text
+
+
+@pytest.mark.parametrize("embedded_by", [None, "1" * 64])
+def test_a_base_without_means_of_these_embeddings_answers_as_before(world, caplog, embedded_by):
+    write_base(["amber", "red", "blue"], embedded_by=embedded_by)
+    caplog.set_level("INFO")
+    evaluate.main()
+    assert ROWS.read()["base_scope_distance"].isna().all()
+    assert caplog.text.count("the base has no class means of these embeddings") == 1
+
+
+def test_a_model_without_class_means_is_refused(world):
+    write_model("data/model", ["amber", "blue"], seed=1, embedded_by=None)
+    with pytest.raises(InputError, match=r"data/model has no class_means.npy, as train writes it. `dvc repro --force"):
+        evaluate.main()

@@ -1,3 +1,5 @@
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -13,20 +15,28 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from pictures import draw
+from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
+from worlds import describe_network
 
 from runtime import parameters
 from runtime.errors import InputError
-from stages import export
+from stages import export, pretrained
+from stages.embeddings import graph
+from stages.embeddings.class_means import distances
+from stages.embeddings.vectors import units
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling, scale
 from stages.models import files, networks
 from stages.models.description import read_description
 from stages.served import preparation, warmup_requests
+from stages.served.scope import scaled_to
 from stages.tables.exported import EXPORT, ONNX, RELEASE
-from stages.tables.model import DESCRIPTION
+from stages.tables.model import CLASS_MEANS, DESCRIPTION
 from stages.tables.model import FOLDER as MODEL
+from stages.tables.pretrained import FOLDER as PRETRAINED
+from stages.tables.pretrained import paths, read_published
 from stages.tables.scores import FOLDER as SCORES
 
 pytestmark = pytest.mark.slow
@@ -43,23 +53,27 @@ REPORTS = (
 )
 # Softmax scores by the same numbers and another graph; and by pictures that differ by up to two levels of 255.
 SAME_PIXELS, SAME_PICTURES = 1e-5, 5e-3
+# Distances, by embeddings that were kept in half precision, and of pictures as above.
+SAME_PLACE = 1e-2
+LIMIT = 0.1
+NETWORK = "efficientnet_lite0"
 
 
-def write_model(root, class_names=CLASS_NAMES):
+def write_model(root, class_names=CLASS_NAMES, class_means=None):
     folder = root / MODEL
     folder.mkdir(parents=True)
     network = networks.build("small", SIZE, len(class_names))
-    files.save(folder, network, class_names, {name: [name] for name in class_names})
+    files.save(folder, network, class_names, {name: [name] for name in class_names}, (), class_means)
     (folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
     return network
 
 
-def write_scores(root):
+def write_scores(root, **calibration):
     folder = root / SCORES
     folder.mkdir(parents=True)
     for name in ("gate.json", "metrics.json"):
         (folder / name).write_text("{}\n")
-    (folder / "calibration.json").write_text(json.dumps({"temperature": 1.5, "applied": False}))
+    (folder / "calibration.json").write_text(json.dumps({"temperature": 1.5, "applied": False, **calibration}))
     for name in (*REPORTS, "plot_threshold.csv"):
         (folder / name).write_text(f"{name}\n")
 
@@ -74,13 +88,29 @@ def files_of(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def write_scope(root):
+    """The frozen network with its published weights; a class mean for each of four pictures, and a limit."""
+    with contextlib.chdir(root):
+        pretrained.main()
+        published = read_published(NETWORK)
+    means = vectors(root, [prepared(encoded(seed)) for seed in range(4)])
+    return files.ClassMeans(means, published.graph_sha256)
+
+
+def vectors(root, pictures):
+    """What `embed` sees in prepared pictures, as `evaluate` reads it."""
+    graph_path = paths(NETWORK, root / PRETRAINED).graph
+    digest = hashlib.sha256(graph_path.read_bytes()).hexdigest()
+    return units(np.stack([graph.embed(pixels, graph_path, digest) for pixels in pictures]))
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A network, the root in which it was exported, and another root in which it was exported too."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("elsewhere") / "deeper"
-    network = write_model(first)
-    write_scores(first)
     shutil.copy(ROOT / "params.yaml", first)
+    network = write_model(first, class_means=write_scope(first))
+    write_scores(first, scope_limit=LIMIT)
     shutil.copytree(first, second)
     (first / EXPORT / "000/000").mkdir(parents=True)  # of an earlier version
     for process in [start_export(first, 1), start_export(second, 2)]:
@@ -130,6 +160,7 @@ def test_version_threshold_temperature_and_checksum_travel_with_the_model(export
         "threshold": parameters.read(parameters.Score).threshold,
         "temperature": 1.0,
         "norm_order": None,
+        "scope_limit": LIMIT,
         "weights_sha256": read_description(root / MODEL).weights_sha256,
     }
 
@@ -161,7 +192,9 @@ def test_the_saved_model_holds_the_network_s_numbers_and_nothing_of_keras(export
     saved = root / EXPORT / "001/001"
     assert not (saved / "keras_metadata.pb").exists()
     names = [name for name, _ in tf.train.list_variables(str(saved / "variables/variables"))]
-    assert sum(name.startswith("weights/") for name in names) == len(network.weights) == len(served.weights)
+    assert sum(name.startswith("weights/") for name in names) == len(served.weights)
+    frozen = networks.build(NETWORK, 224, 1).get_layer("body")
+    assert len(served.weights) == len(network.weights) + len(frozen.weights)
     assert not any("optimizer" in name or "layer" in name for name in names)
 
 
@@ -190,6 +223,65 @@ def test_encoded_pictures_are_answered_as_the_keras_model_answers(exported, serv
     np.testing.assert_allclose(answer["scores"], expected, rtol=0, atol=SAME_PICTURES)
 
 
+def test_a_picture_is_as_far_from_every_class_where_it_is_served_as_where_it_is_evaluated(exported, served):
+    _, root, _ = exported
+    kinds = ["PNG", "JPEG", "WEBP", "GIF", "BMP"]
+    pictures = [encoded(seed, kind, (61, 40 + seed)) for seed, kind in enumerate(kinds * 2)]
+    pixels = np.stack([prepared(picture) for picture in pictures])
+    expected = distances(vectors(root, pixels), np.load(root / MODEL / CLASS_MEANS))
+    assert 0 < (expected <= LIMIT).sum() < len(expected)
+    by_onnx = onnxruntime.InferenceSession(root / EXPORT / "001" / ONNX)
+    distance, is_in_scope = by_onnx.run(["scope_distance", "in_scope"], {"pixels": pixels})
+    answers = {
+        "onnx": {"scope_distance": distance, "in_scope": is_in_scope},
+        "prepared": served.signatures["pixels"](pixels=tf.constant(pixels)),
+        "files": served.signatures["serving_default"](image_bytes=tf.constant(pictures)),
+    }
+    for what, answer in answers.items():
+        tolerance = SAME_PLACE if what == "files" else SAME_PLACE / 10
+        np.testing.assert_allclose(answer["scope_distance"], expected, rtol=0, atol=tolerance, err_msg=what)
+        assert (np.asarray(answer["in_scope"]) == (np.asarray(answer["scope_distance"]) <= LIMIT)).all()
+
+
+@pytest.mark.parametrize(("size", "side"), [(32, 32), (32, 224), (29, 48), (299, 224), (64, 33)])
+def test_a_picture_is_scaled_in_the_graph_as_pillow_scales_it(size, side):
+    pixels = np.stack([np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8) for seed in range(2)])
+    scaled = np.asarray(scaled_to(tf.constant(pixels), side))
+    expected = [np.asarray(Image.fromarray(each).resize((side, side), Image.Resampling.BICUBIC)) for each in pixels]
+    difference = np.abs(scaled - np.stack(expected))
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_without_a_limit_every_picture_is_in_scope_and_no_frozen_network_is_needed(tmp_path):
+    write_model(tmp_path)
+    trained = files.load(tmp_path / MODEL)
+    assert export.load_scope(trained, None) is None
+    served = export.ServedModel(trained, 1, 100_000, UNSCALED)
+    pixels = np.zeros((3, SIZE, SIZE, 3), np.uint8)
+    answer = served.pixels(tf.constant(pixels))
+    assert answer["in_scope"].numpy().tolist() == [True] * 3 and "scope_distance" not in answer
+    (by_onnx,) = onnxruntime.InferenceSession(served.onnx()).run(["in_scope"], {"pixels": pixels})
+    assert by_onnx.tolist() == [True] * 3
+
+
+def test_means_of_other_embeddings_and_weights_of_another_network_are_refused(exported, tmp_path, monkeypatch):
+    _, root, _ = exported
+    trained = files.load(root / MODEL)
+    shutil.copytree(root / PRETRAINED, tmp_path / PRETRAINED)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    weights = paths(NETWORK).weights
+    weights.write_bytes(b"other")
+    with pytest.raises(InputError, match=r"weights.h5 has the SHA-256 .*dvc repro --force pretrained"):
+        export.load_scope(trained, LIMIT)
+    weights.unlink()
+    with pytest.raises(InputError, match=r"weights.h5 is not there"):
+        export.load_scope(trained, LIMIT)
+    describe_network(NETWORK, "1" * 64)
+    with pytest.raises(InputError, match=r"no class means of the embeddings by efficientnet_lite0 .*dvc repro train"):
+        export.load_scope(trained, LIMIT)
+
+
 def test_an_answer_names_the_three_best_classes_and_the_model_that_gave_it(exported, served):
     _, root, _ = exported
     answer = served.signatures["serving_default"](image_bytes=tf.constant([encoded(1), encoded(2, "JPEG")]))
@@ -203,7 +295,7 @@ def test_an_answer_names_the_three_best_classes_and_the_model_that_gave_it(expor
 
 
 def test_the_signatures_are_those_that_clients_rely_on(served):
-    outputs = {"classes", "confidences", "scores", "version", "weights_sha256"}
+    outputs = {"classes", "confidences", "scores", "in_scope", "scope_distance", "version", "weights_sha256"}
     assert set(served.signatures) == {"serving_default", "pixels"}
     for signature in served.signatures.values():
         assert set(signature.structured_outputs) == outputs

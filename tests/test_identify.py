@@ -77,7 +77,14 @@ def write_predictions(class_names):
     splits = np.repeat(["train", "validation"], len(class_names))
     rows = pd.DataFrame({"image_id": [f"{number:032x}" for number in range(len(splits))], "split": splits})
     rows["truth"] = rows["predicted"] = class_names * 2
-    nothing = dict.fromkeys(("log_partition", "base_confidence", "base_log_partition"), np.nan)
+    nothing = dict.fromkeys(
+        (
+            "scope_distance",
+            "log_partition",
+            *(f"base_{name}" for name in ("confidence", "scope_distance", "log_partition")),
+        ),
+        np.nan,
+    )
     ROWS.write(rows.assign(confidence=50.0, base_predicted=None, **nothing))
     Path(CLASSES).write_text(json.dumps(class_names))
     Path(BASE_CLASSES).write_text("[]")
@@ -274,7 +281,7 @@ def test_a_pair_that_people_say_is_confused_looks_alike_whichever_comes_first(wo
 def test_absent_predictions_say_what_writes_them(workspace):
     write_world(["cup", "mug"], fingerprints(UNLABELLED), images([]))
     Path(EMBEDDINGS).unlink()
-    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro embed` writes it"):
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro --force embed` writes it"):
         identify.main()
     Path(BASE_CLASSES).unlink()
     with pytest.raises(InputError, match="base_classes.json is not there: `dvc repro evaluate` writes it"):

@@ -18,6 +18,8 @@ from stages.tables.predictions import CLASSES, SCORES
 
 MATRIX = np.arange(6, dtype=np.float32).reshape(3, 2)
 
+REMEDY = "`dvc repro --force evaluate` writes it again."
+
 
 def with_header(path: Path, shape: str, descr: str = "'<f4'", order: str = "False", num_bytes: int = 24) -> None:
     """Write a .npy file whose header says what it likes."""
@@ -60,23 +62,23 @@ def test_a_file_that_is_no_such_matrix_is_refused_unread(tmp_path, monkeypatch, 
     make(path)
     monkeypatch.setattr(np, "memmap", None)
     with pytest.raises(InputError, match=rf"x\.npy .*{match}.*`dvc repro (--force )?evaluate` writes it"):
-        open_matrix(str(path), (3, columns), np.float32, "scores", "evaluate")
+        open_matrix(str(path), (3, columns), np.float32, "scores", REMEDY)
 
 
 def test_more_features_than_any_network_has_are_refused(tmp_path):
     with_header(tmp_path / "x.npy", f"(3, {MAX_FEATURES + 1})")
     with pytest.raises(InputError, match="it is "):
-        open_matrix(str(tmp_path / "x.npy"), (3, None), np.float32, "features", "evaluate")
+        open_matrix(str(tmp_path / "x.npy"), (3, None), np.float32, "features", REMEDY)
 
 
 def test_a_matrix_is_mapped_and_may_be_empty(tmp_path):
     np.save(tmp_path / "x.npy", MATRIX)
-    mapped = open_matrix(str(tmp_path / "x.npy"), (3, None), np.float32, "scores", "evaluate")
+    mapped = open_matrix(str(tmp_path / "x.npy"), (3, None), np.float32, "scores", REMEDY)
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, MATRIX)
     release_pages(mapped)
     np.save(tmp_path / "x.npy", MATRIX[:0])
-    assert open_matrix(str(tmp_path / "x.npy"), (0, None), np.float32, "scores", "evaluate").shape == (0, 2)
+    assert open_matrix(str(tmp_path / "x.npy"), (0, None), np.float32, "scores", REMEDY).shape == (0, 2)
 
 
 @pytest.fixture

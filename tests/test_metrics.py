@@ -55,7 +55,7 @@ def answers_of(truth, predicted, confidence, classes=("a", "b", "c")):
     rows = pd.DataFrame({"truth": pd.Series(truth, dtype=str), "predicted": predicted, "confidence": confidence})
     scores = np.zeros((len(rows), len(classes)), dtype=np.float32)
     scores[np.arange(len(rows)), [classes.index(name) for name in predicted]] = np.array(confidence) / 100
-    return gather_answers(rows.assign(source=None), "", scores, classes, NO_CONFUSED)
+    return gather_answers(rows.assign(source=None, in_scope=True), "", scores, classes, NO_CONFUSED)
 
 
 seeds = st.integers(0, 2**32 - 1)

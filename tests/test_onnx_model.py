@@ -38,7 +38,9 @@ def export(tmp_path_factory):
 
     def scores(pixels):
         means = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=(1, 2))
-        return {"scores": tf.nn.softmax(means[:, ::-1] / 50)}
+        brightness = tf.reduce_mean(means, axis=1)
+        scope = {"in_scope": brightness <= 100.0, "scope_distance": brightness}
+        return {"scores": tf.nn.softmax(means[:, ::-1] / 50), **scope}
 
     folder.joinpath(ONNX).write_bytes(to_onnx(scores, [tf.TensorSpec((None, 16, 16, 3), tf.uint8, name="pixels")]))
     folder.joinpath(RELEASE).write_text(json.dumps({"version": 7, "weights_sha256": "0" * 64, "threshold": 95.0}))
@@ -55,6 +57,8 @@ def test_a_picture_is_answered_as_prepared_pictures_are(export, tmp_path):
     assert answer["classes"] == [CLASSES[number] for number in np.argsort(-expected)]
     np.testing.assert_allclose(answer["confidences"], 100 * np.sort(expected)[::-1], rtol=1e-4)
     assert (answer["version"], answer["weights_sha256"]) == (7, "0" * 64)
+    assert answer["scope_distance"] == pytest.approx(means.mean(), rel=1e-4)
+    assert answer["in_scope"] is bool(means.mean() <= 100)
 
 
 def test_what_is_no_picture_is_refused_in_words_and_a_damaged_export_too(export, tmp_path):
@@ -65,7 +69,7 @@ def test_what_is_no_picture_is_refused_in_words_and_a_damaged_export_too(export,
         OnnxModel(tmp_path, 10**6)
     shutil.copytree(export, tmp_path / "007")
     (tmp_path / "007/classes.json").write_text(json.dumps(CLASSES[:2]))
-    with pytest.raises(InputError, match=r"gives scores of shape .*; expected scores of the 2 classes"):
+    with pytest.raises(InputError, match=r"gives .*'scores': .*; expected scores of the 2 classes"):
         OnnxModel(tmp_path / "007", 10**6)
 
 

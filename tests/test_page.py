@@ -67,6 +67,7 @@ def write_scores(gate=GATE, metrics=METRICS) -> None:
         "num_classes": 17,
         "num_classes_total": 18,
         "coverage": 0.5,
+        "coverage_by_confidence": 0.53,
         "selective_risk": 0.02,
         "selective_risk_high": 0.05,
     }
@@ -77,6 +78,7 @@ def write_scores(gate=GATE, metrics=METRICS) -> None:
     write(scores.FIGURES, rows_of(scores.FIGURE_COLUMNS, *models))
     right = {"true_positives": 8, "true_positive_fraction": 0.8, "true_positive_low": 0.7, "true_positive_high": 0.9}
     wrong = {"false_positives": 1, "false_positive_fraction": 0.1, "false_positive_low": 0, "false_positive_high": 0.2}
+    wrong |= {"coverage_by_confidence": 0.93, "false_positive_fraction_by_confidence": 0.12}
     sets = [right | wrong | {"set": HOSTILE, "num_pictures": 10}, wrong | {"set": "out_of_scope", "num_pictures": 10}]
     write(scores.THRESHOLD_REPORT, rows_of(scores.THRESHOLD_COLUMNS, *sets, {"set": "empty", "num_pictures": 0}))
     shared = {"num_pictures": 10, "wins": 3, "losses": 1, "both_wrong": 0}
@@ -169,6 +171,7 @@ def test_the_page_loads_nothing(world, monkeypatch):
 def test_the_page_says_the_verdict_and_what_was_missed_in_words(world, monkeypatch):
     text = Page(written(monkeypatch)).text
     assert "No: model 3 should not go into production" in text
+    assert "by the confidence alone 53.0 % would be shown" in text
     missed = (
         f"misses 1 of 2 requirements: right answers shown in the set {HOSTILE} should be at least 80 %, and is 70.0 %"
     )

@@ -53,6 +53,8 @@ def world(workspace):
     ids = [f"{number:032x}" for number in range(84)]
     columns = {"image_id": ids, "split": split, "truth": truth, "predicted": predicted, "confidence": confidence}
     columns |= {"log_partition": rng.normal(5, 1, 84), "base_log_partition": rng.normal(5, 1, 84)}
+    columns |= {"scope_distance": np.where(split == "out_of_scope", np.arange(84) % 12, 3) / 10}
+    columns |= {"base_scope_distance": columns["scope_distance"]}
     ROWS.write(pd.DataFrame({**columns, "base_predicted": base_predicted, "base_confidence": base_confidence}))
     np.save(SCORES, matrix)
     np.save(BASE_SCORES, base_matrix)
@@ -69,7 +71,7 @@ def world(workspace):
 
 def forget_base():
     rows = ROWS.read()
-    ROWS.write(rows.assign(base_predicted=None, base_confidence=None))
+    ROWS.write(rows.assign(base_predicted=None, base_confidence=None, base_scope_distance=None))
     np.save(BASE_SCORES, np.empty((0, 0), dtype=np.float32))
     Path(BASE_CLASSES).write_text("[]")
 
@@ -346,13 +348,14 @@ def test_every_way_to_a_confidence_is_compared_on_the_same_pictures(world):
     score.main()
     table = pd.read_csv(scores.CONFIDENCES).set_index(["model", "set", "confidence"]).sort_index()
     every = {"softmax", "temperature", "normalised_logits", "highest_logit", "energy", "distance"}
+    every |= {"softmax_in_scope", "distance_to_class_mean"}
     assert [set(table.loc[model].index.get_level_values("confidence")) for model in ("new", "base")] == [every] * 2
     figures = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
     for name in ("held_out", "test", "difficult"):
         assert table.loc[("new", name, "softmax"), "aurc"] == pytest.approx(figures.loc[("new", name), "aurc"])
     scope = table.loc["new"].loc["out_of_scope"]
     assert scope["coverage"].unique() == pytest.approx([figures.loc[("new", "held_out"), "coverage"]], abs=1e-6)
-    shown = figures.loc[("new", "out_of_scope"), "false_positive_fraction"]
+    shown = figures.loc[("new", "out_of_scope"), "false_positive_fraction_by_confidence"]
     assert scope.loc["softmax", "false_accept_rate"] <= shown  # the threshold is the last picture's that is shown
     assert scope["aurc"].isna().all() and table.loc["new"].loc["test", "false_accept_rate"].isna().all()
 
@@ -363,7 +366,7 @@ def test_where_validation_does_not_tell_nothing_is_scaled_though_it_is_asked(wor
     content = json.loads(Path(scores.CALIBRATION).read_text())
     assert "score.confidence is normalised_logits, and the validation set does not tell a temperature" in caplog.text
     fitted = {"confidence": "normalised_logits", "temperature": None, "norm_order": None}
-    assert content == {**fitted, "applied": False, "num_pictures": 12}
+    assert content == {**fitted, "applied": False, "num_pictures": 12, "scope_limit": 0.3}
     assert pd.read_csv(scores.CALIBRATION_REPORT)["temperature"].unique().tolist() == [1.0]
 
 
@@ -425,7 +428,7 @@ def test_a_confused_pair_weighs_less_in_the_weighted_loss_only(world):
 
 def test_absent_predictions_say_what_writes_them(world):
     Path(SCORES).unlink()
-    with pytest.raises(InputError, match="data/predictions/scores.npy is not there: `dvc repro evaluate` writes it"):
+    with pytest.raises(InputError, match="predictions/scores.npy is not there: `dvc repro --force evaluate` writes it"):
         score.main()
 
 
@@ -447,7 +450,7 @@ def test_embeddings_that_are_absent_or_of_other_rows_are_refused(world):
     with pytest.raises(InputError, match=r"should be 84 rows of float16 features .* it is \(3, 5\) of float16"):
         score.main()
     Path(EMBEDDINGS).unlink()
-    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro embed` writes it"):
+    with pytest.raises(InputError, match="embeddings.npy is not there: `dvc repro --force embed` writes it"):
         score.main()
     write_embeddings(["f" * 32], np.ones((1, 5)))
     with pytest.raises(InputError, match=rf"lacks the picture {0:032x}. `dvc repro --force embed` writes it again"):
@@ -495,3 +498,35 @@ def test_confused_pairs_keep_odd_names(tmp_path):
     path = tmp_path / "confused.csv"
     path.write_text('\ufefftruth,predicted,weight\n"bird, ""鳥""",ape,0\n', encoding="utf-8")
     assert read_confused(path, ['bird, "鳥"', "ape"]).to_numpy().tolist() == [['bird, "鳥"', "ape", 0.0]]
+
+
+def test_a_picture_that_is_far_from_every_class_is_not_shown_and_the_report_says_what_that_does(world):
+    score.main()
+    limited = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert json.loads(Path(scores.CALIBRATION).read_text())["scope_limit"] == 0.3
+    path = world / "params.yaml"
+    path.write_text(path.read_text().replace("in_scope: 0.99", "in_scope:"))
+    score.main()
+    free = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert json.loads(Path(scores.CALIBRATION).read_text())["scope_limit"] is None
+    for name in ("coverage", "false_positive_fraction"):
+        for when in (limited, free):
+            assert when.loc["new", f"{name}_by_confidence"].tolist() == free.loc["new", name].tolist()
+    rows = ROWS.read().query("split == 'out_of_scope' and confidence >= 95")
+    assert 0 < (rows["scope_distance"] <= 0.3).sum() < len(rows)
+    assert limited.loc[("new", "out_of_scope"), "false_positives"] == (rows["scope_distance"] <= 0.3).sum()
+    assert limited.loc[("new", "held_out"), "coverage"] == free.loc[("new", "held_out"), "coverage"]
+
+
+def test_the_base_keeps_the_limit_that_it_is_served_with(world):
+    score.main()
+    before = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert before.loc[("base", "held_out"), "coverage"] == before.loc[("base", "held_out"), "coverage_by_confidence"]
+    for path in FILES:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+    Path(BASE_CALIBRATION).write_text('{"temperature": null, "applied": false, "scope_limit": 0.1}')
+    score.main()
+    after = pd.read_csv(scores.FIGURES).set_index(["model", "set"])
+    assert after.loc[("base", "held_out"), "coverage"] == 0
+    assert after.loc["new"].equals(before.loc["new"])

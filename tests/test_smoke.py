@@ -16,7 +16,7 @@ from pictures import save
 from repositories import commit, dvc, surroundings, write
 
 from release import smoke
-from release.smoke import choose, faults, require_answers
+from release.smoke import choose, faults, require_answers, scope_faults
 from runtime.errors import GateError, InputError
 from stages.metrics.scaling import Scaling, scale
 from stages.models.onnx_graph import to_onnx
@@ -32,6 +32,8 @@ CLASSES = ["café", "mug", "plate"]
 DIGEST = 64 * "0"
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
 RELEASE = {"version": 7, "threshold": 95.0, "temperature": 1.0, "norm_order": None, "weights_sha256": DIGEST}
+RELEASE |= {"scope_limit": 0.5}
+DISTANCE = 0.25
 
 
 def answer(softmax: np.ndarray, **changed: object) -> dict[str, object]:
@@ -98,6 +100,25 @@ def test_every_benchmark_comes_before_the_held_out_pictures_and_none_has_more_th
     assert choose(rows, images, fingerprints, 2)["row"].tolist() == [3, 5]
 
 
+@pytest.mark.parametrize(
+    ("limit", "changed", "fault"),
+    [
+        (0.5, {"in_scope": True, "scope_distance": DISTANCE + 0.01}, False),
+        (0.5, {"in_scope": True, "scope_distance": DISTANCE + 0.03}, True),
+        (0.5, {"in_scope": False, "scope_distance": DISTANCE}, True),
+        (0.2, {"in_scope": True, "scope_distance": DISTANCE}, True),
+        (0.5, {"in_scope": True}, True),
+        (None, {"in_scope": True}, False),
+        (None, {}, False),
+        (None, {"in_scope": False}, True),
+    ],
+)
+def test_a_picture_elsewhere_than_evaluate_had_it_or_on_the_other_side_of_the_limit_is_a_fault(
+    limit: float | None, changed: dict[str, object], fault: bool
+) -> None:
+    assert len(scope_faults([answer(SCORES[0], **changed)], [DISTANCE], limit)) == fault
+
+
 class Constant(tf.Module):
     """Answers every picture with the same scores, as an export's signature does."""
 
@@ -112,18 +133,21 @@ class Constant(tf.Module):
             "classes": tf.repeat([CLASSES], rows, 0),
             "confidences": 100 * scores,
             "scores": scores,
+            "in_scope": tf.fill([rows], True),
+            "scope_distance": tf.fill([rows], DISTANCE),
             "version": tf.fill([rows], tf.constant(7, tf.int64)),
             "weights_sha256": tf.fill([rows], DIGEST),
         }
 
 
-def onnx_of(scores: np.ndarray) -> bytes:
-    """A model that answers every prepared picture with the same scores."""
+def onnx_of(scores: np.ndarray, distance: float = DISTANCE) -> bytes:
+    """A model that answers every prepared picture with the same scores and distance."""
     pixels = tf.TensorSpec((None, 8, 8, 3), tf.uint8, name="pixels")
 
     def answered(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         looked_at = 0 * tf.reduce_sum(tf.cast(pixels, tf.float32), axis=(1, 2, 3))
-        return {"scores": looked_at[:, None] + scores[:1]}
+        scope = {"in_scope": looked_at + distance <= RELEASE["scope_limit"], "scope_distance": looked_at + distance}
+        return {"scores": looked_at[:, None] + scores[:1], **scope}
 
     return to_onnx(answered, [pixels])
 
@@ -212,7 +236,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         paths = [f"benchmarks/difficult/mug/{name}" for name in ("0.png", "1.png", "2.tif")]
         write_table(FINGERPRINTS, path=paths, format=["PNG", "WEBP", "TIFF"])
         write_table(IMAGES, path=paths, image_id=["a", "b", "d"])
-        write_table(ROWS, image_id=["a", "b", "d", "c"], split=[*["difficult"] * 3, "train"])
+        split = [*["difficult"] * 3, "train"]
+        write_table(ROWS, image_id=["a", "b", "d", "c"], split=split, scope_distance=DISTANCE)
         write("data/predictions/classes.json", json.dumps(CLASSES))
         np.save("data/predictions/scores.npy", SCORES[[0, 0, 0, 1]])
         dvc("add", "data/benchmarks", "data/export", "data/predictions", *map(str, Path("data").glob("*.parquet")))
@@ -256,6 +281,10 @@ def test_an_onnx_model_that_answers_otherwise_or_not_at_all_is_refused(clone: Pa
     path = Path("data/export/007", ONNX)
     for other, match in (
         (onnx_of(SCORES[1:]), r"as evaluate did:\n- by model.onnx, picture 0 is plate at 80.00"),
+        (
+            onnx_of(SCORES, DISTANCE + 0.1),
+            r"by model.onnx, picture 0 is .* of 0.3500, for evaluate it was 0.2500",
+        ),
         (b"no protobuf", r"model.onnx does not answer: .*model.onnx is no model that ONNX Runtime can run"),
         (None, r"model.onnx does not answer: .*model.onnx is not there"),
         (onnx_of(SCORES), None),

@@ -14,11 +14,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from conftest import ROOT
-from worlds import digests, write_base, write_model, write_world
+from worlds import DIGEST, digests, write_base, write_model, write_world
 
 from runtime import parameters
 from runtime.errors import BaseError, InputError, TrainingError
 from stages import train
+from stages.embeddings.class_means import class_means
+from stages.embeddings.vectors import read_vectors
 from stages.models import files
 from stages.shards import batches
 from stages.shards.decoded import DEFAULT_FOLDER
@@ -37,7 +39,8 @@ from stages.training.session import labelled, open_session, recipe
 
 pytestmark = pytest.mark.slow
 
-FILES = ["carried.csv", "classes.json", "history.csv", "lineage.parquet", "model.json", "model.weights.h5"]
+FILES = ["carried.csv", "class_means.npy", "classes.json", "history.csv", "lineage.parquet"]
+FILES += ["model.json", "model.weights.h5"]
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "averaged", "learning_rate"]
 
 
@@ -61,6 +64,10 @@ def test_one_epoch_of_eight_pictures(workspace):
     assert files.load(Path("data/model")).description.sub_classes == {"amber": ["amber"], "blue": ["blue"]}
     assert list(history()) == COLUMNS
     assert history()["epoch"].tolist() == [1]
+    training = rows[rows["split"] == "train"]
+    expected = class_means(read_vectors(training["image_id"]), (training["class_name"] == "blue").astype(int), 2)
+    np.testing.assert_allclose(files.load(Path("data/model")).class_means, expected, atol=1e-6)
+    assert json.loads(Path("data/model/model.json").read_text())["embedded_by"] == DIGEST
     trained = LINEAGE.read()
     assert trained["image_id"].tolist() == sorted(rows.loc[rows["split"] == "train", "image_id"])
     assert sorted(path.name for path in workspace.iterdir()) == [".dvc", "data", "dvclive", "params.yaml"]

@@ -7,18 +7,23 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from runtime.outputs import write_json
+from stages.embeddings.vectors import units
 from stages.models import determinism, files, networks
 from stages.shards.codec import encode
 from stages.shards.tars import write_shard
 from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 from stages.tables.images import IMAGES
+from stages.tables.pretrained import Published, paths
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
 
 SIZE = 16
 # Compiling the augmentation takes longer than training.
 PLAIN = {"mirror": False, "rotation": 0.0, "zoom": 0.0}
-COLOURS = {"amber": (250, 190, 20), "blue": (20, 40, 230), "green": (30, 200, 60)}
+COLOURS = {"amber": (250, 190, 20), "blue": (20, 40, 230), "green": (30, 200, 60), "red": (240, 20, 20)}
+COLOURS["yellow"] = COLOURS["amber"]
+DIGEST = 64 * "0"  # of a graph that is not there
 
 
 class Shards:
@@ -84,7 +89,18 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
         )
     )
     write_shards(contents, pictures_in_shard)
+    embeddings = [[*COLOURS[row.class_name], 10 * row.number] for row in frame.itertuples()]
+    write_embeddings(frame["image_id"], np.array(embeddings))
+    describe_network()
     return frame
+
+
+def describe_network(network: str = "efficientnet_lite0", graph_sha256: str = DIGEST) -> None:
+    """Write what is known of a frozen network, which is not there itself."""
+    unknown = {"source": "test", "version": "1", "licence": None, "source_sha256": None, "weights_sha256": DIGEST}
+    published = Published(network=network, **unknown, side=SIZE, graph_sha256=graph_sha256)
+    paths(network).description.parent.mkdir(exist_ok=True)
+    write_json(paths(network).description, published.model_dump())
 
 
 def write_embeddings(image_ids, embeddings: np.ndarray) -> None:
@@ -111,17 +127,21 @@ def write_shards(contents: dict[str, bytes], pictures_in_shard: int) -> None:
     INDEX.write(pd.DataFrame(rows))
 
 
-def write_model(folder: str, class_names: list[str], seed: int, size: int = SIZE) -> None:
-    """Write the small network as drawn at random."""
+def write_model(
+    folder: str, class_names: list[str], seed: int, size: int = SIZE, embedded_by: str | None = DIGEST
+) -> None:
+    """Write the small network as drawn at random, with the classes' colours as their means."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     determinism.enable(seed)
     network = networks.build("small", size, len(class_names))
-    files.save(Path(folder), network, class_names, {name: [name] for name in class_names})
+    means = files.ClassMeans(units(np.array([[*COLOURS.get(name, (9, 9, 9)), 0] for name in class_names])), embedded_by)
+    sub_classes = {name: [name] for name in class_names}
+    files.save(Path(folder), network, class_names, sub_classes, (), means if embedded_by else None)
 
 
-def write_base(class_names: list[str], size: int = SIZE) -> None:
+def write_base(class_names: list[str], size: int = SIZE, embedded_by: str | None = DIGEST) -> None:
     """Write a base: a model as drawn at random; its other files are empty."""
-    write_model("data/base/model", class_names, seed=2, size=size)
+    write_model("data/base/model", class_names, seed=2, size=size, embedded_by=embedded_by)
     Path("data/base/shards").mkdir()
     for name in ("model/lineage.parquet", "shards/index.parquet", "metrics.json", "version.json"):
         Path("data/base", name).touch()

@@ -12,6 +12,7 @@ from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 from stages.tables.matrix import open_matrix
 
 BLOCK = 10_000  # rows that are mapped at once, so that the file and what is made of it are not in memory together
+_REMEDY = "`dvc repro --force embed` writes it again."
 
 
 def read_vectors(image_ids: Iterable[str]) -> NDArray[np.float32]:
@@ -27,17 +28,17 @@ def read_vectors(image_ids: Iterable[str]) -> NDArray[np.float32]:
         InputError: a file is absent, the matrix has another shape or type, holds what is no number, or lacks a picture.
     """
     embedded = EMBEDDED.read()["image_id"]
-    matrix = open_matrix(EMBEDDINGS, (len(embedded), None), np.float16, f"features after {EMBEDDED.path}", "embed")
+    matrix = open_matrix(EMBEDDINGS, (len(embedded), None), np.float16, f"features after {EMBEDDED.path}", _REMEDY)
     wanted = list(image_ids)
     rows = pd.Index(embedded).get_indexer(pd.Index(wanted, dtype=object))
     if (rows < 0).any():
         absent = wanted[int((rows < 0).argmax())]
-        raise InputError(f"{EMBEDDED.path} lacks the picture {absent}. `dvc repro --force embed` writes it again.")
+        raise InputError(f"{EMBEDDED.path} lacks the picture {absent}. {_REMEDY}")
     vectors = np.empty((len(rows), matrix.shape[1]), np.float32)
     for start in range(0, len(rows), BLOCK):
         block = matrix[rows[start : start + BLOCK]]
         if not np.isfinite(block).all():
-            raise InputError(f"{EMBEDDINGS} holds what is no number. `dvc repro --force embed` writes it again.")
+            raise InputError(f"{EMBEDDINGS} holds what is no number. {_REMEDY}")
         vectors[start : start + BLOCK] = units(block)
         release_pages(matrix)
     return vectors

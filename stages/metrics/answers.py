@@ -31,6 +31,7 @@ class Answers:
         weighted_log_loss: of shape (pictures,), float64; lower is better.
         squared_error: of shape (pictures,), float64, 0 to 2; lower is better.
         source: of shape (pictures,), int64: pictures of one source share a number; None where no source is known.
+        in_scope: of shape (pictures,), bool: whether the picture is near enough to some class; None where all are.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Answers:
     weighted_log_loss: NDArray[np.float64]
     squared_error: NDArray[np.float64]
     source: NDArray[np.int64] | None = None
+    in_scope: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -63,13 +65,18 @@ class Answers:
         """Whether none of the pictures belongs to a class: whatever is answered is wrong. False without pictures."""
         return len(self) > 0 and bool((self.truth == NO_CLASS).all())
 
+    @property
+    def decisive(self) -> NDArray[np.float64]:
+        """What is compared with a threshold: the confidence, and below every threshold where not in scope."""
+        return self.confidence if self.in_scope is None else np.where(self.in_scope, self.confidence, -1.0)
+
     def shown(self, threshold: float) -> NDArray[np.bool_]:
-        """Whether the user is shown the answer.
+        """Whether the user is shown the answer: it is confident enough, and the picture is in scope.
 
         Args:
             threshold: confidence from which an answer is shown, 0 to 100.
         """
-        shown: NDArray[np.bool_] = self.confidence >= threshold
+        shown: NDArray[np.bool_] = self.decisive >= threshold
         return shown
 
     def acceptable(self, threshold: float) -> NDArray[np.bool_]:
@@ -100,7 +107,7 @@ def gather_answers(
     """Compare a model's answers with the truth.
 
     Args:
-        rows: columns `truth`, `source`, and `predicted` and `confidence` with the prefix.
+        rows: columns `truth`, `source`, and `predicted`, `confidence` and `in_scope` with the prefix.
         prefix: empty for the new model, `base_` for the base.
         matrix: of shape (rows, classes), float32; a memory map will do.
         classes: names of the columns of `matrix`.
@@ -129,6 +136,7 @@ def gather_answers(
         weighted,
         squared,
         _numbered(rows["source"]),
+        rows[f"{prefix}in_scope"].to_numpy(dtype=bool),
     )
 
 

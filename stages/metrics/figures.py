@@ -20,6 +20,7 @@ COUNTED = {
     "false_positive_fraction": "false_positives",
     "coverage": "num_at_or_above",
 }
+BY_CONFIDENCE = ("coverage_by_confidence", "false_positive_fraction_by_confidence")
 NEED_TRUTH = (
     "num_classes",
     "num_classes_total",
@@ -53,7 +54,7 @@ def figures(answers: Answers, threshold: float) -> Figures:
         but the counts without pictures, NEED_TRUTH where no picture belongs to a class, `selective_risk` where nothing
         is shown.
     """
-    shown = count_shown(answers.confidence, answers.right, np.array([threshold]))
+    shown = count_shown(answers.decisive, answers.right, np.array([threshold]))
     true_positives, false_positives = int(shown.true_positives[0]), int(shown.false_positives[0])
     num_shown, num_right = true_positives + false_positives, int(answers.right.sum())
     values: Figures = {
@@ -70,6 +71,7 @@ def figures(answers: Answers, threshold: float) -> Figures:
         "top_5_accuracy": top_k_accuracy(answers.rank, answers.num_classes, 5),
         "balanced_accuracy": balanced_accuracy(answers.truth, answers.predicted),
         "selective_risk": false_positives / num_shown if num_shown else None,
+        **_by_confidence(answers, threshold),
         **_means(answers),
         **_macro_means(answers, threshold),
     }
@@ -90,6 +92,15 @@ def what_counts(answers: Answers, fraction: str, threshold: float) -> NDArray[np
         "coverage": shown,
     }
     return values[fraction]
+
+
+def _by_confidence(answers: Answers, threshold: float) -> Figures:
+    """Compute what would be shown, and wrong, if pictures that are not in scope were answered like others."""
+    if not len(answers):
+        return dict.fromkeys(BY_CONFIDENCE)
+    confident = answers.confidence >= threshold
+    shares = float(confident.mean()), float((confident & ~answers.right).mean())
+    return dict(zip(BY_CONFIDENCE, shares, strict=True))
 
 
 def _macro_means(answers: Answers, threshold: float) -> Figures:

@@ -38,6 +38,8 @@ class Description(BaseModel):
         sub_classes: those that each class was made of, sorted.
         began_with: the weights that this model began with, those that these began with before them, and so on back to
             the first; empty for weights drawn at random.
+        embedded_by: SHA-256 of the graph whose embeddings class_means.npy has the means of; None without that file, as
+            models have it that were trained before there was one.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -47,6 +49,7 @@ class Description(BaseModel):
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     sub_classes: Annotated[dict[ClassName, list[ClassName]], Field(max_length=MAX_CLASSES)]
     began_with: Annotated[list[Origin], Field(max_length=MAX_ORIGINS)] = []
+    embedded_by: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 _FORM = TypeAdapter(Description)

@@ -1,4 +1,4 @@
-"""A model's folder: weights, a description, and the label map. Nothing in it is code."""
+"""A model's folder: weights, a description, the label map, and class means. Nothing in it is code."""
 
 import hashlib
 import os
@@ -6,16 +6,20 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import InputError, RetrainError
 from runtime.outputs import write_json
 from runtime.regular_files import open_regular
 from stages.models import networks
 from stages.models.description import Description, Origin, read_description, remedy
-from stages.tables.model import CLASSES, DESCRIPTION, WEIGHTS, read_label_map
+from stages.tables.matrix import open_matrix
+from stages.tables.model import CLASS_MEANS, CLASSES, DESCRIPTION, WEIGHTS, read_label_map
 
 # At most this much is needed by HDF5 in addition to an array's numbers.
 _DATASET_BYTES = 8192
@@ -31,11 +35,26 @@ class TrainedModel:
         network: from `networks.build`, with the folder's weights.
         description: of model.json.
         class_names: in the order of the scores.
+        class_means: of shape (classes, features), float32: of the embeddings by `description.embedded_by`; None where
+            the model has none.
     """
 
     network: keras.Model
     description: Description
     class_names: list[str]
+    class_means: NDArray[np.float32] | None = None
+
+
+class ClassMeans(NamedTuple):
+    """What a model keeps of the embeddings that it was trained on.
+
+    Attributes:
+        values: of shape (classes, features), float32, in the order of the scores.
+        embedded_by: SHA-256 of the graph that embedded.
+    """
+
+    values: NDArray[np.float32]
+    embedded_by: str
 
 
 def save(
@@ -44,8 +63,9 @@ def save(
     class_names: Sequence[str],
     sub_classes: Mapping[str, Sequence[str]],
     began_with: Sequence[Origin] = (),
+    class_means: ClassMeans | None = None,
 ) -> None:
-    """Write weights, description and label map into a folder that exists, the same bytes for the same numbers.
+    """Write a model's files into a folder that exists, the same bytes for the same numbers.
 
     Args:
         folder: of the model.
@@ -53,6 +73,7 @@ def save(
         class_names: in the order of the scores.
         sub_classes: those that each class was made of.
         began_with: what the weights come from, as `Description` has it.
+        class_means: None for none.
     """
     write_weights(network, folder / WEIGHTS)
     description = Description(
@@ -62,7 +83,10 @@ def save(
         weights_sha256=_sha256(folder / WEIGHTS, remedy(folder), InputError),
         sub_classes={name: sorted(sub_classes[name]) for name in class_names},
         began_with=list(began_with),
+        embedded_by=class_means.embedded_by if class_means else None,
     )
+    if class_means:
+        np.save(folder / CLASS_MEANS, class_means.values)
     write_json(folder / DESCRIPTION, description.model_dump())
     write_json(folder / CLASSES, list(class_names))
 
@@ -95,7 +119,17 @@ def load(folder: Path, error: type[RetrainError] = InputError) -> TrainedModel:
             f"{weights} does not hold the weights of {description.network} for {len(class_names)} classes, though its "
             f"checksum is right: it was written by another version of this code. {remedy(folder)}"
         )
-    return TrainedModel(network, description, class_names)
+    return TrainedModel(network, description, class_names, _read_class_means(folder, description, error))
+
+
+def _read_class_means(folder: Path, description: Description, error: type[RetrainError]) -> NDArray[np.float32] | None:
+    if description.embedded_by is None:
+        return None
+    path, shape = folder / CLASS_MEANS, (len(description.sub_classes), None)
+    means = np.asarray(open_matrix(path, shape, np.float32, f"features after {CLASSES}", remedy(folder), error))
+    if not np.isfinite(means).all():
+        raise error(f"{path} holds what is no number. {remedy(folder)}")
+    return means
 
 
 def fits(model: keras.Model, weights: Path) -> bool:

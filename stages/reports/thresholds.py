@@ -51,7 +51,7 @@ def _ends(values: Figures) -> Figures:
 
 
 def _curves(name: str, answers: Answers) -> pd.DataFrame:
-    shown = count_shown(answers.confidence, answers.right, THRESHOLDS)
+    shown = count_shown(answers.decisive, answers.right, THRESHOLDS)
     num_shown = shown.true_positives + shown.false_positives
     risk = np.full(len(THRESHOLDS), np.nan)
     np.divide(shown.false_positives, num_shown, out=risk, where=num_shown > 0)

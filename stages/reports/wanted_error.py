@@ -23,7 +23,7 @@ def wanted_error_report(validation: Answers, test: Answers, wanted_error: float)
         What wanted_error.json holds: `threshold`, None where none can be shown to keep it; `why`; and of both sets how
         many answers it shows, how many of them are wrong, and the `upper_limit` of the share, with 95 % confidence.
     """
-    learned = lowest_threshold(validation.confidence, validation.right, THRESHOLDS, wanted_error, validation.source)
+    learned = lowest_threshold(validation.decisive, validation.right, THRESHOLDS, wanted_error, validation.source)
     sets = {}
     if learned.threshold is not None:
         for name, answers in (("validation", validation), ("test", test)):

@@ -36,6 +36,7 @@ class _Calibration(_Document):
     temperature: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None
     norm_order: Annotated[int, Field(ge=1, le=1000)] | None = None  # of a release that has none, none was there yet
     applied: bool
+    scope_limit: Annotated[float, Field(ge=0, le=2)] | None = None  # likewise
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
@@ -98,12 +99,16 @@ def read_wanted_error() -> dict[str, Any]:
 
 
 def read_calibration(path: str | Path, remedy: str, error: type[RetrainError] = InputError) -> dict[str, Any]:
-    """Read a calibration.json: `temperature`, None where none is the best, `norm_order`, whether they are `applied`.
+    """Read a calibration.json: by what confidences are scaled, and how far a picture may be from every class.
 
     Args:
         path: of this model or of the base.
         remedy: what brings a good file back, as a sentence.
         error: what to raise; `BaseError` where the file is the base's.
+
+    Returns:
+        `temperature`, None where none is the best; `norm_order`; whether they are `applied`; `scope_limit`, None for
+        no limit.
     """
     content = read_small(path, MAX_BYTES, remedy, error)
     return parse_json(content, path, _CALIBRATION, "calibration", remedy, error).model_dump()

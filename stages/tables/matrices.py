@@ -12,6 +12,7 @@ from stages.tables.matrix import open_matrix
 from stages.tables.model import read_label_map
 from stages.tables.predictions import BASE_CLASSES, ROWS
 
+_REMEDY = "`dvc repro --force evaluate` writes it again."
 BLOCK = 2**20  # scores that are looked at together: 4 MB
 TOLERANCE = 1e-3  # as `stages/models/predict.py` has it
 
@@ -47,7 +48,7 @@ def read_scores(path: str, classes_path: str, rows: pd.DataFrame) -> tuple[NDArr
     if not classes:
         return np.empty((0, 0), dtype=np.float32), classes
     what = f"scores after {ROWS.path} and {classes_path}"
-    matrix = open_matrix(path, (len(rows), len(classes)), np.float32, what, "evaluate")
+    matrix = open_matrix(path, (len(rows), len(classes)), np.float32, what, _REMEDY)
     _require_probabilities(matrix, path, "evaluate")
     return matrix, classes
 

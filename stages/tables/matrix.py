@@ -3,12 +3,13 @@
 import os
 import tokenize
 from io import BufferedReader, BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import InputError
+from runtime.errors import InputError, RetrainError
 from runtime.regular_files import open_regular
 
 # No network of keras.applications gives as many as 5,000 features.
@@ -43,7 +44,14 @@ def read_header(file: BufferedReader | BytesIO) -> Header:
     return Header(shape, dtype, file.tell())
 
 
-def open_matrix(path: str, shape: tuple[int, int | None], dtype: type, what: str, stage: str) -> NDArray[Any]:
+def open_matrix(
+    path: str | Path,
+    shape: tuple[int, int | None],
+    dtype: type,
+    what: str,
+    remedy: str,
+    error: type[RetrainError] = InputError,
+) -> NDArray[Any]:
     """Open a matrix for reading; what is not used of it is not read.
 
     Args:
@@ -51,25 +59,25 @@ def open_matrix(path: str, shape: tuple[int, int | None], dtype: type, what: str
         shape: rows and columns; None: any number of columns up to MAX_FEATURES.
         dtype: of the numbers.
         what: they are, and after which files, for the message.
-        stage: that writes the file, for the message.
+        remedy: what brings a good file back, as a sentence.
+        error: what to raise; `BaseError` where the file is the base's.
 
     Raises:
-        InputError: the file is absent, no regular file, or no matrix of this shape and type.
+        RetrainError: of the type `error`: the file is absent, no regular file, or no matrix of this shape and type.
     """
-    remedy = f"`dvc repro --force {stage}` writes it again."
-    with open_regular(path, f"`dvc repro {stage}` writes it.") as file:
+    with open_regular(path, remedy, error) as file:
         columns = "" if shape[1] is None else f"{shape[1]} "
         expected = f"{path} should be {shape[0]} rows of {columns}{np.dtype(dtype)} {what}"
         try:
             header = read_header(file)
-        except (ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise InputError(f"{expected}; it is no .npy file of a matrix ({reason}). {remedy}") from None
+        except (ValueError, TypeError) as problem:
+            reason = str(problem).splitlines()[0][:200]
+            raise error(f"{expected}; it is no .npy file of a matrix ({reason}). {remedy}") from None
         if not _fits(header, shape, dtype):
-            raise InputError(f"{expected}; it is {header.shape} of {header.dtype}. {remedy}")
+            raise error(f"{expected}; it is {header.shape} of {header.dtype}. {remedy}")
         num_bytes = header.num_bytes + int(np.prod(header.shape)) * header.dtype.itemsize
         if (size := os.fstat(file.fileno()).st_size) != num_bytes:
-            raise InputError(f"{expected}, {num_bytes:,} bytes; it has {size:,}. {remedy}")
+            raise error(f"{expected}, {num_bytes:,} bytes; it has {size:,}. {remedy}")
         if 0 in header.shape:
             return np.empty(header.shape, dtype)
         return np.memmap(file, dtype, "r", header.num_bytes, header.shape)

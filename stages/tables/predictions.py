@@ -14,9 +14,11 @@ ROWS = Table(
             "truth": pa.string(),  # null in out_of_scope
             "predicted": pa.string(),
             "confidence": pa.float64(),  # 0 to 100
+            "scope_distance": pa.float64(),  # 1 less the cosine to the nearest class mean
             "log_partition": pa.float64(),  # log of the sum of the exponentials of the logits: minus the energy
             "base_predicted": pa.string(),  # null without a base
             "base_confidence": pa.float64(),
+            "base_scope_distance": pa.float64(),  # NaN where the base has no means of the same network's embeddings
             "base_log_partition": pa.float64(),
         }
     ),

@@ -3,7 +3,7 @@
 FOLDER = "data/scores"
 METRICS = f"{FOLDER}/metrics.json"  # set to figures: a number each, or null where there are no pictures to compute it
 GATE = f"{FOLDER}/gate.json"  # verdict: yes or no; rules: each with its figure and whether it passed
-CALIBRATION = f"{FOLDER}/calibration.json"  # temperature and norm, whether they are applied, from what they came
+CALIBRATION = f"{FOLDER}/calibration.json"  # temperature and norm, whether applied, from what they came; scope_limit
 DIGITS = 6  # decimals of the figures: a difference beyond them says nothing and clutters a review
 HELD_OUT = "held_out"  # the set of all pictures of validation and test
 SUMMARY = (  # what metrics.json has of every set, where it means something
@@ -47,6 +47,8 @@ FIGURE_COLUMNS = (
     "macro_true_positive_fraction",  # the same two with every class that has pictures weighing the same
     "macro_false_positive_fraction",
     "coverage",
+    "coverage_by_confidence",  # this and the next: if pictures that are not in scope were answered like others
+    "false_positive_fraction_by_confidence",
     "selective_risk",
     "selective_risk_low",  # the interval's ends
     "selective_risk_high",
@@ -78,7 +80,7 @@ CONFIDENCES = f"{FOLDER}/confidences.csv"  # one row per set, model and way to a
 CONFIDENCE_COLUMNS = (
     "model",  # new or base
     "set",
-    "confidence",  # softmax, temperature, normalised_logits, highest_logit, energy, distance to training
+    "confidence",  # softmax, temperature, normalised_logits, highest_logit, energy, softmax where in scope, distances
     "temperature",  # of those that are scaled, as fitted on validation
     "norm_order",
     "num_pictures",
@@ -126,6 +128,8 @@ THRESHOLD_COLUMNS = (
     "macro_true_positive_fraction",  # the same two with every class that has pictures weighing the same
     "macro_false_positive_fraction",
     "coverage",  # both together, as a fraction of all pictures
+    "coverage_by_confidence",  # this and the next: if pictures that are not in scope were answered like others
+    "false_positive_fraction_by_confidence",
     "selective_risk",  # the wrong ones among both
     "num_errors",  # at any confidence
     "truth_not_in_model",  # pictures of classes that the model does not know: errors, whatever it answers
