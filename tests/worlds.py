@@ -86,6 +86,7 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
             source=None,
             sources=None,
             said_same=None,
+            confirmed=False,
         )
     )
     write_shards(contents, pictures_in_shard)
