@@ -42,7 +42,8 @@ from stages.models.description import Description
 from stages.training import warm_start
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
-from stages.training.fit import Recipe, fit
+from stages.training.fit import fit
+from stages.training.recipe import Recipe
 
 NEW_CLASSES = ("body", "undershirt")
 MINIMUM = 50

@@ -138,7 +138,8 @@ def _settings(asked: str, library: Listing) -> list[Choice]:
         )
         return []
     log.info("adopt: params.yaml gets the settings for photographs: %s. SETTINGS=keep leaves it as it is.", what)
-    return choices(measured, library.counts, parameters.read(parameters.Split).minimum)
+    has_gpu = shutil.which("nvidia-smi") is not None
+    return choices(measured, library.counts, parameters.read(parameters.Split).minimum, has_gpu)
 
 
 def _replace(listings: Mapping[str, Listing], merges: str, rules: Fitting, settings: Sequence[Choice]) -> None:

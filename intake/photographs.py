@@ -49,6 +49,8 @@ TRAINING_SETTINGS: Mapping[str, Scalar] = {
     "train.augmentation.rotation": 10.0,
     "train.augmentation.zoom": 0.1,
 }
+# Where there is a GPU; smaller batches leave it idle between steps (docs/measurements/training.md).
+GPU_SETTINGS: Mapping[str, Scalar] = {"train.precision": "bfloat16", "train.batch_size": 128}
 _MEASURES = ("width", "height", "highlights", "contrast")
 
 
@@ -101,19 +103,22 @@ def shorter_side(measured: pd.DataFrame) -> float:
     return float(measured[["width", "height"]].min(axis=1).median()) if len(measured) else 0.0
 
 
-def choices(measured: pd.DataFrame, counts: Mapping[str, int], minimum: int) -> list[Choice]:
+def choices(measured: pd.DataFrame, counts: Mapping[str, int], minimum: int, has_gpu: bool = False) -> list[Choice]:
     """Choose parameters for a library of photographs.
 
     Args:
         measured: from `measure`.
         counts: files of each sub-class.
         minimum: `split.minimum`.
+        has_gpu: whether this machine has one.
     """
     large = [count for count in counts.values() if count >= minimum]
     maximum = max(minimum, int(np.quantile(large, MAXIMUM_QUANTILE)) if large else minimum)
     num_larger = sum(count > maximum for count in large)
     cut = f"{counted(num_larger, 'folder has', 'folders have')} more; a tenth of each class tests"
+    gpu = [Choice(GPU_SETTINGS, "this machine has a GPU; 256 is faster still where its memory allows it")]
     return [
+        *gpu * has_gpu,
         Choice(NETWORK_SETTINGS, "a network that begins with weights of ImageNet, at the size that they are for"),
         Choice(TRAINING_SETTINGS, "it is fine-tuned; mirror is wrong where left and right differ, as in writing"),
         Choice(_limits(measured), f"at most {QUANTILE:.0%} of your pictures are below; empty: sharpness sets its own"),

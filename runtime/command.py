@@ -20,6 +20,8 @@ from runtime.terminal import LOG, terminal
 
 # Loggers of what stages consist of; a stage's own is named `__main__`.
 OURS = ("__main__", "runtime", "stages")
+# What says nothing that a user can use: JAX tells everybody without one that it found no library for TPUs.
+QUIET = ("jax._src.xla_bridge",)
 # What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -35,6 +37,8 @@ def run(main: Callable[[], None]) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=_handlers())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
     before = signal.signal(signal.SIGTERM, partial(_end, os.getpid()))
     try:
         main()

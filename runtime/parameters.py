@@ -140,6 +140,7 @@ class Train(_Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     average_weights: Annotated[float, Field(ge=0)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    deterministic: bool
     precision: Literal["float32", "bfloat16", "float16"]
     devices: Annotated[int, Field(ge=1)]
     augmentation: Augmentation

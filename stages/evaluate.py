@@ -30,7 +30,7 @@ from stages.embeddings.class_means import distances, left_out_distances
 from stages.embeddings.discriminant import known_together
 from stages.embeddings.vectors import read_vectors
 from stages.labels.names import names_now, renamed_classes
-from stages.models import files
+from stages.models import compilation, determinism, files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.description import remedy
 from stages.models.predict import predict_batches
@@ -219,6 +219,8 @@ def main() -> None:
     """Run the stage."""
     batch_size = parameters.read(parameters.Evaluate).batch_size
     rows, index = in_order(SPLITS.read()), read_index()
+    determinism.enable(seed=0)  # nothing is drawn at random, and nothing was calculated yet
+    compilation.keep_compiled()
     model = files.load(Path(MODEL))
     base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))

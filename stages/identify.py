@@ -33,7 +33,7 @@ from stages.labels.confused import read_confused
 from stages.labels.folders import UNLABELLED
 from stages.labels.names import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
-from stages.models import files
+from stages.models import compilation, determinism, files
 from stages.models.predict import predict_batches
 from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
@@ -267,6 +267,8 @@ def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
     Returns:
         Column `image_id` and what `guesses` returns.
     """
+    determinism.enable(seed=0)  # nothing is drawn at random, and nothing was calculated yet
+    compilation.keep_compiled()
     trained = files.load(Path(MODEL))
     with ShardReader(FOLDER, read_index()) as reader:
         batches = [

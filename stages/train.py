@@ -163,6 +163,7 @@ def write(
     rows: Sequence[warm_start.CarriedRow],
     origins: Sequence[Origin],
     means: files.ClassMeans,
+    deterministic: bool,
 ) -> None:
     """Write the model's folder, whole or not at all.
 
@@ -174,11 +175,12 @@ def write(
         rows: what each row of the output layer began with.
         origins: what the other weights began with.
         means: of the training pictures of each class.
+        deterministic: as params.yaml has it.
     """
     carried = [(row.class_name, row.how, " + ".join(row.base_classes)) for row in rows]
     with whole(MODEL) as folder:
         folder.mkdir()
-        files.save(folder, network, list(by_class), by_class, origins, means)
+        files.save(folder, network, list(by_class), by_class, origins, means, deterministic)
         LINEAGE.write(trained, str(folder / Path(LINEAGE.path).name))
         pd.DataFrame(carried, columns=CARRIED_COLUMNS).to_csv(folder / CARRIED, index=False, lineterminator="\n")
         history.to_csv(folder / HISTORY, index=False, float_format="%.6g", lineterminator="\n")
@@ -206,7 +208,7 @@ def main() -> None:
             origins = warm_start.origins(params, base)
             means = class_means_of(splits, session.class_names, published.graph_sha256)
             trained = lineage(images, training.image_ids, ancestors)
-            write(training.network, by_class, trained, history, rows, origins, means)
+            write(training.network, by_class, trained, history, rows, origins, means, params.deterministic)
             training.checkpoints.remove()
     log.info("train: %s: %s", MODEL, what_came_out(history))
 

@@ -22,13 +22,13 @@ def figures(devices: Devices) -> dict[str, list[float]]:
         model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "relu"), keras.layers.Dense(3, "softmax")])
         model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
         model.optimizer.build(model.trainable_variables)
-    train, test = devices.steps(model)
+    steps = devices.steps(model)
     rng = np.random.default_rng(2)
     values, targets = rng.normal(size=(12, 8, 6)).astype("float32"), np.eye(3, dtype="float32")[rng.integers(0, 3, 96)]
-    results = [train(each, wanted) for each, wanted in zip(values, targets.reshape(12, 8, 3), strict=True)]
+    results = [steps.train(each, wanted) for each, wanted in zip(values, targets.reshape(12, 8, 3), strict=True)]
     # 8, 5 and 1: shared evenly, unevenly, and with nothing left for the second device.
-    results += [test(values[0][:count], targets[:count]) for count in (8, 5, 1)]
-    by_name = {name: [result[name] for result in results] for name in ("loss", "accuracy")}
+    results += [steps.test(values[0][:count], targets[:count]) for count in (8, 5, 1)]
+    by_name = {name: [float(result[name]) for result in results] for name in ("loss", "accuracy")}
     return by_name | {"weights": np.concatenate([weight.ravel() for weight in model.get_weights()]).tolist()}
 
 

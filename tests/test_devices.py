@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -98,6 +99,17 @@ def test_what_cannot_be_shared_is_refused_by_the_parameters_name(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
     with pytest.raises(ParameterError, match="train.devices 1 with TF_CONFIG: only Keras' backend tensorflow"):
         together(1, 8, "float32", 1).__enter__()
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bfloat16"), ("gpu", "bfloat16"), ("cpu", "float32")])
+def test_bfloat16_is_refused_with_jax_on_a_cpu_alone(monkeypatch, device, precision):
+    jax = SimpleNamespace(default_backend=lambda: device, config=SimpleNamespace(update=lambda *_: None))
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    refused = pytest.raises(ParameterError, match="train.precision bfloat16: JAX on a CPU gave scores that are no numb")
+    with refused if (device, precision) == ("cpu", "bfloat16") else nullcontext(), together(1, 8, precision, 1):
+        pass
 
 
 def test_one_device_takes_the_whole_batch_and_agrees_with_itself():

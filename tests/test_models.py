@@ -18,7 +18,7 @@ from stages.tables import model
 from stages.training import warm_start
 from stages.training.augmentation import augmentation
 from stages.training.devices import together
-from stages.training.fit import epoch_order
+from stages.training.labelled_pictures import epoch_order
 
 pytestmark = pytest.mark.slow
 

@@ -53,6 +53,12 @@ def with_value(params, sections, name, value):
     return params | {sections[0]: with_value(params[sections[0]], sections[1:], name, value)}
 
 
+def test_a_gpu_gets_half_precision_and_large_batches_and_else_nothing_changes():
+    without, with_gpu = (choices(photographs(), {"a": 50}, 40, has_gpu) for has_gpu in (False, True))
+    assert with_gpu[1:] == without
+    assert dict(with_gpu[0].values) == {"train.precision": "bfloat16", "train.batch_size": 128}
+
+
 def test_every_comment_stays():
     after = parameters.changed(TEXT, values_of(photographs(), {"a": 50}))
     assert after != TEXT

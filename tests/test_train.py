@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +28,7 @@ from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
-from stages.training import warm_start
+from stages.training import steps, warm_start
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.exhaustion import exhaustion_explained
@@ -79,17 +78,17 @@ def test_one_epoch_of_eight_pictures(workspace):
 # Kills its own process, as the machine would, at the N-th time that a function is reached.
 KILL = """
 import os, signal, sys
-import h5py, keras, numpy
+import h5py, numpy
 from stages import train
 from stages.training import checkpoints
 from runtime.command import run
 from stages.models import files
-from stages.training import fit
+from stages.training import fit, steps
 
 fit.CHECKPOINT_SECONDS = -1  # a checkpoint after each step
 moment, times = sys.argv[1], int(sys.argv[2])
 where = {
-    "in an epoch": (keras.Model, "train_on_batch"),
+    "in an epoch": (steps._TensorFlowSteps, "train"),
     "writing a checkpoint": (numpy, "savez"),
     "before an old checkpoint is dropped": (checkpoints, "_sync_folder"),
     "writing the model": (files, "write_json"),
@@ -221,7 +220,7 @@ MEMORY = {
 
 @pytest.mark.parametrize("whose", MEMORY)
 def test_a_full_memory_stops_with_what_to_change_and_leaves_the_model_that_stands(workspace, monkeypatch, whose):
-    monkeypatch.setattr(keras.Model, "train_on_batch", lambda *_, **__: MEMORY[whose]())
+    monkeypatch.setattr(steps._TensorFlowSteps, "train", lambda *_, **__: MEMORY[whose]())
     write_world(epochs_from_scratch=1)
     Path("data/model").mkdir()
     Path("data/model/classes.json").write_text("earlier")

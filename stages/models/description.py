@@ -40,6 +40,7 @@ class Description(BaseModel):
             the first; empty for weights drawn at random.
         embedded_by: SHA-256 of the graph whose embeddings class_means.npy has the means of; None without that file, as
             models have it that were trained before there was one.
+        deterministic: whether training again gives the same weights.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -50,6 +51,7 @@ class Description(BaseModel):
     sub_classes: Annotated[dict[ClassName, list[ClassName]], Field(max_length=MAX_CLASSES)]
     began_with: Annotated[list[Origin], Field(max_length=MAX_ORIGINS)] = []
     embedded_by: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    deterministic: bool = True
 
 
 _FORM = TypeAdapter(Description)

@@ -8,16 +8,19 @@ import keras
 XLA_FLAG = "--xla_gpu_deterministic_ops=true"
 
 
-def enable(seed: int) -> None:
+def enable(seed: int, deterministic: bool = True) -> None:
     """Make every operation deterministic and seed what draws without a seed of its own.
 
     The seed is global because initializers inside the networks of `keras.applications` can be given none. On the
-    backend jax this must come before anything is calculated.
+    backend jax this must come before anything is calculated, and building a network calculates.
 
     Args:
         seed: 0 to 2**32 - 1.
+        deterministic: False only seeds: on a GPU that is faster, and two runs give two results.
     """
     keras.utils.set_random_seed(seed)
+    if not deterministic:
+        return
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -94,7 +94,7 @@ def _block(x: KerasTensor, number: int, kernel: int, filters: int, expansion: in
 
 
 def _normalized(x: KerasTensor, name: str) -> KerasTensor:
-    return layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_normalization")(x)
+    return layers.BatchNormalization(epsilon=1e-3, name=f"{name}_normalization")(x)
 
 
 def _relu6(x: KerasTensor, name: str) -> KerasTensor:

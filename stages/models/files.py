@@ -64,6 +64,7 @@ def save(
     sub_classes: Mapping[str, Sequence[str]],
     began_with: Sequence[Origin] = (),
     class_means: ClassMeans | None = None,
+    deterministic: bool = True,
 ) -> None:
     """Write a model's files into a folder that exists, the same bytes for the same numbers.
 
@@ -74,6 +75,7 @@ def save(
         sub_classes: those that each class was made of.
         began_with: what the weights come from, as `Description` has it.
         class_means: None for none.
+        deterministic: as `Description` has it.
     """
     write_weights(network, folder / WEIGHTS)
     description = Description(
@@ -84,6 +86,7 @@ def save(
         sub_classes={name: sorted(sub_classes[name]) for name in class_names},
         began_with=list(began_with),
         embedded_by=class_means.embedded_by if class_means else None,
+        deterministic=deterministic,
     )
     if class_means:
         np.save(folder / CLASS_MEANS, class_means.values)

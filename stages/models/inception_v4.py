@@ -3,12 +3,13 @@
 Source: Szegedy, Ioffe, Vanhoucke and Alemi 2016, "Inception-v4, Inception-ResNet and the Impact of Residual
 Connections on Learning", arXiv 1602.07261, figures 3 to 9. Where figure 6 repeats 1x7 the authors' code alternates 1x7
 and 7x1, and so do we. BatchNormalization has both scale and offset, which gives the 42,679,816 trainable parameters at
-1,000 classes that the network is known by; its momentum is Keras' default, since a warm start of 20 epochs has too few
-steps for theirs (0.9997).
+1,000 classes that the network is known by.
 """
 
 import keras
 from keras import KerasTensor, layers
+
+from stages.models.maximum import Maximum
 
 
 def build(size: int) -> keras.Model:
@@ -52,7 +53,7 @@ def _halved(x: KerasTensor, filters: int) -> KerasTensor:
 
 
 def _maximum(x: KerasTensor) -> KerasTensor:
-    return layers.MaxPooling2D(3, 2)(x)
+    return Maximum()(x)
 
 
 def _average(x: KerasTensor) -> KerasTensor:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputError
 from runtime.progress import progress
-from stages.models import determinism
 from stages.shards.batches import Pictures, batches, require
 from stages.shards.tars import ShardReader
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 # How far a row of float32 probabilities may be from 1 by rounding alone, for tens of thousands of classes.
 TOLERANCE = 1e-3
-# Nothing is drawn at random here; deterministic operations need a seed nevertheless.
-SEED = 0
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -56,7 +53,6 @@ def predict_batches(
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
     """
-    determinism.enable(SEED)
     pictures = Pictures(reader, model.input.shape[1])
     require(pictures, image_ids)
     starts = range(0, len(image_ids), batch_size)

@@ -5,8 +5,6 @@ from keras import layers
 
 # Filters and strides of the convolutions.
 CONVOLUTIONS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
-# The sample trains for some thousand steps: with the usual 0.99 the running averages would lag behind the weights.
-MOMENTUM = 0.9
 
 
 def build(size: int) -> keras.Model:
@@ -22,6 +20,6 @@ def build(size: int) -> keras.Model:
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(pictures)
     for number, (filters, strides) in enumerate(CONVOLUTIONS, start=1):
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, name=f"convolution_{number}")(x)
-        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalization_{number}")(x)
+        x = layers.BatchNormalization(name=f"normalization_{number}")(x)
         x = layers.Activation("relu", name=f"activation_{number}")(x)
     return keras.Model(pictures, layers.GlobalAveragePooling2D(name="embedding")(x), name="body")

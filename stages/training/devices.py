@@ -8,7 +8,6 @@ equal share of each batch: gradients are those of the batch, while BatchNormaliz
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -16,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ParameterError
-from stages.models import determinism
-
-# One batch of pictures and targets in, the means of loss and metrics out.
-Step = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
+from stages.models import compilation, determinism
+from stages.training.steps import Means, Step, Steps, steps_of
 
 
 class Devices:
@@ -39,9 +36,9 @@ class Devices:
         """Within it, networks, models and optimizers are made."""
         return nullcontext()
 
-    def steps(self, model: keras.Model) -> tuple[Step, Step]:
-        """Make what trains a compiled model on this worker's share of a batch, and what tests it on a whole batch."""
-        return partial(model.train_on_batch, return_dict=True), partial(model.test_on_batch, return_dict=True)
+    def steps(self, model: keras.Model) -> Steps:
+        """Make what trains a compiled model on this worker's share of a batch, and tests it on a whole batch."""
+        return steps_of(model)
 
     def share(self, order: NDArray[np.int64], batch_size: int) -> tuple[NDArray[np.int64], int]:
         """Choose what this worker takes of every batch.
@@ -80,11 +77,8 @@ class _Replicas(Devices):
     def scope(self) -> AbstractContextManager[Any]:
         return self._strategy.scope()  # type: ignore[no-any-return]
 
-    def steps(self, model: keras.Model) -> tuple[Step, Step]:
-        num_here = self._count // self.num_workers
-        # A training batch was read for this worker alone: its own devices share it. All devices share a test batch.
-        train = self._step(model, model.train_step, first=self.worker * num_here, count=num_here)
-        return train, self._step(model, model.test_step, first=0, count=self._count)
+    def steps(self, model: keras.Model) -> Steps:
+        return _SharedSteps(model, self)
 
     def share(self, order: NDArray[np.int64], batch_size: int) -> tuple[NDArray[np.int64], int]:
         if len(order) % batch_size:
@@ -114,15 +108,17 @@ class _Replicas(Devices):
         total, squares = self._strategy.reduce("SUM", moments, axis=None).numpy()
         return bool(squares * self._count == total**2)
 
-    def _step(self, model: keras.Model, function: Callable[[Any], dict[str, Any]], first: int, count: int) -> Step:
-        """Make a step in which the replicas `first` to `first + count - 1` share a batch."""
+    def step(self, model: keras.Model, function: Callable[[Any], dict[str, Any]], is_whole: bool) -> Step:
+        """Make a step of the replicas that share a batch: all where it is whole, else those of this worker."""
+        num_here = self._count // self.num_workers
+        first, count = (0, self._count) if is_whole else (self.worker * num_here, num_here)
         sums_over_replicas = self._compiled(function)
 
-        def step(pictures: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
+        def step(pictures: NDArray[Any], targets: NDArray[Any]) -> dict[str, Any]:
             model.reset_metrics()
             sums = sums_over_replicas(*self._shares(pictures, targets, first, count))
             total = len(targets) * self._count / count
-            return {name: float(value) / total for name, value in sums.items()}
+            return {name: value / total for name, value in sums.items()}
 
         return step
 
@@ -160,9 +156,28 @@ class _Replicas(Devices):
         )
 
 
+class _SharedSteps(Steps):
+    """Steps in which several devices share each batch."""
+
+    def __init__(self, model: keras.Model, replicas: _Replicas) -> None:
+        # A training batch was read for this worker alone: its own devices share it. All devices share a test batch.
+        self._train = replicas.step(model, model.train_step, is_whole=False)
+        self._test = replicas.step(model, model.test_step, is_whole=True)
+
+    def train(self, pictures: Any, targets: Any) -> Means:
+        return self._train(pictures, targets)
+
+    def test(self, pictures: Any, targets: Any) -> Means:
+        return self._test(pictures, targets)
+
+
 @contextmanager
 def together(
-    count: int, batch_size: int, precision: Literal["float32", "bfloat16", "float16"], seed: int
+    count: int,
+    batch_size: int,
+    precision: Literal["float32", "bfloat16", "float16"],
+    seed: int,
+    deterministic: bool = True,
 ) -> Iterator[Devices]:
     """Take the devices before anything is calculated; within the block, layers calculate in `precision`.
 
@@ -173,11 +188,15 @@ def together(
         batch_size: of all of them together.
         precision: in which layers calculate.
         seed: of `determinism.enable`.
+        deterministic: likewise.
 
     Raises:
-        ParameterError: there are not `count` devices, they cannot share a batch evenly, or the backend takes one only.
+        ParameterError: there are not `count` devices, they cannot share a batch evenly, the backend takes one only, or
+            it cannot calculate in this precision.
     """
-    determinism.enable(seed)
+    determinism.enable(seed, deterministic)
+    compilation.keep_compiled()
+    _require_precision(precision)
     devices = _take(count, batch_size)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
@@ -185,6 +204,17 @@ def together(
         yield devices
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _require_precision(precision: str) -> None:
+    if precision == "bfloat16" and keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() == "cpu":
+            raise ParameterError(
+                "params.yaml: train.precision bfloat16: JAX on a CPU gave scores that are no numbers. Set it to "
+                "float32, unset KERAS_BACKEND, or run it where JAX finds a GPU."
+            )
 
 
 def _take(count: int, batch_size: int) -> Devices:

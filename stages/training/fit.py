@@ -3,8 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,83 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import TrainingError
-from runtime.progress import progress
+from runtime.progress import INTERVAL, progress
 from runtime.terminal import command_name
-from stages.shards.batches import Pictures, batches
 from stages.training.augmentation import augmentation
 from stages.training.averaging import averaged, averages_in, decay
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.freezing import freeze, running_averages, scores
+from stages.training.labelled_pictures import LabelledPictures, epoch_order
+from stages.training.normalization import follow_steps
 from stages.training.optimizer import optimizer
+from stages.training.recipe import Recipe
+from stages.training.spent import CHECKPOINTS, VALIDATION, Spent
+from stages.training.steps import Batch, results
 
 log = logging.getLogger(__name__)
 
 # Time between checkpoints within an epoch: how much work a killed run loses at most. It changes no result.
 CHECKPOINT_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to fit; the names and units are those of params.yaml's section `train`.
-
-    Attributes:
-        average_weights: epochs that the average of the weights looks back on; 0: none is kept.
-        freeze_epochs: this and the three below are of a network that begins with weights which are worth keeping.
-    """
-
-    epochs: int
-    learning_rate: float
-    warm_up: float
-    batch_size: int
-    label_smoothing: float
-    seed: int
-    mirror: bool
-    rotation: float
-    zoom: float
-    average_weights: float = 0.0
-    freeze_epochs: int = 0
-    frozen_fraction: float = 0.0
-    freeze_normalization: bool = False
-    body_learning_rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class LabelledPictures:
-    """Pictures in shards and what they show.
-
-    Attributes:
-        pictures: where they are read.
-        image_ids: which ones.
-        labels: class of each, shape (pictures,), int64, 0 to num_classes - 1.
-        num_classes: of the network.
-    """
-
-    pictures: Pictures
-    image_ids: Sequence[str]
-    labels: NDArray[np.int64]
-    num_classes: int
-
-    def batches(self, order: NDArray[np.int64], batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield pictures, and targets with a 1 in each row, in the given order; the last batch has what is left."""
-        image_ids = [self.image_ids[row] for row in order]
-        one_hot = np.eye(self.num_classes, dtype=np.float32)
-        for number, batch in enumerate(batches(self.pictures, image_ids, batch_size)):
-            rows = order[number * batch_size : number * batch_size + len(batch)]
-            yield batch, one_hot[self.labels[rows]]
-
-
-def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Draw the order in which an epoch takes the pictures; it depends on the arguments only.
-
-    What does not fill the last batch is left out, other pictures each epoch: a batch of one or two would disturb
-    BatchNormalization. Fewer pictures than one batch are one batch.
-
-    Returns:
-        Row numbers, shape (steps x batch_size,), int64.
-    """
-    order = np.random.default_rng([seed, epoch]).permutation(num_pictures)
-    return order[: max(num_pictures // batch_size * batch_size, min(batch_size, num_pictures))]
 
 
 def fit(
@@ -153,6 +93,7 @@ class Trainer:
         self._checkpoints, self._devices = checkpoints, devices
         self._steps = math.ceil(len(epoch_order(num_pictures, recipe.batch_size, recipe.seed, 1)) / recipe.batch_size)
         self._layers = augmentation(recipe.mirror, recipe.rotation, recipe.zoom, recipe.seed)
+        follow_steps(network, self._steps)
         self._saved = time.monotonic()
         self.best: list[NDArray[Any]] = network.get_weights()
         self.averages: list[NDArray[Any]] | None = None
@@ -187,7 +128,7 @@ class Trainer:
             jit_compile=keras.backend.backend() == "jax",
         )
         self._model.optimizer.build(self._model.trainable_variables)
-        self._train, self._test = self._devices.steps(self._model)
+        self._device = self._devices.steps(self._model)
 
     def _change_phase(self) -> None:
         """Begin the next phase where the history says so."""
@@ -198,18 +139,24 @@ class Trainer:
 
     def epoch(self, training: LabelledPictures, validation: LabelledPictures) -> dict[str, float]:
         """Run what is left of an epoch, add its row to the history, and keep the weights when they are the best."""
-        number = len(self.history) + 1
+        number, spent, first = len(self.history) + 1, Spent(), len(self.results)
         order = epoch_order(len(training.image_ids), self._recipe.batch_size, self._recipe.seed, number)
         order, size = self._devices.share(order, self._recipe.batch_size)
         batches_left = training.batches(order[len(self.results) * size :], size)
-        for batch in progress(batches_left, total=self._steps - len(self.results), what="steps"):
-            self.results.append(_result(batch, self._train(*batch)))
-            self._require_number(number, "loss", self.results[-1][1])
-            if self._devices.can_save_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                self.save()
+        shown = spent.waiting_for(progress(batches_left, total=self._steps - len(self.results), what="steps"))
+        while len(self.results) < self._steps:
+            with self._device.held():
+                for result in results(self._device.train, self._device.send, self._until_checkpoint(shown)):
+                    self.results.append(result)
+                    self._require_number(number, "loss", result[1])
+            if self._is_checkpoint_due():
+                with spent.on(CHECKPOINTS):
+                    self.save()
         self._devices.average(running_averages(self._network))
         loss, accuracy = _mean(self.results)
-        val_loss, val_accuracy = self._validate_averages(validation, *self.validate(validation))
+        num_pictures = int(sum(result[0] for result in self.results[first:]))
+        with spent.on(VALIDATION):
+            val_loss, val_accuracy = self._validate_averages(validation, *self.validate(validation))
         self._require_number(number, "validation loss", val_loss)
         if not self.history or val_loss < min(row["val_loss"] for row in self.history):
             self.best = self.averages or self._network.get_weights()
@@ -218,13 +165,26 @@ class Trainer:
         self.history.append({"epoch": number, **row, "learning_rate": float(self._model.optimizer.learning_rate)})
         self.results = []
         self._change_phase()
-        self.save()
+        with spent.on(CHECKPOINTS):
+            self.save()
+        if spent.total > INTERVAL:
+            log.info("%s: epoch %d: %s", command_name(), number, spent.describe(num_pictures))
         return self.history[-1]
+
+    def _until_checkpoint(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Give batches until it is time for a checkpoint; the steps of those that were given are finished first."""
+        for batch in batches:
+            yield batch
+            if self._is_checkpoint_due():
+                return
+
+    def _is_checkpoint_due(self) -> bool:
+        return self._devices.can_save_within_epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS
 
     def validate(self, validation: LabelledPictures) -> tuple[float, float]:
         """Mean loss and accuracy of the weights as they are."""
         checked = validation.batches(np.arange(len(validation.image_ids)), self._recipe.batch_size)
-        return _mean([_result(batch, self._test(*batch)) for batch in checked])
+        return _mean(list(results(self._device.test, self._device.send, checked)))
 
     def _validate_averages(self, validation: LabelledPictures, loss: float, accuracy: float) -> tuple[float, float]:
         """Keep the averages of the weights if they validate better than the last ones, whose figures are given."""
@@ -242,7 +202,8 @@ class Trainer:
         """Write a checkpoint: everything that the next step depends on, and the best weights so far."""
         if self._devices.is_chief:
             arrays = {f"best_{number:05d}": values for number, values in enumerate(self.best)}
-            arrays |= {name: keras.ops.convert_to_numpy(variable) for name, variable in self._variables().items()}
+            variables = self._variables()
+            arrays |= dict(zip(variables, self._device.fetch(list(variables.values())), strict=True))
             self._checkpoints.save(self._step(), arrays, {"history": self.history, "results": self.results})
         self._saved = time.monotonic()
 
@@ -287,10 +248,6 @@ class Trainer:
         # The model's variables are weights, running averages and the seeds of augmentation and dropout.
         variables = [*self._model.variables, *self._model.optimizer.variables]
         return {f"variable_{number:05d}": variable for number, variable in enumerate(variables)}
-
-
-def _result(batch: tuple[NDArray[Any], NDArray[Any]], means: dict[str, float]) -> list[float]:
-    return [float(len(batch[0])), means["loss"], means["accuracy"]]
 
 
 def _mean(results: list[list[float]]) -> tuple[float, float]:

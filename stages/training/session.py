@@ -20,7 +20,9 @@ from stages.tables.splits import SPLITS
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices, together
 from stages.training.exhaustion import exhaustion_explained
-from stages.training.fit import LabelledPictures, Recipe, fit
+from stages.training.fit import fit
+from stages.training.labelled_pictures import LabelledPictures
+from stages.training.recipe import Recipe
 
 # The parameters of a network that begins with weights from elsewhere.
 FINE_TUNING = {"freeze_epochs", "frozen_fraction", "freeze_normalization", "body_learning_rate"}
@@ -108,7 +110,7 @@ def open_session(params: parameters.Train, size: int, splits: pd.DataFrame, inde
     read_each_epoch = splits.loc[splits["split"].isin(("train", "validation")), "image_id"].tolist()
     with (
         exhaustion_explained(params.batch_size, params.precision),
-        together(params.devices, params.batch_size, params.precision, params.seed) as devices,
+        together(params.devices, params.batch_size, params.precision, params.seed, params.deterministic) as devices,
         ShardReader(SHARDS, index) as reader,
         DecodedPictures(read_each_epoch, 3 * size**2) as decoded,
     ):

@@ -56,7 +56,7 @@ def start(
     Raises:
         InputError: the file of weights is absent, or holds another network's.
     """
-    determinism.enable(params.seed)
+    determinism.enable(params.seed, params.deterministic)
     network = networks.build(params.network, size, num_classes)
     if base is not None:
         carry_over(network, base, rows, params.shrink, params.perturb)
