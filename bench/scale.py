@@ -28,7 +28,7 @@ from stages.tables.lineage import LINEAGE
 from stages.tables.model import CLASSES
 from stages.tables.splits import SPLITS
 
-STAGES = ("fingerprint", "dedup", "merge", "split", "shard")
+STAGES = ("fingerprint", "shard", "embed", "dedup", "merge", "split")
 NUM_FOLDERS = 500
 # Of params.yaml's 40, no class of a small run would be left.
 MINIMUM = 2
@@ -122,6 +122,7 @@ def main() -> None:
         add(range(num), sources, asked.side)
         num_bytes = sum(path.stat().st_size for path in files_in(Path("data/library")))
         print(f"{num:,} pictures of {asked.side} px, {num_bytes / 1e6:.0f} MB; picture.side {asked.size}", flush=True)
+        stage("pretrained")
         cold = half()
         print(f"{len(pd.read_parquet('data/duplicates.parquet'))} pairs were found\n", flush=True)
         again, unchanged = half(), measure_unchanged(asked.rounds)

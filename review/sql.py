@@ -26,6 +26,7 @@ from runtime.outputs import whole
 from stages.labels import classes, confused, decisions
 from stages.labels.labelling import list_sub_classes
 from stages.tables import conflicts, disputes, scores
+from stages.tables.alike import ALIKE
 from stages.tables.candidates import CANDIDATES
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.embeddings import EMBEDDED
@@ -46,6 +47,7 @@ DECISIONS = ".dvc/tmp/retrain/decisions.parquet"
 TABLES: dict[str, Table] = {
     "fingerprints": FINGERPRINTS,
     "duplicates": DUPLICATES,
+    "alike": ALIKE,
     "images": IMAGES,
     "splits": SPLITS,
     "shards": INDEX,

@@ -56,6 +56,9 @@ class Dedup(_Section):
     distance: Annotated[int, Field(ge=0, le=20)]
     similarity: Annotated[float, Field(gt=0, le=2)]
     colour: Fraction
+    neighbours: Annotated[int, Field(ge=0, le=100)]
+    edges: Annotated[float, Field(gt=0, le=2)]
+    alike: Annotated[float, Field(gt=0, le=2)]
     distance_alone: Annotated[int, Field(ge=0, le=20)]
 
 

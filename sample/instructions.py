@@ -23,6 +23,21 @@ truth,predicted,weight
 three,eight,0.5
 eight,three,0.5
 """
+# Parts of one photograph, and what is drawn alike: pairs that `dedup` finds, and that a person knows to be two.
+_TWO_PICTURES = (
+    ("library/flower/flower-003.jpg", "unlabelled/flower-003.jpg"),
+    ("library/flower/flower-007.jpg", "library/flower/flower-020.jpg"),
+    ("library/flower/flower-018.jpg", "library/flower/flower-036.jpg"),
+    ("library/flower/flower-021.jpg", "library/flower/flower-031.jpg"),
+    ("library/flower/flower-023.jpg", "library/flower/flower-033.jpg"),
+    ("library/flower/flower-024.png", "library/flower/flower-026.jpg"),
+    ("benchmarks/out_of_scope/lake-004.png", "benchmarks/out_of_scope/more/lake-008.jpg"),
+    ("benchmarks/out_of_scope/lake-016.jpg", "benchmarks/out_of_scope/more/lake-003.jpg"),
+    ("benchmarks/out_of_scope/more/lake-006.jpg", "benchmarks/out_of_scope/more/lake-017.jpg"),
+    ("benchmarks/out_of_scope/more/lake-012.jpg", "benchmarks/out_of_scope/more/lake-014.png"),
+    ("library/two/two-005.jpg", "library/two/two-045.jpg"),
+    ("library/zero_synthetic/zero-009.png", "library/zero_synthetic/zero-011.jpg"),
+)
 _HEADER = "image_id,decision,value,on,why\n"
 # Of a picture that was taken out of the library since.
 _GONE = md5(b"gone", usedforsecurity=False).hexdigest()
@@ -73,5 +88,9 @@ def _ben(image_ids: dict[str, str]) -> str:
         (
             f"{conflict},relabel,four,2026-11-04T08:30:00.000Z,it stands in four and in nine\n",
             f"{image_ids['library/nine/nine-140.jpg']},keep,,2026-11-04T08:34:10.125Z,it is a nine\n",
+            *(
+                f"{image_ids[first]},distinct,{image_ids[second]},2026-11-04T08:40:{number:02d}.000Z,two pictures\n"
+                for number, (first, second) in enumerate(_TWO_PICTURES)
+            ),
         )
     )

@@ -1,6 +1,9 @@
 """Merge sub-classes into classes, obey what people decided, group near-duplicates and drop all but one of them.
 
-Reads: data/fingerprints.parquet, data/duplicates.parquet, data/classes.yaml, data/decisions/, data/base/ (lineage)
+Alike pictures are in one group too, and none of them is dropped for it.
+
+Reads: data/fingerprints.parquet, data/duplicates.parquet, data/alike.parquet, data/classes.yaml, data/decisions/,
+    data/base/ (lineage)
 Writes: data/images.parquet (image_id, path, sub_class, class_name, was, origin, set, group, said_same, group_size,
     confirmed, dropped, phash, faults, source, sources),
     data/disputes.csv (decisions of two people who differ; the one marked `counts` is obeyed),
@@ -30,6 +33,7 @@ from stages.labels.preference import preference
 from stages.labels.sources import find_sources
 from stages.models.base import BASE_LINEAGE, has_base
 from stages.tables import disputes
+from stages.tables.alike import ALIKE
 from stages.tables.conflicts import PATH as CONFLICTS
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
@@ -81,6 +85,23 @@ def group_pictures(image_ids: Iterable[str], pairs: Iterable[Pair]) -> dict[str,
     labels = connected_components(matrix, directed=False)[1]
     first: dict[int, str] = {}
     return {image_id: first.setdefault(number, image_id) for image_id, number in zip(names, labels, strict=True)}
+
+
+def group_alike(files: pd.DataFrame, pairs: Collection[Pair], alike: Iterable[Pair]) -> dict[str, str]:
+    """Name the group of each picture, as `group_pictures` does, alike pictures of the library included.
+
+    What is only alike to a benchmark's picture, or to a near-duplicate of one, is not in its group: that would drop it.
+
+    Args:
+        files: columns `image_id`, `set`.
+        pairs: pairs that show the same thing.
+        alike: pairs that are alike.
+    """
+    image_ids = files["image_id"].dropna()
+    groups = group_pictures(image_ids, pairs)
+    judging = {groups[image_id] for image_id in image_ids[files["set"] != "library"]}
+    free = {image_id for image_id, group in groups.items() if group not in judging}
+    return group_pictures(image_ids, [*pairs, *(pair for pair in alike if free.issuperset(pair))])
 
 
 def said_the_same(pairs: Collection[Pair]) -> dict[str, list[str]]:
@@ -208,8 +229,8 @@ def main() -> None:
     trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if has_base() else pd.Series(dtype=str)
     labelled = label(fingerprints, class_table, verdicts, preference(fingerprints, trained))
     _log_input(labelled, verdicts, waiting(fingerprints))
-    groups = group_pictures(labelled["image_id"].dropna(), _rows(pairs, "image_a", "image_b"))
-    labelled["group"] = labelled["image_id"].map(groups)
+    same, alike = (list(_rows(table, "image_a", "image_b")) for table in (pairs, ALIKE.read()))
+    labelled["group"] = labelled["image_id"].map(group_alike(labelled, same, alike))
     labelled["said_same"] = labelled["image_id"].map(said_the_same(verdicts.duplicate))
     labelled["group_size"] = labelled["group"].map(labelled.groupby("group")["image_id"].nunique())
     labelled[["source", "sources"]] = find_sources(labelled, params.source_pattern, params.burst_seconds)
@@ -250,7 +271,7 @@ def _log(images: pd.DataFrame, verdicts: Verdicts, conflicts: pd.DataFrame) -> N
         pictures = " and ".join(f"data/{paths[image_id]}" if image_id in paths else image_id for image_id in subject)
         log.warning("merge: people differ about %s: %s", pictures, ", ".join(said))
     for row in _largest_groups(images).itertuples():
-        log.info("merge: %d pictures form one group of near-duplicates, among them data/%s", *row[1:])
+        log.info("merge: %d pictures form one group of near-duplicates and alike ones, among them data/%s", *row[1:])
     used = images[images["dropped"].isna()]
     log.info(
         "merge: %s of %s used, in %s; dropped: %s",

@@ -4,9 +4,13 @@ from pathlib import Path
 
 # DVC's log handlers keep the sys.stdout of its first import: inside a test that is one which is closed after it.
 import dvc  # noqa: F401
+import numpy as np
+import pandas as pd
 import pytest
 from azurite import Azurite, why_absent
 from hypothesis import settings
+
+from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None)
@@ -30,7 +34,14 @@ def workspace(tmp_path, monkeypatch):
         (tmp_path / "data" / name).mkdir(parents=True)
     (tmp_path / "data/classes.yaml").touch()
     (tmp_path / "data/confused.csv").write_text("truth,predicted,weight\n")
+    write_no_embedding()
     return tmp_path
+
+
+def write_no_embedding():
+    """Write data/embeddings of no picture, for tests of stages after `embed` that no embedding matters to."""
+    EMBEDDED.write(pd.DataFrame({"image_id": pd.Series(dtype=str)}))
+    np.save(EMBEDDINGS, np.empty((0, 1), np.float16))
 
 
 @pytest.fixture(scope="session")

@@ -9,17 +9,19 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from dying import KILLED, Dying
 from pictures import save
 from test_shard import digests
+from worlds import write_embeddings
 
 from runtime import cluster as clusters
 from runtime import workers
 from runtime.errors import InputError
 from stages import dedup, fingerprint, shard
-from stages.duplicates import comparison
+from stages.duplicates import comparison, copies
 from stages.shard import prepare
 
 pytestmark = pytest.mark.slow
@@ -90,13 +92,16 @@ def library(workspace):
 
 
 def results():
-    tables = ("data/fingerprints.parquet", "data/duplicates.parquet")
+    tables = ("data/fingerprints.parquet", "data/duplicates.parquet", "data/alike.parquet")
     return digests() | {path: Path(path).read_bytes() for path in tables}
 
 
 def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed_in_the_middle(library, monkeypatch):
     monkeypatch.setattr(comparison, "_PIECE", 1)  # a piece a picture
+    monkeypatch.setattr(copies, "_PIECE", 8)
     fingerprint.main()
+    image_ids = shard.FINGERPRINTS.read()["image_id"].unique()
+    write_embeddings(image_ids, np.random.default_rng(1).normal(size=(len(image_ids), 8)))
     dedup.main()
     shard.main()
     alone = results()

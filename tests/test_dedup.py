@@ -1,17 +1,23 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import draw, hash_of, save, saved, thumbnail_of
 from PIL import Image
+from worlds import write_embeddings
 
 from runtime import parameters
 from stages import dedup, fingerprint
+from stages.duplicates import copies
+from stages.duplicates.comparison import COLUMNS
+from stages.embeddings.vectors import units
 from stages.labels.preference import preference
 from stages.memos.pair_memo import PairMemo
+from stages.tables.alike import ALIKE
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.fingerprints import FINGERPRINTS
 
@@ -31,7 +37,9 @@ NOTHING = frozenset()
 
 
 def params(distance):
-    return parameters.Dedup(distance=distance, similarity=0.9, colour=0.0, distance_alone=0)
+    return parameters.Dedup(
+        distance=distance, similarity=0.9, colour=0.0, neighbours=2, edges=0.9, alike=0.9, distance_alone=0
+    )
 
 
 def as_rows(frame):
@@ -74,7 +82,7 @@ LOOKS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(0, 25
 @given(st.lists(LOOKS.filter(len), min_size=2, max_size=4))
 def test_what_was_compared_before_changes_no_pair(libraries):
     with TemporaryDirectory() as folder:
-        memo = PairMemo("1", Path(folder))
+        memo = PairMemo("pairs", COLUMNS, "1", Path(folder))
         for looks in libraries:
             frame = pictures(**looks)
             alone = dedup.find_pairs(frame, params(6), NOTHING, NOTHING)
@@ -90,15 +98,54 @@ def test_a_pair_is_the_same_whichever_of_the_two_is_new():
     assert alone["turn"].tolist() == ["rotate_270"]
     for first in (both.head(1), both.tail(1)):
         with TemporaryDirectory() as folder:
-            memo = PairMemo("1", Path(folder))
+            memo = PairMemo("pairs", COLUMNS, "1", Path(folder))
             dedup.find_pairs(first.reset_index(drop=True), params(14), NOTHING, NOTHING, memo)
             pd.testing.assert_frame_equal(dedup.find_pairs(both, params(14), NOTHING, NOTHING, memo), alone)
+
+
+def compare_neighbours(looks, vectors, memo=None):
+    frame = pictures(**looks).assign(width=40, height=30)
+    return copies.compare_neighbours(frame, vectors, params(0), memo)
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(st.lists(LOOKS, min_size=2, max_size=4), st.data())
+def test_neighbours_that_were_compared_before_change_no_pair(libraries, data):
+    seeds = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 3), min_size=8)
+    with TemporaryDirectory() as folder:
+        memo = PairMemo("neighbours", copies.COLUMNS, "1", Path(folder))
+        for looks in libraries:
+            seed_of = data.draw(seeds)  # another embedding for some that stay
+            rows = [np.random.default_rng(seed_of[name]).normal(size=4) for name in sorted(looks)]
+            vectors = units(np.array(rows).reshape(-1, 4))
+            alone = compare_neighbours(looks, vectors)
+            pd.testing.assert_frame_equal(compare_neighbours(looks, vectors, memo), alone)
+
+
+def test_a_part_that_only_its_embedding_leads_to_is_a_duplicate_and_an_alike_picture_stays(workspace):
+    image = draw(1, (96, 72)).resize((192, 144))
+    parts = {"whole": image, "part": image.crop((19, 14, 173, 130))}
+    shot = Image.blend(image, draw(2, (192, 144)), 0.45)
+    for name, each in (parts | {"shot": shot} | {f"other{seed}": draw(seed, (96, 72)) for seed in range(3, 9)}).items():
+        each.save(workspace / f"data/library/{name}.png")
+    fingerprint.main()
+    paths = FINGERPRINTS.read().set_index("image_id")["path"].map(lambda path: Path(path).stem)
+    embedded = [image_id for image_id in paths.index if paths[image_id] != "other3"]  # as if it had no embedding
+    alike = np.array([float(paths[image_id] in ("whole", "part", "shot")) for image_id in embedded])
+    own = np.eye(len(embedded)) * np.where(alike, 0.3, 1.0)
+    write_embeddings(embedded, np.column_stack([alike, own]))
+    dedup.main()
+    found = {frozenset(paths[list(pair)]) for pair in DUPLICATES.read()[["image_a", "image_b"]].values}
+    assert found == {frozenset(parts)}
+    others = {frozenset(paths[list(pair)]) for pair in ALIKE.read()[["image_a", "image_b"]].values}
+    assert others == {frozenset(("whole", "shot")), frozenset(("part", "shot"))}
 
 
 def test_a_memo_that_cannot_be_kept_costs_time_and_no_pair(tmp_path, caplog):
     (tmp_path / "pairs").write_text("a file where the memo's folder should be")
     frame = pictures(a=(1, "p", 1), b=(2, "q", 1))
-    found = dedup.find_pairs(frame, params(14), NOTHING, NOTHING, PairMemo("1", tmp_path))
+    found = dedup.find_pairs(frame, params(14), NOTHING, NOTHING, PairMemo("pairs", COLUMNS, "1", tmp_path))
     pd.testing.assert_frame_equal(found, dedup.find_pairs(frame, params(14), NOTHING, NOTHING))
     assert len(found) == 1
     assert (
@@ -282,4 +329,4 @@ def test_main_finds_a_planted_pair(workspace, caplog):
         frozenset(ids[["library/a/4.png", "library/a/4 resaved.png"]]): "identical",
     }
     assert "comparing 7 pictures" in caplog.text
-    assert "1 identical pair and 1 near pair; 0 of them between two classes" in caplog.text
+    assert "1 identical pair and 1 near pair; 0 of them between two classes; 0 other pairs alike" in caplog.text

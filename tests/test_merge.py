@@ -133,6 +133,13 @@ def test_one_picture_may_be_in_two_benchmarks_but_once_in_each():
     assert reasons(rows, pairs_of()) == [None, None, "the same file as data/library/1"]
 
 
+def test_alike_pictures_of_the_library_are_in_one_group_and_not_in_a_benchmark_s():
+    a, b, c, d, e = (letter * 32 for letter in "abcde")
+    rows = pd.DataFrame({"image_id": [a, b, c, d, e], "set": ["library"] * 4 + ["hard"]})
+    groups = merge.group_alike(rows, [(d, e)], [(a, b), (b, c), (c, d), (a, e)])
+    assert groups == {a: a, b: a, c: a, d: d, e: d}
+
+
 @pytest.fixture
 def planted(workspace):
     for seed in range(6):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, write_no_embedding
 from pictures import draw, save
 from PIL import Image
 
@@ -63,6 +63,7 @@ def prepared(tmp_path_factory):
     (root / "data/confused.csv").write_text("truth,predicted,weight\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        write_no_embedding()
         for stage in (fingerprint, dedup, merge, split, shard):
             stage.main()
     return root

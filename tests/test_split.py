@@ -6,7 +6,7 @@ from worlds import write_base
 
 from runtime import parameters
 from runtime.errors import BaseError, InputError, InstructionError
-from stages import split
+from stages import merge, split
 from stages.duplicates.turns import turn_hashes
 from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
@@ -76,6 +76,55 @@ def test_no_group_is_on_two_sides_and_what_was_trained_on_never_judges(frame, ra
     assert not set(judging["group"]) & trained
     assert (judging["origin"] == "real").all()
     assert (result[result["split"] != "test"].groupby("class_name").size().between(10, 25)).all()
+
+
+def with_alike(frame, random, number):
+    """Some pairs of a world's pictures that are alike, and its groups then; its last pictures are a benchmark's too."""
+    names = frame["image_id"].tolist()
+    pairs = [tuple(sorted(random.sample(names, 2))) for _ in range(number if len(names) > 1 else 0)]
+    everything = pd.concat([frame, benchmark(frame.tail(3))], ignore_index=True)
+    everything["group"] = everything["image_id"].map(merge.group_alike(everything, [], pairs))
+    judging = everything["image_id"].isin(frame["image_id"].tail(3)) & (everything["set"] == "library")
+    everything.loc[judging, "dropped"] = merge.BENCHMARK
+    return everything, pairs
+
+
+def known_groups(result):
+    return result.loc[result["set"] == "library", "group"]
+
+
+@settings(max_examples=60)
+@given(WORLDS, st.integers(0, 30), st.randoms(use_true_random=False))
+def test_alike_pictures_are_on_one_side_now_and_after_a_release_and_none_is_dropped(frame, number, random):
+    everything, pairs = with_alike(frame, random, number)
+    result = split.split(everything, set(), PARAMS)
+    assert len(result) == everything["dropped"].isna().sum()
+    in_library = result[result["set"] == "library"].set_index("image_id")["split"].dropna()
+    linked = [pair for pair in pairs if set(pair).issubset(in_library.index)]
+    assert all(in_library[a] == in_library[b] for a, b in linked)
+    assert set(result.loc[result["set"] != "library", "group"]).isdisjoint(known_groups(result))
+    # What was trained on takes with it what was alike to it then, though the file that linked them may be gone.
+    trained = in_library.index[in_library == "train"].tolist()
+    members = everything.groupby("group")["image_id"].agg(list)
+    known = everything.drop_duplicates("image_id").set_index("image_id")["group"]
+    rows = lineage(*((image_id, members[known[image_id]], None) for image_id in trained))
+    later = everything.assign(group=everything["image_id"])
+    again = split.split(later, split.trained_groups(later, rows, 0), PARAMS)
+    judging = set(again.loc[again["split"].notna() & (again["split"] != "train"), "image_id"])
+    assert judging.isdisjoint(other for row in rows["members"] for other in row)
+
+
+@settings(max_examples=40)
+@given(st.integers(20, 60), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_an_added_alike_picture_moves_hardly_any_but_those_that_it_is_alike_to(number, added, random):
+    frame = images(number + added)
+    names = frame["image_id"].tolist()
+    pairs = [tuple(sorted((name, random.choice(names[:number])))) for name in names[number:]]
+    frame["group"] = frame["image_id"].map(merge.group_alike(frame, [], pairs))
+    few = frame.head(number).assign(group=names[:number])
+    before, after = sides(few), sides(frame)
+    changed = before.index[before != after.reindex(before.index)]
+    assert len(changed) <= 6 * added  # by each new picture, and by each old one that no longer judges, three
 
 
 @settings(max_examples=60)

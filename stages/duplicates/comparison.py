@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from runtime import parameters
@@ -10,6 +11,8 @@ from stages.duplicates.similarity import prepare, similarity
 from stages.duplicates.thumbnail import NUM_BYTES
 from stages.duplicates.turns import BACK, TURNS, turned_back
 
+# Of a pair; what a memo keeps of those found.
+COLUMNS = {"turn": pa.int64(), "distance": pa.int64(), "similarity": pa.float64(), "identical": pa.bool_()}
 # Comparisons of hashes in one piece of work: a twentieth of a second, and candidates for a few megabytes.
 _PIECE = 1 << 28
 

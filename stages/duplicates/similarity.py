@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.duplicates.thumbnail import CHROMA_SIDE, NUM_BYTES, SIDE
+from stages.duplicates.thumbnail import CHROMA_SIDE, NUM_CHROMA, NUM_COARSE, SIDE
 from stages.duplicates.turns import ACROSS, DOWN, TRANSPOSED, TURNS, turn_planes
 
 _Array = NDArray[Any]
@@ -79,7 +79,7 @@ def _prepare(thumbnails: NDArray[np.uint8]) -> Planes:
         brightness.astype(np.int16),
         np.rint(across * compression).astype(np.int8).reshape(count, _CELLS),
         np.rint(down * compression).astype(np.int8).reshape(count, _CELLS),
-        thumbnails[:, _CELLS:NUM_BYTES].reshape(count, 2, _CHROMA_CELLS),
+        thumbnails[:, NUM_COARSE : NUM_COARSE + NUM_CHROMA].reshape(count, 2, _CHROMA_CELLS),
     )
 
 

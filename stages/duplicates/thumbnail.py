@@ -1,4 +1,4 @@
-"""A picture in 384 bytes: what tells near-duplicates from look-alikes, long after the file was read."""
+"""A picture in 1,408 bytes: what tells near-duplicates from look-alikes, long after the file was read."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,9 @@ from stages.images.resample import SCALE, lanczos, whole
 
 SIDE = 16  # of the brightness, in pixels
 CHROMA_SIDE = 8  # of each of the two colour planes: eyes and cameras see half as much detail in colour
-NUM_BYTES = SIDE * SIDE + 2 * CHROMA_SIDE * CHROMA_SIDE
+DETAIL_SIDE = 32  # of the brightness once more, in detail
+NUM_COARSE, NUM_CHROMA = SIDE * SIDE, 2 * CHROMA_SIDE * CHROMA_SIDE
+NUM_BYTES = NUM_COARSE + NUM_CHROMA + DETAIL_SIDE * DETAIL_SIDE
 
 
 def thumbnail(pixels: NDArray[np.uint8], grey: NDArray[np.uint8]) -> bytes:
@@ -23,18 +25,23 @@ def thumbnail(pixels: NDArray[np.uint8], grey: NDArray[np.uint8]) -> bytes:
 
     Returns:
         NUM_BYTES bytes, row by row: brightness (SIDE x SIDE), then blueness and redness, (CHROMA_SIDE x CHROMA_SIDE)
-        each, as JFIF has them.
+        each, as JFIF has them, then brightness in detail (DETAIL_SIDE x DETAIL_SIDE).
     """
     height, width = grey.shape
-    shrunk = _weights(height) @ grey.astype(np.float64) @ _weights(width).T
-    brightness = np.clip(np.rint(shrunk / SCALE**2), 0, 255).astype(np.uint8)
+    greys = grey.astype(np.float64)
     chroma: NDArray[np.uint8] = _chroma(pixels.reshape(height, 4 * width))
-    return brightness.tobytes() + chroma.tobytes()
+    return _brightness(greys, SIDE).tobytes() + chroma.tobytes() + _brightness(greys, DETAIL_SIDE).tobytes()
 
 
-@lru_cache(maxsize=1024)
-def _weights(length: int) -> NDArray[np.float64]:
-    return whole(lanczos(length, SIDE))
+def _brightness(greys: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    height, width = greys.shape
+    shrunk = _weights(height, side) @ greys @ _weights(width, side).T
+    return np.clip(np.rint(shrunk / SCALE**2), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=2048)
+def _weights(length: int, side: int) -> NDArray[np.float64]:
+    return whole(lanczos(length, side))
 
 
 @numba.njit(nogil=True, cache=True)

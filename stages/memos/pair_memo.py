@@ -18,55 +18,58 @@ log = logging.getLogger(__name__)
 
 # Of other parameters and branches; some megabytes each.
 NUM_KEPT = 3
-_COMPARED = {"turn": pa.int64(), "distance": pa.int64(), "similarity": pa.float64(), "identical": pa.bool_()}
-# One row per picture that was compared with all others, `second` null; then one row per pair.
-_SCHEMA = pa.schema({"first": pa.string(), "second": pa.string(), "looks": pa.binary(), **_COMPARED})
 
 
 class PairMemo:
-    """Which pictures were compared with each other, and the similar pairs among them.
+    """Which pictures were compared with each other, and the pairs that were found among them.
 
     Args:
+        name: of the memo.
+        columns: what is known of a pair: name to type.
         identity: of the code and the settings that compare (`code_identity`).
         folder: of all memos; by default what RETRAIN_MEMO names, else `.dvc/tmp/retrain/memo`.
     """
 
-    def __init__(self, identity: str, folder: Path | None = None) -> None:
-        self._file = MemoFile("pairs", identity, NUM_KEPT, folder)
+    def __init__(self, name: str, columns: dict[str, pa.DataType], identity: str, folder: Path | None = None) -> None:
+        self._file = MemoFile(name, identity, NUM_KEPT, folder)
+        self._columns = columns
+        # One row per picture that was compared with all others, `second` null; then one row per pair.
+        self._schema = pa.schema({"first": pa.string(), "second": pa.string(), "looks": pa.binary(), **columns})
 
     def recall(self, pictures: pd.DataFrame) -> tuple[NDArray[np.bool_], pd.DataFrame]:
-        """Say which pictures were compared with each other before, and which pairs are similar.
+        """Say which pictures were compared with each other before, and which pairs were found.
 
         Args:
-            pictures: columns `image_id` (unique, ascending), `phash`, `pixels`, `thumbnail`.
+            pictures: columns `image_id` (unique, ascending) and `looks` (`digest_looks`).
 
         Returns:
-            Shape (pictures,): whether each was; and the pairs among those, columns `first` < `second` (rows of
-            `pictures`), `turn`, `distance`, `similarity`, `identical`.
+            Shape (pictures,): whether each was; and the pairs among those, `first` and `second` (rows of `pictures`)
+            and the memo's columns.
         """
-        rows = (self._file.read() or _SCHEMA.empty_table()).to_pandas()
+        rows = (self._file.read() or self._schema.empty_table()).to_pandas()
         of_picture = rows["second"].isna()
         looks = rows[of_picture].set_index("first")["looks"].reindex(pictures["image_id"])
-        compared = (looks.to_numpy() == _looks(pictures)).astype(bool)
+        compared = (looks.to_numpy() == pictures["looks"].to_numpy()).astype(bool)
         row_of = pd.Series(np.flatnonzero(compared), index=pictures["image_id"][compared])
-        pairs = rows.loc[~of_picture, ["first", "second", *_COMPARED]]
+        pairs = rows.loc[~of_picture, ["first", "second", *self._columns]]
         pairs = pairs[pairs["first"].isin(row_of.index) & pairs["second"].isin(row_of.index)]
         sides = {side: pairs[side].map(row_of).astype(np.int64) for side in ("first", "second")}
-        return compared, pairs.assign(**sides).astype({"turn": np.int64, "distance": np.int64, "identical": bool})
+        types = {name: type_.to_pandas_dtype() for name, type_ in self._columns.items()}
+        return compared, pairs.assign(**sides).astype(types)
 
     def keep(self, pictures: pd.DataFrame, pairs: pd.DataFrame) -> None:
         """Remember that all of these pictures were compared with each other.
 
         Args:
             pictures: as in `recall`.
-            pairs: all similar pairs, as `recall` returns them.
+            pairs: all that were found, as `recall` returns them.
         """
         names = pictures["image_id"].to_numpy()
-        alone = pd.DataFrame({"first": names, "looks": _looks(pictures)})
+        alone = pd.DataFrame({"first": names, "looks": pictures["looks"].to_numpy()})
         named = pairs.assign(first=names[pairs["first"]], second=names[pairs["second"]])
-        rows = pd.concat([alone, named]).reindex(columns=_SCHEMA.names)
+        rows = pd.concat([alone, named]).reindex(columns=self._schema.names)
         try:
-            self._file.write(pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False))
+            self._file.write(pa.Table.from_pandas(rows, schema=self._schema, preserve_index=False))
         except OSError as error:
             log.warning(
                 "dedup: the next run will compare all pictures again, as the memo cannot be kept in %s: %s",
@@ -75,10 +78,14 @@ class PairMemo:
             )
 
 
-def _looks(pictures: pd.DataFrame) -> NDArray[np.object_]:
-    columns = zip(pictures["phash"], pictures["pixels"], pictures["thumbnail"], strict=True)
-    digests = [
-        hashlib.blake2b(b"%d %s %s" % (phash, pixels.encode(), thumbnail), digest_size=16).digest()
-        for phash, pixels, thumbnail in columns
-    ]
-    return np.array(digests, dtype=object)
+def digest_looks(columns: list[pd.Series]) -> NDArray[np.object_]:
+    """Digest what a comparison looks at.
+
+    Args:
+        columns: of pictures: texts, bytes and numbers.
+
+    Returns:
+        Shape (pictures,): 16 bytes each.
+    """
+    rows = zip(*columns, strict=True)
+    return np.array([hashlib.blake2b(repr(row).encode(), digest_size=16).digest() for row in rows], dtype=object)

@@ -22,7 +22,9 @@ FINGERPRINTS = Table(
             "chroma": pa.float64(),  # that the most colourful hundredth reach, 0 to 1; 0 for a grey picture
             "is_damaged": pa.bool_(),  # a JPEG that libjpeg warns of: a part of it may be missing, and filled in
             "pixels": pa.string(),  # digest of the upright pixels: equal for pictures that differ only as files
-            "thumbnail": pa.binary(384),  # what it looks like in small, as `stages/duplicates/thumbnail.py` lays it out
+            "thumbnail": pa.binary(
+                1408
+            ),  # what it looks like in small, as `stages/duplicates/thumbnail.py` lays it out
             "taken_at": pa.timestamp("ms"),  # from EXIF, by the camera's clock, which knows no time zone; often null
             "camera": pa.string(),  # from EXIF: maker, model and serial number; often null
             "error": pa.string(),  # why it cannot be read, else null

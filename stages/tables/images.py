@@ -15,7 +15,7 @@ IMAGES = Table(
             "was": pa.string(),  # names that the sub-class had before, sorted, with / between them; null if it had none
             "origin": pa.string(),  # real, staged, synthetic, unknown
             "set": pa.string(),  # library, or the benchmark
-            "group": pa.string(),  # the smallest image_id of its near-duplicates, its own where it has none
+            "group": pa.string(),  # the smallest image_id of those it is a near-duplicate of or alike to
             "said_same": pa.list_(pa.string()),  # what people said shows the same, there or gone, itself included
             "group_size": pa.int64(),  # pictures in its group, itself included
             "confirmed": pa.bool_(),  # a person said that its sub-class is right, or rightly none: not for review
