@@ -1,16 +1,21 @@
 """Measure how well near-duplicates are found, by people's judgement, next to other ways to find them.
 
     python -m bench.duplicates PICTURES [--plot docs/measurements/duplicates/judged.png]
+    python -m bench.duplicates PICTURES --neighbours 500
 
 PICTURES is the archive cifar10_near_duplicates, unpacked. Each way is fitted on one half of the pairs, chosen by a hash
 of their names, and measured on the other: its cut, and of ours the radius and the weight of the colours too. Every pair
 that nobody judged counts as false; then all is measured once more with the judgements of
 docs/measurements/duplicates/judged.csv added.
+
+With --neighbours, the pictures that were judged and so many others are embedded by the network of data/pretrained, and
+what hashes find is compared with what hashes or neighbours find, as params.yaml has it.
 """
 
 import csv
 import hashlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,14 +26,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.alike import MOST_PIXELS, Candidates, best, candidates
+from bench.embedded import NETWORK, embed
 from bench.harness import files_in, in_processes, options, print_table, save_chart
 from runtime import parameters
+from stages.duplicates.copies import are_copies, compare_neighbours
+from stages.embeddings.vectors import units
 from stages.fingerprint import fingerprint
+from stages.tables.pretrained import Published, read_published
 
 JUDGED = Path("docs/measurements/duplicates/judged.csv")
 AS_IT_IS = "ours, as params.yaml has it, nothing fitted"
 DUPLICATE = 1  # 2: a look-alike, 0: neither
 RADII, COLOURS = (12, 14, 16), (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # what ours is fitted over
+SEED = 0
 LONG_RADIUS = 80  # of the 256 bits of a long hash
 Judgements = dict[tuple[str, str], int]
 
@@ -167,6 +177,42 @@ def _row(name: str, halves: list[Found], everything: Found, base: float) -> tupl
     return name, *cells, everything.f1 / base
 
 
+def report_neighbours(
+    rows: pd.DataFrame, names: list[str], truths: dict[str, Judgements], params: parameters.Dedup
+) -> None:
+    """Print what hashes find, and what hashes or neighbours find."""
+    by_hash = best(candidates(rows, params.distance), params.colour)
+    first, second = (by_hash.index[by_hash >= params.similarity].get_level_values(level).to_numpy() for level in (0, 1))
+    hashed = set(_named(names, first, second))
+    named = rows.assign(image_id=[f"{row:032x}" for row in range(len(rows))])
+    compared = compare_neighbours(named, units(np.stack(rows["embedding"].to_list())), params)
+    copies = compared[are_copies(compared, params)]
+    either = hashed | set(_named(names, copies["first"].to_numpy(), copies["second"].to_numpy()))
+    cells = []
+    for title, truth in truths.items():
+        total = sum(value == DUPLICATE for value in truth.values())
+        for way, found in (("hashes", hashed), ("hashes or neighbours", either)):
+            right, judged = (sum(test(truth.get(pair)) for pair in found) for test in (_is_right, _is_judged))
+            cells.append(
+                (title, way, len(found), right, judged - right, len(found) - judged, 2 * right / (len(found) + total))
+            )
+    print_table(["truth", "way", "pairs", "right", "wrong", "not judged", "F1"], cells)
+
+
+def _is_right(judgement: int | None) -> bool:
+    return judgement == DUPLICATE
+
+
+def _is_judged(judgement: int | None) -> bool:
+    return judgement is not None
+
+
+def embedded(path: Path, published: Published) -> dict[str, object]:
+    """What the stages take of a file."""
+    data = path.read_bytes()
+    return fingerprint(data, MOST_PIXELS) | {"embedding": embed(data, published.graph_sha256, published.side)}
+
+
 def plot(compared: list[Scores], truths: dict[str, Judgements], cut: float, path: Path) -> None:
     """Draw precision over recall, and a point where params.yaml cuts the last of the ways."""
     curves = []
@@ -194,15 +240,24 @@ def plot(compared: list[Scores], truths: dict[str, Judgements], cut: float, path
 
 def main() -> None:
     """Run the command."""
-    asked = options(__doc__, "pictures", plot=None)
+    asked = options(__doc__, "pictures", plot=None, neighbours=0)
     params = parameters.read(parameters.Dedup)
-    paths = files_in(asked.pictures)
-    rows = pd.DataFrame(in_processes(fingerprints, paths, 64))
-    names = [path.relative_to(asked.pictures).as_posix() for path in paths]
+    paths = {path.relative_to(asked.pictures).as_posix(): path for path in files_in(asked.pictures)}
     judged = read_judgements(asked.pictures / "duplicates.csv")
     completed = judged | read_judgements(JUDGED)
+    truths = {"what nobody judged is false": judged, "completed": completed}
+    if asked.neighbours:
+        known = {name for pair in completed for name in pair}
+        others = np.random.default_rng(SEED).choice(sorted(paths.keys() - known), asked.neighbours, replace=False)
+        names = sorted(known.union(others))
+        work = partial(embedded, published=read_published(NETWORK))
+        rows = pd.DataFrame(in_processes(work, [paths[name] for name in names]))
+        report_neighbours(rows, names, truths, params)
+        return
+    names = list(paths)
+    rows = pd.DataFrame(in_processes(fingerprints, list(paths.values()), 64))
     alternatives, ours = ways(rows, names, params)
-    for title, truth in {"what nobody judged is false": judged, "completed": completed}.items():
+    for title, truth in truths.items():
         print(f"\n{title}: {sum(value == DUPLICATE for value in truth.values())} duplicates\n")
         report(alternatives, ours, truth, params)
     if asked.plot:

@@ -2,6 +2,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -111,6 +112,7 @@ def test_what_is_not_there_is_passed_over_with_a_line(tables):
 
 
 def test_an_empty_workspace_has_no_view_but_confused(workspace):
+    shutil.rmtree("data/embeddings")
     done = ask("select view_name from duckdb_views() where not internal")
     assert "confused" in done.stdout
     assert ", ".join(sorted({*TABLES, *REPORTS, "decisions", "merges"} - {"confused"})) in done.stderr

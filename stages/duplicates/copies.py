@@ -27,7 +27,7 @@ _NOTHING = pd.DataFrame({name: np.empty(0, np.int64) for name in (*_SIDES, "turn
 # Colours that agree less are another object's: of the crops by 10 % of each side, 2 % agree less.
 LEAST_AGREEMENT = 0.85
 # Alike pictures show their object at about the same place; digits, which the network confuses, mostly do not.
-_LEAST_EDGES = 0.6
+_LEAST_EDGES = 0.7
 
 
 def compare_neighbours(
@@ -81,14 +81,13 @@ def looks_in(pictures: pd.DataFrame) -> Looks:
 
 
 def _register(pictures: pd.DataFrame, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    looks = looks_in(pictures)
-    starts = range(0, len(pairs), _PIECE)
-    found = over_shared(partial(_piece, looks, pairs), starts, "pieces of the comparison of neighbours")
+    pieces = [pairs[start : start + _PIECE] for start in range(0, len(pairs), _PIECE)]
+    found = over_shared(partial(_piece, looks_in(pictures)), pieces, "pieces of the comparison of neighbours")
     return np.concatenate([np.empty((0, 3)), *found])
 
 
-def _piece(looks: Looks, pairs: NDArray[np.int64], start: int) -> NDArray[np.float64]:
-    return register(looks, *pairs[start : start + _PIECE].T)
+def _piece(looks: Looks, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    return register(looks, *pairs.T)
 
 
 def are_copies(compared: pd.DataFrame, params: parameters.Dedup) -> pd.Series:

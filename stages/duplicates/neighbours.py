@@ -69,5 +69,6 @@ def _nearest(
         seconds, cosines = among[columns], np.take_along_axis(products, columns, axis=1) / _LENGTH**2
         block = pd.DataFrame({"first": np.repeat(rows, columns.shape[1]), "second": seconds.ravel()})
         found.append(block.assign(cosine=cosines.ravel())[(seconds != rows).ravel()])
-    nearest = pd.DataFrame({"first": among[:0], "second": among[:0], "cosine": np.empty(0)})
-    return pd.concat([nearest, *found])
+    nothing = pd.DataFrame({"first": among[:0], "second": among[:0], "cosine": np.empty(0)})
+    nearest: pd.DataFrame = pd.concat([nothing, *found])
+    return nearest
