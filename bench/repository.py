@@ -11,6 +11,7 @@ import pandas as pd
 from bench.harness import ROOT, Cost, run_module
 from runtime import parameters
 from stages.models.base import BASE_INDEX, BASE_VERSION, FILES
+from stages.tables.shards import INDEX
 
 
 @contextlib.contextmanager
@@ -55,7 +56,7 @@ def release(index: pd.DataFrame) -> None:
         path.parent.mkdir(exist_ok=True)
         path.touch()
     Path(BASE_VERSION).write_text('{"version": 1}', encoding="utf-8")
-    index.to_parquet(BASE_INDEX)
+    INDEX.write(index, BASE_INDEX)
 
 
 def read_index() -> pd.DataFrame:

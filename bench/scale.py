@@ -108,7 +108,10 @@ def report(num: int, cold: dict[str, Cost], again: dict[str, Cost], added: dict[
 
 def measure_unchanged(rounds: int) -> str:
     """Time DVC where nothing has changed."""
-    ways = {"repro": partial(dvc, "repro", "--quiet", *STAGES), "status": partial(dvc, "status", *STAGES)}
+    ways = {
+        "repro": partial(dvc, "repro", "--quiet", "--single-item", *STAGES),
+        "status": partial(dvc, "status", *STAGES),
+    }
     repro, status = (medians(costs).processor for costs in in_turn(ways, rounds).values())
     return f"dvc repro {repro:.1f} s, dvc status {status:.1f} s of the processors, {repro / status:.2f} times"
 
@@ -123,6 +126,7 @@ def main() -> None:
         num_bytes = sum(path.stat().st_size for path in files_in(Path("data/library")))
         print(f"{num:,} pictures of {asked.side} px, {num_bytes / 1e6:.0f} MB; picture.side {asked.size}", flush=True)
         stage("pretrained")
+        Path("data/instructions.txt").touch()  # what `instructions` writes where there is something to instruct
         cold = half()
         print(f"{len(pd.read_parquet('data/duplicates.parquet'))} pairs were found\n", flush=True)
         again, unchanged = half(), measure_unchanged(asked.rounds)
