@@ -111,7 +111,7 @@ NOT_COMPUTING = (
         ("fingerprint", fingerprint.COMPUTING),
         ("dedup", dedup.COMPARING),
         ("shard", shard.PREPARING),
-        ("train", session.TRAINING),
+        ("training/session", session.TRAINING),  # a checkpoint holds nothing of what `train` calculates afterwards
         ("embed", embed.COMPUTING),
     ],
 )
