@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import yaml
 
+from intake.new_folder import can_be_folder
 from runtime.command import run
 from runtime.digest import md5_of_file
+from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.repository import dvc_add, require_root
 from runtime.tracked import contents, dvc_file, tracked_folders
@@ -44,18 +46,24 @@ class Move(NamedTuple):
     image_id: str
 
 
-def plan(files: Mapping[str, str], verdicts: Verdicts, folders: Collection[str]) -> list[Move]:
+def plan(
+    files: Mapping[str, str], verdicts: Verdicts, folders: Collection[str], set_aside: Mapping[str, str]
+) -> list[Move]:
     """Say which files move where.
 
     Args:
         files: path, relative to data/, to image_id: of the library and the unlabelled pictures.
         verdicts: what people decided.
         folders: the library's sub-classes that hold pictures.
+        set_aside: like `files`: what was removed before.
 
     Returns:
         In the order of the paths. A name that is taken in the new folder is made another by the image_id.
+
+    Raises:
+        InputError: a picture was given a name that no folder can have.
     """
-    taken, moves = dict(files), []
+    taken, moves = {**files, **set_aside}, []
     for source, image_id in sorted(files.items()):
         sub_class = verdicts.relabelled.get(image_id)
         if source.startswith(UNLABELLED):
@@ -69,6 +77,11 @@ def plan(files: Mapping[str, str], verdicts: Verdicts, folders: Collection[str])
             folder = f"library/{sub_class}"
         else:
             continue
+        if folder != SET_ASIDE and sub_class not in folders and not can_be_folder(sub_class or ""):
+            raise InputError(
+                f"data/decisions: {image_id} is relabelled to {sub_class!r}, which cannot be the name of a folder. "
+                "Correct that line, or undo it. Nothing was moved."
+            )
         name = Path(source)
         target = f"{folder}/{name.name}"
         if taken.get(target, image_id) != image_id:
@@ -118,11 +131,17 @@ def digest(paths: Iterable[str]) -> dict[str, str]:
 
 
 def move(moves: Iterable[Move]) -> None:
-    """Rename the files; where the same file stands already, only its double goes."""
+    """Rename the files; where the same file stands already, only its double goes.
+
+    Raises:
+        InputError: another file stands there.
+    """
     for each in moves:
         target = DATA / each.target
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
+            if md5_of_file(target) != each.image_id:
+                raise InputError(f"data/{each.target} is another picture than data/{each.source}. Rename one of them.")
             (DATA / each.source).unlink()
         else:
             (DATA / each.source).rename(target)
@@ -136,7 +155,7 @@ def main() -> None:
     table = classes.read_classes(classes.PATH, folders)
     verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, None, renamed=table.renamed))
 
-    moves = plan(digest(paths), verdicts, folders)
+    moves = plan(digest(paths), verdicts, folders, digest(list_paths(SET_ASIDE)))
     move(moves)
     new = sorted({each.target.split("/")[1] for each in moves if each.target.startswith("library/")} - set(folders))
     if unknown := [name for name in new if name.startswith(UNKNOWN)]:

@@ -11,6 +11,8 @@ from repositories import commit, dvc, run, surroundings, write
 
 from intake import accepted
 from intake.accepted import Move, plan, with_unknown
+from runtime.digest import md5_of_file
+from runtime.errors import InputError
 from stages.labels.classes import read_classes
 from stages.labels.decisions import Decision, Verdicts, settle
 
@@ -23,7 +25,7 @@ def verdicts(removed=(), relabelled=None) -> Verdicts:
 
 def test_accepted_pictures_go_to_their_folders_and_removed_ones_aside():
     files = {"unlabelled/1.jpg": "a" * 32, "unlabelled/in/2.jpg": "b" * 32, "unlabelled/3.jpg": "c" * 32}
-    assert plan(files, verdicts(["b" * 32], {"a" * 32: "boots"}), ["hat"]) == [
+    assert plan(files, verdicts(["b" * 32], {"a" * 32: "boots"}), ["hat"], {}) == [
         Move("unlabelled/1.jpg", "library/boots/1.jpg", "a" * 32),
         Move("unlabelled/in/2.jpg", "set_aside/2.jpg", "b" * 32),
     ]
@@ -32,13 +34,37 @@ def test_accepted_pictures_go_to_their_folders_and_removed_ones_aside():
 def test_a_picture_of_the_library_moves_only_to_a_sub_class_that_has_no_folder_yet():
     files = {"library/hat/1.jpg": "a" * 32, "library/hat/2.jpg": "b" * 32, "library/boots/3.jpg": "c" * 32}
     said = verdicts(relabelled={"a" * 32: "cap", "b" * 32: "boots", "c" * 32: "boots"})
-    assert plan(files, said, ["hat", "boots"]) == [Move("library/hat/1.jpg", "library/cap/1.jpg", "a" * 32)]
+    assert plan(files, said, ["hat", "boots"], {}) == [Move("library/hat/1.jpg", "library/cap/1.jpg", "a" * 32)]
 
 
 def test_two_files_of_one_name_both_stay():
     files = {"unlabelled/x/1.jpg": "a" * 32, "unlabelled/y/1.jpg": "b" * 32, "library/hat/1.jpg": "c" * 32}
-    moves = plan(files, verdicts(relabelled={"a" * 32: "hat", "b" * 32: "hat"}), ["hat"])
+    moves = plan(files, verdicts(relabelled={"a" * 32: "hat", "b" * 32: "hat"}), ["hat"], {})
     assert [each.target for each in moves] == ["library/hat/1-aaaaaaaa.jpg", "library/hat/1-bbbbbbbb.jpg"]
+
+
+def test_a_removed_picture_does_not_take_the_place_of_one_that_was_set_aside_before(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("data/set_aside/1.jpg", "removed last week")
+    write("data/unlabelled/1.jpg", "removed today")
+    write("data/unlabelled/2.jpg", "no double")
+    ids = {
+        path: md5_of_file(Path("data", path)) for path in ("unlabelled/1.jpg", "unlabelled/2.jpg", "set_aside/1.jpg")
+    }
+    now, before = "unlabelled/1.jpg", "set_aside/1.jpg"
+    accepted.move(plan({now: ids[now]}, verdicts([ids[now]]), [], {before: ids[before]}))
+    assert {path.read_text() for path in Path("data/set_aside").iterdir()} == {"removed last week", "removed today"}
+    with pytest.raises(InputError, match="data/set_aside/1.jpg is another picture than data/unlabelled/2.jpg"):
+        accepted.move([Move(double, before, ids[double])])
+    assert Path("data/unlabelled/2.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../.git/hooks", "", " ", "a/b", ".", "..", "Thumbs.db", "boots~", "a\n", "x" * 101]
+)
+def test_a_name_that_no_folder_can_have_moves_nothing(name):
+    with pytest.raises(InputError, match=r"a{32} is relabelled to .*, which cannot be the name of a folder"):
+        plan({"unlabelled/1.jpg": "a" * 32}, verdicts(relabelled={"a" * 32: name}), ["hat"], {})
 
 
 @pytest.mark.parametrize(
@@ -100,4 +126,4 @@ def test_intake_moves_records_and_run_twice_does_nothing(tmp_path, caplog):
 
 def test_the_latest_word_of_two_people_is_carried_out():
     said = [Decision(None, person, 2, "a" * 32, "relabel", value, "") for person, value in (("ana", "x"), ("ben", "y"))]
-    assert plan({"unlabelled/1.jpg": "a" * 32}, settle(said), [])[0].target == "library/y/1.jpg"
+    assert plan({"unlabelled/1.jpg": "a" * 32}, settle(said), [], {})[0].target == "library/y/1.jpg"

@@ -1,6 +1,5 @@
 """Label: pictures that nobody has labelled yet, one by one, with the model's three best guesses."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +9,10 @@ from curation.actions import Row, why
 from curation.ledger import Ledger
 from curation.pages.page import Pressed, said_by_model, unknown_key
 from curation.snapshot import NUM_BEST, Snapshot, row_of, text_of
+from intake.new_folder import can_be_folder
 from runtime.errors import InputError
 from stages.labels.names import composed
 
-_MOST = 100  # letters of a sub-class's name
 WORTHLESS = "not worth labelling"
 UNKNOWN = "unknown"
 
@@ -93,7 +92,7 @@ def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
         return name
     if name in snapshot.sub_classes:
         return snapshot.sub_class_for(name, image_id)
-    if not name or len(name) > _MOST or name.startswith((".", "~")) or re.search(r"[/\\\x00-\x1f\x7f]", name):
+    if not can_be_folder(name):
         raise InputError(
             f"{name!r} cannot be the name of a new sub-class: it becomes a folder. Use letters, digits and _."
         )

@@ -102,6 +102,11 @@ function drain() {
   requestAnimationFrame(() => requestAnimationFrame(() => {
     draining = false;
     if (current && early.length) press(early.shift());
+    const text = document.activeElement;
+    if (early.length && text?.matches("input:not([type=checkbox])")) { // the rest was typed into it
+      text.value += early.splice(0).filter((key) => key.length === 1).join("");
+      text.dispatchEvent(new Event("input", { bubbles: true }));
+    }
     drain();
   }));
 }
@@ -119,8 +124,9 @@ function decide(form, values) {
   next();
   send(`/${page}`, body).then((answer) => {
     onTheirWay.delete(action);
-    if (answer.error) past.splice(past.findIndex((each) => each.action === action), 1);
-    else if (answer.said !== "later") count(-1);
+    const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
+    if (refused >= 0) past.splice(refused, 1);
+    if (!answer.error && answer.said !== "later") count(-1);
     told(answer);
     refill();
   });
