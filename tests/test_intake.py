@@ -48,10 +48,8 @@ def test_a_removed_picture_does_not_take_the_place_of_one_that_was_set_aside_bef
     write("data/set_aside/1.jpg", "removed last week")
     write("data/unlabelled/1.jpg", "removed today")
     write("data/unlabelled/2.jpg", "no double")
-    ids = {
-        path: md5_of_file(Path("data", path)) for path in ("unlabelled/1.jpg", "unlabelled/2.jpg", "set_aside/1.jpg")
-    }
-    now, before = "unlabelled/1.jpg", "set_aside/1.jpg"
+    now, before, double = "unlabelled/1.jpg", "set_aside/1.jpg", "unlabelled/2.jpg"
+    ids = {path: md5_of_file(Path("data", path)) for path in (now, before, double)}
     accepted.move(plan({now: ids[now]}, verdicts([ids[now]]), [], {before: ids[before]}))
     assert {path.read_text() for path in Path("data/set_aside").iterdir()} == {"removed last week", "removed today"}
     with pytest.raises(InputError, match="data/set_aside/1.jpg is another picture than data/unlabelled/2.jpg"):
