@@ -50,9 +50,16 @@ class Ledger:
         said = self.standing(image_id).get((subject, question))
         return list(said.values())[-1] if said else None
 
-    def is_decided(self, image_id: str) -> bool:
-        """Say whether a person decided about the picture itself, and nobody withdrew it."""
-        return self.answer(image_id, "fate") is not None
+    def is_decided(self, image_id: str, keep_confirms: bool = False) -> bool:
+        """Say whether a person gave the picture a label or removed it, and nobody withdrew that.
+
+        Args:
+            image_id: of the picture.
+            keep_confirms: whether `keep` decides too, as of a picture that has no class; of others it says which
+                duplicate stays.
+        """
+        said = self.answer(image_id, "fate")
+        return said is not None and (keep_confirms or said.decision != "keep")
 
     def disputes(self) -> list[list[Decision]]:
         """List what people differ about: the decisions of each subject, the one that counts last."""

@@ -258,6 +258,15 @@ def test_a_file_that_is_changed_under_the_desk_is_obeyed(world, tab, server):
     assert shown(tab) == world.review[:1]
 
 
+def test_keep_says_which_duplicate_stays_and_leaves_the_label_open(world, tab, server):
+    kept = (world.review[0], world.unlabelled[0])
+    rows = "".join(f"{image_id},keep,,2026-01-01T00:00:00.000Z,by hand\n" for image_id in kept)
+    Path("data/decisions/ben.csv").write_text(f"image_id,decision,value,on,why\n{rows}")
+    for path, image_id in zip(("/double-check", "/label"), kept, strict=True):
+        go(tab, server, path)
+        assert shown(tab) == [image_id]
+
+
 def test_keys_can_be_turned_off_and_given_to_other_letters(world, tab, server):
     go(tab, server, "/double-check")
     press(tab, "?")

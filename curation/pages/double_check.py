@@ -35,7 +35,8 @@ class DoubleCheck:
     def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Go through the review, worst first; with `class`, through whole classes."""
         queue = self._of_classes(snapshot, query["class"]) if query.get("class") else snapshot.review.index
-        return (image_id for image_id in queue if not ledger.is_decided(image_id))
+        of_no_class = frozenset(snapshot.images.index[snapshot.images["sub_class"].isna()])
+        return (image_id for image_id in queue if not ledger.is_decided(image_id, image_id in of_no_class))
 
     def _of_classes(self, snapshot: Snapshot, names: Sequence[str]) -> list[str]:
         rows = snapshot.images
