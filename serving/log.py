@@ -146,23 +146,30 @@ def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
         for task in tasks:
             outcomes.append(_do(connection, task.work))
         connection.execute("COMMIT")
-        if any(task.erases for task in tasks):
-            _erase(connection)
     except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         outcomes = [(None, error)] * len(tasks)
+    for number, task in enumerate(tasks):
+        if task.erases and outcomes[number][1] is None:
+            outcomes[number] = _erase(connection, outcomes[number][0])
     for task, (result, problem) in zip(tasks, outcomes, strict=True):
+        if not task.future.set_running_or_notify_cancel():
+            continue  # whoever asked is gone
         if problem is not None:
             task.future.set_exception(problem)
         else:
             task.future.set_result(result)
 
 
-def _erase(connection: sqlite3.Connection) -> None:
+def _erase(connection: sqlite3.Connection, result: Any) -> tuple[Any, BaseException | None]:
     """Empty the write-ahead log; deleted rows are overwritten in the database (secure_delete)."""
-    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        raise sqlite3.OperationalError("another program reads the log, so that its old pages cannot be erased yet")
+    try:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:
+        return None, error
+    words = "another program reads the log, so that its old pages cannot be erased yet"
+    return (None, sqlite3.OperationalError(words)) if busy else (result, None)
 
 
 def _do(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> tuple[Any, BaseException | None]:

@@ -100,6 +100,8 @@ class Processes:
 
     def _answer(self, process: "_Process", task: _Task) -> bool:
         """Have a task done; False where the process did not outlive it."""
+        if not task.future.set_running_or_notify_cancel():
+            return True  # whoever asked is gone
         try:
             result, error = process.do(task.argument, self._timeout_seconds)
         except TimeoutError:

@@ -111,6 +111,40 @@ def test_a_full_disk_is_said_and_what_comes_after_it_is_kept(tmp_path):
     assert len(rows_of(tmp_path)) == 1
 
 
+def together(log, *tasks):
+    """The futures of tasks that the log finds waiting at once, after one that keeps it busy."""
+    begun, go = threading.Event(), threading.Event()
+    log.do(lambda _: (begun.set(), go.wait()))
+    begun.wait()
+    futures = [log.do(*task) for task in tasks]
+    return futures, go
+
+
+def test_one_who_does_not_wait_for_the_end_stops_nothing(tmp_path):
+    log = Log(tmp_path)
+    (gone, other), go = together(log, (lambda _: 1,), (lambda _: 2,))
+    assert gone.cancel()
+    go.set()
+    assert other.result(10) == 2
+    assert log.do(lambda _: 3).result(10) == 3
+    log.close()
+
+
+def test_what_cannot_be_erased_yet_is_said_to_who_asked_for_it_alone(tmp_path):
+    log = Log(tmp_path)
+    reader = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM transactions").fetchall()
+    writes = partial(transactions.insert, row={"transaction_id": new_id()})
+    (erasing, other), go = together(log, (writes, True), (lambda _: 2,))
+    go.set()
+    assert other.result(30) == 2
+    with pytest.raises(sqlite3.OperationalError, match="another program reads the log"):
+        erasing.result(30)
+    reader.close()
+    log.close()
+
+
 def test_what_cannot_be_a_log_is_said(tmp_path):
     (tmp_path / "log.db").write_bytes(b"no database" * 100)
     with pytest.raises(InputError, match="cannot be opened as a log"):
