@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 
@@ -29,4 +29,4 @@ def time_of(transaction: str) -> datetime:
     identity = UUID(transaction)
     if identity.version != 7:
         raise ValueError(f"{transaction} is no UUIDv7")
-    return datetime.fromtimestamp((identity.int >> 80) / 1000, UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=identity.int >> 80)

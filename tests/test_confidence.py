@@ -229,6 +229,7 @@ class Shown:
 
     def __init__(self, confidence):
         self.confidence, self.right, self.source = np.array(confidence), np.ones(len(confidence), bool), None
+        self.decisive = self.confidence
 
     def __len__(self):
         return len(self.confidence)

@@ -20,7 +20,7 @@ def test_nobody_s_pictures_are_on_both_sides_and_no_draw_is_farther_from_the_sha
     names = np.unique(class_names)
     of_class = {name: class_names == name for name in names}
     missing = sum(abs(fraction * rows.sum() - held_out[rows].sum()) for rows in of_class.values())
-    assert missing <= fraction * len(pictures)
+    assert missing <= fraction * len(pictures) + 1e-9
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=80), st.integers(0, 9))

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
+from conftest import ROOT
 from exports import write_export
 from gateways import Gateway
 from pictures import draw, exif_of, saved
 from PIL import Image
 
-from serving.advice import read_advice
+from serving.advice import PATH, read_advice
 from serving.onnx_model import OnnxModel
 from stages.tables.exported import EXPORT
 
@@ -57,7 +58,7 @@ def test_an_answer_is_the_model_s_and_in_the_log_with_its_picture_before_it_is_g
 
 
 def test_below_the_threshold_the_answer_is_advice_on_the_picture_s_own_faults(gateway):
-    texts = read_advice()
+    texts = read_advice(ROOT / PATH)
     _, unsure = gateway.identify(UNSURE)
     assert (unsure["answer"], unsure["advice"]) == (None, [texts.general])
     _, dark = gateway.identify(DARK)
