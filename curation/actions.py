@@ -14,7 +14,6 @@ from stages.labels.decisions import OF_TWO, Decision, Question, standing
 _ID = re.compile(r"(?:^|; )(?:act|bulk):([0-9a-f]{12})$")
 _UNDO = re.compile(r"undo of ([0-9a-f]{12});")
 ACTION_ID = re.compile(r"[0-9a-f]{12}")
-ACCEPTED = "accepted"  # the second note of a batch that was accepted on the model's own suggestion
 
 
 class Row(NamedTuple):
@@ -26,15 +25,14 @@ class Row(NamedTuple):
     why: str
 
 
-def why(*notes: str, action: str, bulk: bool = False) -> str:
+def why(*notes: str, action: str) -> str:
     """Write the `why` of an action's rows.
 
     Args:
         notes: the page, then what is worth knowing: a reason, the model's version, what the model said.
         action: id of the action, 12 hex digits.
-        bulk: whether the action is a batch.
     """
-    return "; ".join([*map(visible, filter(None, notes)), f"{'bulk' if bulk else 'act'}:{action}"])
+    return "; ".join([*map(visible, filter(None, notes)), f"act:{action}"])
 
 
 def action_id(text: str) -> str | None:
@@ -90,6 +88,8 @@ def restoring(said: Sequence[Decision], action: Sequence[Decision], new_action: 
         withdrawn = {each.image_id for each in action}
     again = {key: None for key in touched if key in before}
     again |= {key: None for key in before if withdrawn & {*key[0]}}
+    # A label that is said again decides the picture's fate too, so that the fate that followed it is said after it.
+    again |= {key: None for key in before if key[1] == "fate" and (key[0], "label") in again}
     # `undo` of a picture withdraws what others, too, said of it; a row about two pictures is then said again.
     note = f"undo of {action_id(action[0].why)}"
     rows = [Row(image_id, "undo", "", why(note, action=new_action)) for image_id in sorted(withdrawn)]

@@ -184,6 +184,24 @@ def test_rows_that_a_commit_holds_are_answered_by_rows_that_bring_back_what_was_
     ]
 
 
+def test_what_was_typed_after_an_action_stands_when_that_is_taken_back(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        state = Desk()
+        for number in (1, 2):
+            said = row(decision="relabel", value="boots", action=f"00000000000{number}")
+            state.say("ana", [said], datetime(2026, 1, number, tzinfo=UTC))
+        commit("Decisions")
+        with Path("data/decisions/ana.csv").open("a") as file:
+            file.write(f"{IDS[0]},keep,,2026-01-03T00:00:00.000Z,by hand\n")
+        state.refresh()
+        state.undo("ana", "00000000000a", of="000000000002")
+        verdicts = decisions.settle(decisions.read_decisions("data/decisions", None))
+    assert (verdicts.kept, verdicts.relabelled) == ({IDS[0]}, {IDS[0]: "boots"})
+
+
 def test_taking_back_the_same_action_twice_takes_back_one(tmp_path):
     state = desk(tmp_path)
     state.say("ana", [row(action="000000000001")])
