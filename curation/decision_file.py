@@ -15,6 +15,7 @@ from pathlib import Path
 
 from curation.actions import Row, action_id
 from runtime.errors import InstructionError, RepositoryError
+from runtime.outputs import sync_folder
 from stages.labels import decisions
 from stages.labels.decisions import Decision
 
@@ -105,7 +106,7 @@ class DecisionFile:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
             self._load()
 
     def committed(self) -> set[tuple[str, ...]]:
@@ -189,7 +190,7 @@ class DecisionFile:
                     f"{self.path} cannot be written: {error.strerror}. Nothing was decided."
                 ) from None
             if not size:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
             self._num_lines += data.count(b"\n") + (0 if size else 1)
             end = os.fstat(descriptor)
             # Where somebody wrote at the same moment, the file is read again.
@@ -249,11 +250,3 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 def _of(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,13 +3,13 @@
 An image_id is the digest by which DVC names the same bytes, so every place can be asked, and what it gives is checked.
 """
 
-import hashlib
 import logging
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
 from remote.clone import Clone, opened
+from runtime.digest import md5_of_bytes
 from runtime.errors import InputError, RetrainError
 from stages.labels.folders import DATA
 
@@ -36,7 +36,7 @@ class Pictures:
         """
         for path in paths:
             data = _file(DATA / path)
-            if data is not None and _md5(data) == image_id:
+            if data is not None and md5_of_bytes(data) == image_id:
                 return data
         with self._lock:
             if self._clone is None:
@@ -44,7 +44,7 @@ class Pictures:
             stores = self._clone.stores
             for store in stores:
                 data = store.read(image_id)
-                if data is not None and _md5(data) == image_id:
+                if data is not None and md5_of_bytes(data) == image_id:
                     return data
         raise InputError(f"picture {image_id} is neither in data/, nor in {' or in '.join(s.name for s in stores)}.")
 
@@ -54,10 +54,6 @@ class Pictures:
             self._stack.close()
         except RetrainError as error:
             log.warning("%s", error)
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _file(path: Path) -> bytes | None:

@@ -51,11 +51,6 @@ class Desk:
             return self._files[person]
 
     @property
-    def people(self) -> list[str]:
-        """Everybody who has a file."""
-        return sorted(person for person, file in self._files.items() if file.said)
-
-    @property
     def ledger(self) -> Ledger:
         """What everybody said."""
         return self._ledger

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import jinja2
-import markupsafe
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -123,7 +122,6 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinj
             "left": left,
             "item": found[0] if found else None,
             "template": template,
-            "query": [(name, value) for name, values in query.items() for value in values if name != "first"],
             "names": sorted({*desk.snapshot.classes.class_names, *desk.snapshot.sub_classes}),
         }
         return HTMLResponse(templates.get_template("queue.html").render(**contents))
@@ -208,7 +206,7 @@ def _after(desk: Desk, person: str) -> dict[str, Any]:
         today = datetime.now(UTC).date()
         return {
             "pace": pace([each.on for each in said[-60:]]),
-            "decided": sum(1 for each in reversed(said[-2000:]) if each.on.date() == today),
+            "decided": sum(1 for each in said[-2000:] if each.on.date() == today),
             "last": [{"id": rows[0].why.rpartition(":")[2], "text": _short(desk, rows)} for rows in actions],
         }
 
@@ -248,7 +246,6 @@ def _templates() -> jinja2.Environment:
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters["number"] = lambda value: f"{value:,}"
-    environment.globals["markup"] = markupsafe.Markup
     return environment
 
 

@@ -1,12 +1,12 @@
 """Which objects commits need: what `.dvc` files and `dvc.lock` name, and every file of the folders among it."""
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from remote.stores import Store, is_directory, md5_of
+from runtime.digest import md5_of_bytes
 from runtime.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def add(collected: Needed, stores: Sequence[Store], oid: str, path: str) -> None
 
 def _files(stores: Sequence[Store], oid: str) -> list[tuple[str, str]] | None:
     for content in _contents(stores, oid):
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5_of(oid):
+        if md5_of_bytes(content) == md5_of(oid):
             return [(entry["relpath"], entry["md5"]) for entry in json.loads(content)]
     return None
 

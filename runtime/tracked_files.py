@@ -1,12 +1,11 @@
 """The files that Git and DVC track, in a commit or in the workspace, wherever their bytes are."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runtime.digest import md5_of_file
+from runtime.digest import md5_of_bytes, md5_of_file
 from runtime.errors import RepositoryError, is_storage_failure
 from runtime.regular_files import open_regular, read_small
 
@@ -50,7 +49,7 @@ class TrackedFiles:
         if (num_bytes := self._ask(self._files.info, path).get("size") or 0) > MAX_BYTES:
             raise RepositoryError(f"{path} of {self._name} has {num_bytes:,} bytes; expected at most {MAX_BYTES:,}.")
         content: bytes = self._ask(self._files.read_bytes, path)
-        self._require_digest(path, hashlib.md5(content, usedforsecurity=False).hexdigest())
+        self._require_digest(path, md5_of_bytes(content))
         return content
 
     def read_parts(self, path: str, parts: Sequence[tuple[int, int]]) -> list[bytes]:

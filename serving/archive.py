@@ -8,9 +8,7 @@ A file is there whole or not at all, and its name has its digest, so that sendin
 
 import os
 from contextlib import suppress
-from hashlib import md5
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -18,7 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from runtime.digest import md5_of_bytes
 from runtime.errors import InputError, RemoteError
+from runtime.outputs import sync_folder
 
 _PICTURES = "pictures"
 _REMEDY = "Nothing was deleted here; it is sent again within the hour."
@@ -68,7 +68,7 @@ class Archive:
             RemoteError: what arrived is not what was sent.
         """
         path = self._picture(day, image_id)
-        if not self._storage.exists(path) or _digest(self._storage.cat_file(path)) != image_id:
+        if not self._storage.exists(path) or md5_of_bytes(self._storage.cat_file(path)) != image_id:
             self._put(path, data)
 
     def forget(self, file: str, transaction: str, image_id: str | None) -> str:
@@ -111,7 +111,7 @@ class Archive:
         buffer = pa.BufferOutputStream()
         pq.write_table(rows, buffer, compression="zstd")
         data = buffer.getvalue().to_pybytes()
-        file = f"day={day}/{name}-{_digest(data)}.parquet"
+        file = f"day={day}/{name}-{md5_of_bytes(data)}.parquet"
         self._put(f"{self._folder}/{file}", data)
         return file
 
@@ -119,7 +119,7 @@ class Archive:
         return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
 
     def _is_whole(self, file: str) -> bool:
-        return _digest(self._storage.cat_file(f"{self._folder}/{file}")) in file
+        return md5_of_bytes(self._storage.cat_file(f"{self._folder}/{file}")) in file
 
     def _picture(self, day: str, image_id: str) -> str:
         return f"{self._folder}/{_PICTURES}/day={day}/{image_id}"
@@ -137,7 +137,7 @@ class Archive:
         else:
             self._storage.pipe_file(path, data)
         arrived = self._storage.cat_file(path)
-        if len(arrived) != len(data) or _digest(arrived) != _digest(data):
+        if len(arrived) != len(data) or md5_of_bytes(arrived) != md5_of_bytes(data):
             raise RemoteError(f"{path} did not receive what was sent ({len(arrived)} of {len(data)} bytes). {_REMEDY}")
 
 
@@ -151,10 +151,4 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     partial.rename(path)
     for folder in (path.parent, path.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-
-
-def _digest(data: Any) -> str:
-    return md5(data, usedforsecurity=False).hexdigest()
+        sync_folder(folder)

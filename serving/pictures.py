@@ -1,12 +1,14 @@
 """Pictures by their content: `aa/<image_id>`, on the disk before anybody is told so."""
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from runtime.digest import md5_of_bytes
+from runtime.outputs import sync_folder
 
 _MODE = 0o600  # people's photos
 
@@ -27,7 +29,7 @@ class Pictures:
         for leftover in folder.glob("*/*.partial"):
             leftover.unlink()
         for each in (folder, folder.parent):
-            _flush(each)
+            sync_folder(each)
 
     def path(self, image_id: str) -> Path:
         """Say where a picture is, or would be."""
@@ -68,7 +70,7 @@ class Pictures:
             finally:
                 partial.unlink(missing_ok=True)
         # Also where it was there: whoever wrote it may not have come to this.
-        _flush(path.parent)
+        sync_folder(path.parent)
         return image_id
 
     def remove(self, image_id: str) -> bool:
@@ -87,18 +89,10 @@ class Pictures:
                     file.flush()
                     os.fsync(file.fileno())
                 path.unlink()
-                _flush(path.parent)
+                sync_folder(path.parent)
             return True
 
 
 def image_id_of(data: bytes) -> str:
     """The MD5 of a picture's bytes, as everywhere in this repository."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return md5_of_bytes(data)
