@@ -157,6 +157,7 @@ def test_a_class_can_be_queued_whole(world, tab, server):
     tab.wait_for_selector("[data-image-id]")
     seen = []
     for _ in range(len(world.library["hat"])):
+        tab.wait_for_selector("[data-image-id]")  # the next may still be on its way
         seen += shown(tab)
         press(tab, "k")
         settled(tab, len(seen))
