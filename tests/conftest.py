@@ -1,4 +1,5 @@
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def pytest_ignore_collect(collection_path, config):
     if config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py":
         return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
     return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_the_root():
+    """Begin each module where pytest was started, whatever the one before left as the working directory."""
+    os.chdir(ROOT)
 
 
 @pytest.fixture
