@@ -68,6 +68,7 @@ def main() -> None:
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="life-"))
     beginning = begun(folder / "beginning") if (folder / "beginning").is_dir() else founded(folder / "beginning")
     if beginning.problems:
+        (folder / "beginning").rename(folder / "wrong-beginning")  # the next call takes up none that is wrong
         sys.exit("\n".join(beginning.problems))
     rows = [lived(beginning, folder, seed, asked) for seed in asked.seeds]
     print_table(["seed", "weeks", "files", "commands killed", "minutes", "ended"], rows)

@@ -290,6 +290,7 @@ def check_metrics(clone: Path, splits: pd.DataFrame) -> Iterator[str]:
     metrics = json.loads((clone / "data/scores/metrics.json").read_text(encoding="utf-8"))
     params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
     weights = pd.read_csv(clone / "data/confused.csv")
+    answered = is_answered(rows, scores, params["score"])
     keys = ["image_id", "split"]
     if (
         not rows[keys]
@@ -300,19 +301,28 @@ def check_metrics(clone: Path, splits: pd.DataFrame) -> Iterator[str]:
         yield "predictions are not of the pictures of splits.parquet"
     for name, said in metrics.items():
         chosen = rows["split"].isin(["test", "validation"] if name == "held_out" else [name]).to_numpy()
-        computed = figures(rows[chosen], scores[chosen], classes, weights, params["score"]["threshold"])
+        computed = figures(rows[chosen], scores[chosen], classes, weights, answered[chosen])
         for metric, value in computed.items():
             if said.get(metric) is not None and abs(said[metric] - value) > 2e-6:
                 yield f"{metric} of {name} is {said[metric]}, and {value:.6f} when computed again"
 
 
+def is_answered(rows: pd.DataFrame, scores: np.ndarray, params: dict[str, float]) -> np.ndarray:
+    """Say of which pictures a user is shown an answer: sure enough, and no farther from every class than most known."""
+    shown = 100 * scores.max(axis=1, initial=0) >= params["threshold"]
+    distance = rows["scope_distance"]
+    known = distance[rows["split"] == "train"]
+    if params["in_scope"] is None or known.empty:
+        return shown
+    return shown & ~(distance > known.quantile(params["in_scope"], interpolation="higher")).to_numpy()
+
+
 def figures(
-    rows: pd.DataFrame, scores: np.ndarray, classes: list[str], weights: pd.DataFrame, threshold: float
+    rows: pd.DataFrame, scores: np.ndarray, classes: list[str], weights: pd.DataFrame, shown: np.ndarray
 ) -> dict[str, float]:
     """Compute the figures of one set from its softmax matrix; those on truth only if the model knows all classes."""
     predicted = np.array(classes)[scores.argmax(axis=1)] if len(rows) else np.array([])
     right = predicted == rows["truth"].to_numpy()
-    shown = 100 * scores.max(axis=1, initial=0) >= threshold
     result = {"num_pictures": len(rows), "false_positive_fraction": (shown & ~right).mean()}
     if not len(rows) or not rows["truth"].isin(classes).all():
         return result
