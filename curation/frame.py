@@ -1,0 +1,80 @@
+"""What every page of the desk shows around its own: the queues, the pace, what was decided last."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from curation.forms import new_action
+from curation.pages.page import Page, short
+from curation.state import Desk
+from stages.labels.decisions import Decision
+
+LAST = 10  # actions that a page lists
+_PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
+
+
+def frame(desk: Desk, person: str, name: str, pages: Sequence[Page]) -> dict[str, Any]:
+    """Collect what every page shows around its own: queues with numbers, pace, the last ten decisions, notices.
+
+    Args:
+        desk: its state.
+        person: whose decisions are written.
+        name: of the page.
+        pages: with a queue, in the order in which they are listed.
+    """
+    with desk.lock:
+        file = desk.file(person)
+        notices, file.notices[:] = list(file.notices), []
+        if desk.tables.notice:
+            notices.append(desk.tables.notice)
+        queues = [(page, sum(1 for _ in page.keys(desk.snapshot, desk.ledger, {}))) for page in pages]
+        return {
+            "queues": queues,
+            "person": person,
+            "name": name,
+            "notices": notices,
+            "uncommitted": desk.uncommitted(person),
+            "action": new_action(),
+            **after(desk, person),
+        }
+
+
+def after(desk: Desk, person: str) -> dict[str, Any]:
+    """Collect what changes with a key: the pace and the last ten; no total is counted here."""
+    with desk.lock:
+        said = desk.file(person).said
+        actions = desk.last_actions(person, LAST)
+        today = datetime.now(UTC).date()
+        return {
+            "pace": pace([each.on for each in said[-60:]]),
+            "decided": sum(1 for each in said[-2000:] if each.on.date() == today),
+            "last": [{"id": rows[0].why.rpartition(":")[2], "text": in_short(desk, rows)} for rows in actions],
+        }
+
+
+def pace(times: Sequence[datetime]) -> int | None:
+    """Say how many actions an hour these are, pauses left out; None where there are too few."""
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(sorted(set(times)))]
+    working = [gap for gap in gaps if gap <= _PAUSE_SECONDS]
+    return round(3600 * len(working) / sum(working)) if len(working) >= 5 and sum(working) > 0 else None
+
+
+def in_short(desk: Desk, rows: Sequence[Decision]) -> str:
+    """Say what the rows of an action decide, in a few words."""
+    labels = desk.snapshot.images["sub_class"]
+    texts = [
+        short(row, labels.get(row.image_id) if isinstance(labels.get(row.image_id), str) else None) for row in rows
+    ]
+    return ", ".join(dict.fromkeys(texts)) if len(rows) < 4 else f"{texts[0]} and {len(rows) - 1} more"
+
+
+def undone(desk: Desk, rows: Sequence[Decision]) -> dict[str, Any] | None:
+    """Say what was taken back: of which page, which pictures; None where nothing was."""
+    if not rows:
+        return None
+    return {
+        "page": rows[0].why.partition(";")[0],
+        "image_ids": sorted(r.image_id for r in rows),
+        "text": in_short(desk, rows),
+    }
