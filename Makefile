@@ -78,6 +78,9 @@ adopt: .venv/ready ## use your photos, LIBRARY=... [BENCHMARKS=...] [UNLABELLED=
 	@python -m intake.adopt --library="$$LIBRARY" --benchmarks="$$BENCHMARKS" --unlabelled="$$UNLABELLED" \
 	    --settings="$$SETTINGS"
 
+known: .venv/ready ## say whether pictures are here already, and where, FILES="photo.jpg folder"
+	@python -m intake.known --files="$$FILES"
+
 intake: .venv/ready # move unlabelled pictures to where people decided that they belong
 	@python -m intake.accepted
 
