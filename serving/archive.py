@@ -1,9 +1,10 @@
 """A place where rows and pictures of all replicas go: any that fsspec knows, such as az://logs or a mounted folder.
 
     TO/day=2026-11-27/<replica>-<number>-<digest>.parquet     rows of `transactions`
-    TO/pictures/day=2026-11-27/<image_id>                     their pictures
+    TO/pictures/day=2026-11-27/<replica>/<image_id>           their pictures
 
-A file is there whole or not at all, and its name has its digest, so that sending it again changes nothing.
+A file is there whole or not at all, and its name has its digest, so that sending it again changes nothing. No replica
+changes what another sent, but for what is older than agreed, which any of them removes.
 """
 
 import os
@@ -56,41 +57,44 @@ class Archive:
         Raises:
             RemoteError: what arrived is not what was sent.
         """
-        for file in self._list(f"day={day}"):
-            if file.startswith(f"{name}-") and self._is_whole(f"day={day}/{file}"):
-                return f"day={day}/{file}"  # sent by a gateway that ended before it could note so
+        for file in self._sent(f"day={day}", name):
+            if self._is_whole(file):
+                return file  # sent by a gateway that ended before it could note so
         return self._send_rows(rows, day, name)
 
-    def send_picture(self, data: bytes, day: str, image_id: str) -> None:
+    def send_picture(self, data: bytes, day: str, replica: str, image_id: str) -> None:
         """Send a picture, unless it is there.
 
         Raises:
             RemoteError: what arrived is not what was sent.
         """
-        path = self._picture(day, image_id)
+        path = self._picture(day, replica, image_id)
         if not self._storage.exists(path) or md5_of_bytes(self._storage.cat_file(path)) != image_id:
             self._put(path, data)
 
-    def forget(self, file: str, transaction: str, image_id: str | None) -> str:
-        """Take a row out of a file, and its picture away where no other row of the day names it.
+    def forget(self, file: str, transaction: str, replica: str, image_id: str | None) -> str | None:
+        """Take a row out of a file, and its picture away where no other row of this replica and day names it.
+
+        It may be done again wherever it was ended before: then the rows are there under another name, or under two.
 
         Returns:
-            The path of the file that is there in its place.
+            The path of the file that has these rows now; None where they are gone, as after a retention.
 
         Raises:
-            RemoteError: what arrived is not what was sent.
+            RemoteError: what arrived is not what was sent, or what is there is damaged.
         """
         folder, _, name = file.rpartition("/")
-        day = folder.removeprefix("day=")
-        rows = self._rows(file)
-        kept = rows.filter(pc.not_equal(rows["transaction_id"], transaction))
-        changed = self._send_rows(kept, day, name.rpartition("-")[0]) if len(kept) < len(rows) else file
-        if changed != file:
-            self._storage.rm_file(f"{self._folder}/{file}")
-        others = (self._rows(f"{folder}/{each}")["image_id"].to_pylist() for each in self._list(folder))
+        day, stem = folder.removeprefix("day="), name.rpartition("-")[0]
+        files = self._sent(folder, stem)
+        changed = self._without(files, transaction, day, stem) if files else None
+        for each in self._sent(folder, stem, with_partial=True):
+            if each != changed:
+                self._remove(f"{self._folder}/{each}")
+        others = (self._rows(each)["image_id"].to_pylist() for each in self._sent(folder, replica))
         if image_id and not any(image_id in images for images in others):
-            with suppress(FileNotFoundError):
-                self._storage.rm_file(self._picture(day, image_id))
+            path = self._picture(day, replica, image_id)
+            for each in (path, _partial(path)):
+                self._remove(each)
         return changed
 
     def remove_before(self, day: str) -> list[str]:
@@ -103,9 +107,21 @@ class Archive:
         old = sorted(each for each in days if each < day)
         for each in old:
             for folder in (f"{self._folder}/{_PICTURES}/day={each}", f"{self._folder}/day={each}"):
-                if self._storage.exists(folder):
+                with suppress(FileNotFoundError):  # or another replica removes it too
                     self._storage.rm(folder, recursive=True)
         return old
+
+    def _without(self, files: list[str], transaction: str, day: str, stem: str) -> str:
+        """Write rows again without one of them. Of several files, the one with the fewest is the last."""
+        whole = {file: self._rows(file) for file in files if self._is_whole(file)}
+        if not whole:
+            raise RemoteError(
+                f"{self.url}/{files[0]} is damaged: its name has another digest than its content, so that nothing can "
+                "be forgotten in it. Bring it back from a backup, or delete it."
+            )
+        file, rows = min(whole.items(), key=lambda item: len(item[1]))
+        kept = rows.filter(pc.not_equal(rows["transaction_id"], transaction))
+        return self._send_rows(kept, day, stem) if len(kept) < len(rows) else file
 
     def _send_rows(self, rows: pa.Table, day: str, name: str) -> str:
         buffer = pa.BufferOutputStream()
@@ -121,8 +137,17 @@ class Archive:
     def _is_whole(self, file: str) -> bool:
         return md5_of_bytes(self._storage.cat_file(f"{self._folder}/{file}")) in file
 
-    def _picture(self, day: str, image_id: str) -> str:
-        return f"{self._folder}/{_PICTURES}/day={day}/{image_id}"
+    def _picture(self, day: str, replica: str, image_id: str) -> str:
+        return f"{self._folder}/{_PICTURES}/day={day}/{replica}/{image_id}"
+
+    def _sent(self, folder: str, name: str, with_partial: bool = False) -> list[str]:
+        """List the files of rows that were sent by a name, or all of a replica's by its name."""
+        begins = (f"{name}-", f".{name}-") if with_partial else f"{name}-"
+        return [f"{folder}/{each}" for each in self._list(folder) if each.startswith(begins)]
+
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self._storage.rm_file(path)
 
     def _list(self, folder: str) -> list[str]:
         try:
@@ -141,10 +166,16 @@ class Archive:
             raise RemoteError(f"{path} did not receive what was sent ({len(arrived)} of {len(data)} bytes). {_REMEDY}")
 
 
+def _partial(path: str) -> str:
+    """Name what a file is written to before it is renamed."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{name}.partial"
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = Path(_partial(str(path)))
     with partial.open("wb") as file:
         file.write(data)
         file.flush()

@@ -49,8 +49,8 @@ def main() -> None:
 def _forget_here(transaction: str) -> str:
     folder = folder_of_log()
     database = Log(folder)
-    keeper = Keeper(folder, database, Pictures(folder / "pictures"), "")
     try:
+        keeper = Keeper(folder, database, Pictures(folder / "pictures"), database.replica())
         return FORGOTTEN if keeper.forget(transaction, datetime.now(UTC)) else UNKNOWN
     finally:
         database.close()

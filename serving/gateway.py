@@ -89,7 +89,7 @@ class Gateway:
         self._shadows: set[asyncio.Task[None]] = set()
         self.observe: Callable[[str, float], None] = lambda part, milliseconds: None
         self._sweep()
-        self.replica: str = log.do(_replica).result()
+        self.replica = log.replica()
 
     async def identify(self, sent: Sent) -> Answer:
         """Answer a picture.
@@ -337,16 +337,3 @@ def _answered(connection: sqlite3.Connection, transaction: str) -> sqlite3.Row |
         [transaction, ANSWERED],
     ).fetchone()
     return found
-
-
-def _replica(connection: sqlite3.Connection) -> str:
-    """Name this log among those of other replicas: by the host, and something that no other log has."""
-    import secrets
-    import socket
-
-    found = connection.execute("SELECT name FROM replica").fetchone()
-    if found:
-        return str(found[0])
-    name = f"{socket.gethostname()[:40]}_{secrets.token_hex(4)}".replace("-", "_").replace("/", "_")
-    connection.execute("INSERT INTO replica VALUES (?)", [name])
-    return name

@@ -8,18 +8,18 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.errors import RetrainError, is_storage_failure
+from runtime.errors import InputError, RetrainError, is_storage_failure
 from runtime.outputs import whole
 from serving.archive import Archive
 from serving.log import Log
 from serving.pictures import Pictures
-from serving.transactions import UNDER_WAY, text_of, to_arrow
+from serving.transactions import ABORTED, UNDER_WAY, text_of, to_arrow
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,14 @@ FORGOTTEN, UNKNOWN = "forgotten", "there is no such transaction"
 _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 60.0
 _HOUR = timedelta(hours=1)
+_DAY_SHIPPED = "substr(file, 5, 10)"  # day=2026-11-27/...
 _LARGEST_BATCH = 10_000  # rows of a file: a thousand classes make it 2 MB before compression
 
 
 class _Batch(NamedTuple):
     number: int
     day: str
+    place: str | None  # where it goes, whatever was asked for since; None: begun before this was noted
 
 
 class Keeper:
@@ -77,17 +79,19 @@ class Keeper:
             self._thread.join()
 
     def ship(self, now: datetime) -> int:
-        """Send what is at least an hour old, whole hours at a time.
+        """Send what is at least an hour old, whole hours at a time. What was begun goes to where it was begun.
 
         Returns:
             How many rows were sent, each exactly once, whatever ended before.
+
+        Raises:
+            InputError: it is not known where something was begun to be sent to.
         """
-        if self._archive is None:
-            return 0
+        place = self._archive.url if self._archive else None
         before = text_of(now.replace(minute=0, second=0, microsecond=0) - _HOUR)
         num_rows = 0
-        while batch := self._log.do(partial(_take, before=before)).result():
-            num_rows += self._send(batch, self._archive, now)
+        while batch := self._log.do(partial(_take, before=before, place=place)).result():
+            num_rows += self._send(batch, self._place(batch.place), now)
         return num_rows
 
     def remove_old(self, now: datetime) -> None:
@@ -95,9 +99,15 @@ class Keeper:
         if self._retention_days is None:
             return
         day = (now - timedelta(days=self._retention_days)).date().isoformat()
-        self._remove_unnamed(self._log.do(partial(_remove_before, day=day), erases=True).result())
-        if self._archive:
-            self._archive.remove_before(day)
+        try:
+            self._log.do(partial(_remove_before, day=day)).result()
+            self._remove_unnamed()
+        finally:  # neither waits until the other can be done
+            self._remove_there(day)
+
+    def end_lost(self, now: datetime) -> None:
+        """Say of what is under way for more than an hour that it is not: its end could not be logged."""
+        self._log.do(partial(_abort, before=text_of(now - _HOUR))).result()
 
     def forget(self, transaction: str, now: datetime) -> bool:
         """Leave no byte of a transaction, and a note that it was forgotten.
@@ -112,31 +122,55 @@ class Keeper:
             row = self._log.do(find).result()
         if row:
             self._forget(row, transaction, now)
-        return self._log.do(partial(_is_forgotten, transaction=transaction), erases=True).result()
+        self._remove_unnamed()  # also where what was begun ended before
+        return self._log.do(partial(_is_forgotten, transaction=transaction)).result()
 
     def _forget(self, row: sqlite3.Row, transaction: str, now: datetime) -> None:
         if row["file"]:
-            changed = Archive(row["place"]).forget(row["file"], transaction, row["image_id"])
+            changed = self._place(row["place"]).forget(row["file"], transaction, self._replica, row["image_id"])
             self._log.do(partial(_renamed, old=row["file"], new=changed)).result()
         self._log.do(partial(_delete, transaction=transaction, moment=text_of(now))).result()
-        self._remove_unnamed([row["image_id"]])
 
     def obey(self, now: datetime) -> None:
-        """Forget what was asked for."""
+        """Forget what was asked for; what cannot be forgotten yet keeps nothing else waiting."""
+        problems = []
         for request in sorted(self._requests.iterdir()):
             if request.suffix:
                 continue
-            found = self.forget(request.name, now)
+            try:
+                found = self.forget(request.name, now)
+            except Exception as error:
+                problems.append(error)
+                continue
             with whole(request.with_suffix(OUTCOME)) as outcome:
                 outcome.write_text(FORGOTTEN if found else UNKNOWN)
             request.unlink()
+        if problems:
+            raise problems[0]
+
+    def _place(self, url: str | None) -> Archive:
+        if self._archive and url in (None, self._archive.url):
+            return self._archive
+        if url is None:
+            raise InputError(
+                "rows were begun to be shipped, and where to is not known. Start the gateway once with the --ship-to "
+                "that it had then."
+            )
+        return Archive(url)
+
+    def _remove_there(self, day: str) -> None:
+        """Remove the rows and pictures of days before one, wherever they were shipped to."""
+        places = set(self._log.do(partial(_places_before, day=day)).result())
+        for url in sorted(places | ({self._archive.url} if self._archive else set())):
+            self._place(url).remove_before(day)
+        self._log.do(partial(_remove_shipped_before, day=day), erases=True).result()
 
     def _work(self) -> None:
         kept_hour = ""
         while not self._end.is_set():
             now = datetime.now(UTC)
             hour = f"{now:%Y-%m-%d %H}"
-            steps = (self.obey, self.ship, self.remove_old) if hour != kept_hour else (self.obey,)
+            steps = (self.obey, self.ship, self.remove_old, self.end_lost) if hour != kept_hour else (self.obey,)
             # All are tried, so that one that fails does not keep the others waiting.
             done = [self._try(step, now) for step in steps]
             if all(done):
@@ -158,18 +192,23 @@ class Keeper:
     def _send(self, batch: _Batch, archive: Archive, now: datetime) -> int:
         rows = self._log.do(partial(_rows_of, batch=batch.number)).result()
         for image_id in sorted({row["image_id"] for row in rows} - {None}):
-            archive.send_picture(self._pictures.path(image_id).read_bytes(), batch.day, image_id)
+            data = self._pictures.path(image_id).read_bytes()
+            archive.send_picture(data, batch.day, self._replica, image_id)
         file = archive.send_rows(to_arrow(rows), batch.day, f"{self._replica}-{batch.number:06d}")
         done = partial(_shipped, batch=batch.number, place=archive.url, file=file, moment=text_of(now))
         self._log.do(done).result()
-        self._remove_unnamed(row["image_id"] for row in rows)
+        self._remove_unnamed()
         log.info("gateway: %d rows of %s are %s/%s", len(rows), batch.day, archive.url, file)
         return len(rows)
 
-    def _remove_unnamed(self, images: Iterable[str | None]) -> None:
-        """Remove pictures that no row names: on the log's thread, so that none is written meanwhile."""
-        for image_id in sorted(filter(None, {*images})):
+    def _remove_unnamed(self) -> None:
+        """Remove the pictures of rows that are gone, and what the write-ahead log has of these rows.
+
+        On the log's thread, so that none is written meanwhile. They stand in the log until they are removed.
+        """
+        for image_id in self._log.do(_unnamed).result():
             self._log.do(partial(_remove_if_unnamed, image_id=image_id, pictures=self._pictures)).result()
+        self._log.do(lambda _: None, erases=True).result()
 
 
 def ask_to_forget(folder: Path, transaction: str, seconds: float) -> str | None:
@@ -179,8 +218,9 @@ def ask_to_forget(folder: Path, transaction: str, seconds: float) -> str | None:
         What it says; None if it says nothing within these seconds.
     """
     request = folder / FORGET / transaction
-    request.touch()
     outcome, end = request.with_suffix(OUTCOME), time.monotonic() + seconds
+    outcome.unlink(missing_ok=True)  # of somebody who did not wait
+    request.touch()
     while time.monotonic() < end:
         if outcome.exists():
             words = outcome.read_text()
@@ -190,25 +230,25 @@ def ask_to_forget(folder: Path, transaction: str, seconds: float) -> str | None:
     return None
 
 
-def _take(connection: sqlite3.Connection, before: str) -> _Batch | None:
+def _take(connection: sqlite3.Connection, before: str, place: str | None) -> _Batch | None:
     """Give the batch that was begun, or begin one: rows of one day. From then on they do not change."""
-    begun = connection.execute("SELECT number, day FROM batches WHERE shipped_at IS NULL").fetchone()
+    begun = connection.execute("SELECT number, day, place FROM batches WHERE shipped_at IS NULL").fetchone()
     if begun:
-        return _Batch(begun["number"], begun["day"])
+        return _Batch(*begun)
     free = f"batch IS NULL AND status != '{UNDER_WAY}' AND received_at < ?"
     earliest = f"SELECT min(received_at) FROM transactions WHERE {free}"  # noqa: S608
     (first,) = connection.execute(earliest, [before]).fetchone()
-    if first is None:
+    if first is None or place is None:
         return None
     number = 1 + (connection.execute("SELECT max(number) FROM batches").fetchone()[0] or 0)
     day = first[:10]
-    connection.execute("INSERT INTO batches VALUES (?, ?, NULL)", [number, day])
+    connection.execute("INSERT INTO batches (number, day, place) VALUES (?, ?, ?)", [number, day, place])
     chosen = f"SELECT transaction_id FROM transactions WHERE {free} AND received_at < ? ORDER BY 1 LIMIT ?"  # noqa: S608
     connection.execute(
         f"UPDATE transactions SET batch = ? WHERE transaction_id IN ({chosen})",  # noqa: S608
         [number, before, f"{day}U", _LARGEST_BATCH],  # U: behind the T of any time of that day
     )
-    return _Batch(number, day)
+    return _Batch(number, day, place)
 
 
 def _rows_of(connection: sqlite3.Connection, batch: int) -> list[sqlite3.Row]:
@@ -220,17 +260,35 @@ def _shipped(connection: sqlite3.Connection, batch: int, place: str, file: str, 
         "INSERT INTO shipped SELECT transaction_id, image_id, ?, ? FROM transactions WHERE batch = ?",
         [place, file, batch],
     )
-    connection.execute("DELETE FROM transactions WHERE batch = ?", [batch])
+    _delete_rows(connection, "batch = ?", batch)
     connection.execute("UPDATE batches SET shipped_at = ? WHERE number = ?", [moment, batch])
 
 
-def _remove_before(connection: sqlite3.Connection, day: str) -> list[str]:
-    """Delete what was received before a day; give the pictures that these rows named."""
-    old = "FROM transactions WHERE received_at < ? AND batch IS NULL"
-    images = [row[0] for row in connection.execute(f"SELECT DISTINCT image_id {old}", [day])]
-    connection.execute(f"DELETE {old}", [day])
-    connection.execute("DELETE FROM shipped WHERE substr(file, 5, 10) < ?", [day])  # day=2026-11-27/...
-    return images
+def _remove_before(connection: sqlite3.Connection, day: str) -> None:
+    _delete_rows(connection, "received_at < ? AND batch IS NULL", day)
+
+
+def _delete_rows(connection: sqlite3.Connection, where: str, value: object) -> None:
+    """Delete rows, and note their pictures, which are removed after that."""
+    named = f"SELECT DISTINCT image_id FROM transactions WHERE {where} AND image_id IS NOT NULL"  # noqa: S608
+    connection.execute(f"INSERT OR IGNORE INTO unnamed {named}", [value])
+    connection.execute(f"DELETE FROM transactions WHERE {where}", [value])  # noqa: S608
+
+
+def _places_before(connection: sqlite3.Connection, day: str) -> list[str]:
+    found = connection.execute(f"SELECT DISTINCT place FROM shipped WHERE {_DAY_SHIPPED} < ?", [day])  # noqa: S608
+    return [row[0] for row in found]
+
+
+def _remove_shipped_before(connection: sqlite3.Connection, day: str) -> None:
+    connection.execute(f"DELETE FROM shipped WHERE {_DAY_SHIPPED} < ?", [day])  # noqa: S608
+
+
+def _abort(connection: sqlite3.Connection, before: str) -> None:
+    connection.execute(
+        "UPDATE transactions SET status = ?, error = ? WHERE status = ? AND received_at < ?",
+        [ABORTED, "its end could not be logged", UNDER_WAY, before],
+    )
 
 
 def _find(connection: sqlite3.Connection, transaction: str) -> sqlite3.Row | None:
@@ -244,13 +302,13 @@ def _find(connection: sqlite3.Connection, transaction: str) -> sqlite3.Row | Non
     return None
 
 
-def _renamed(connection: sqlite3.Connection, old: str, new: str) -> None:
-    connection.execute("UPDATE shipped SET file = ? WHERE file = ?", [new, old])
+def _renamed(connection: sqlite3.Connection, old: str, new: str | None) -> None:
+    connection.execute("UPDATE shipped SET file = ? WHERE file = ?", [new or old, old])
 
 
 def _delete(connection: sqlite3.Connection, transaction: str, moment: str) -> None:
-    for table in ("transactions", "shipped"):
-        connection.execute(f"DELETE FROM {table} WHERE transaction_id = ?", [transaction])  # noqa: S608
+    _delete_rows(connection, "transaction_id = ?", transaction)
+    connection.execute("DELETE FROM shipped WHERE transaction_id = ?", [transaction])
     connection.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", [transaction, moment])
 
 
@@ -259,6 +317,12 @@ def _is_forgotten(connection: sqlite3.Connection, transaction: str) -> bool:
     return found is not None
 
 
+def _unnamed(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT image_id FROM unnamed ORDER BY 1")]
+
+
 def _remove_if_unnamed(connection: sqlite3.Connection, image_id: str, pictures: Pictures) -> None:
-    if not connection.execute("SELECT 1 FROM transactions WHERE image_id = ?", [image_id]).fetchone():
-        pictures.remove(image_id)
+    """Remove a picture that no row names, or find that one names it again. One that a row will name stays noted."""
+    named = connection.execute("SELECT 1 FROM transactions WHERE image_id = ?", [image_id]).fetchone()
+    if named or pictures.remove(image_id):
+        connection.execute("DELETE FROM unnamed WHERE image_id = ?", [image_id])

@@ -6,6 +6,8 @@ What is asked for while a commit is under way shares the next one, so that many 
 import contextlib
 import fcntl
 import queue
+import secrets
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from serving.transactions import ABORTED, CREATE, UNDER_WAY, text_of
 
 NAME = "log.db"
 LOCK = "lock"
+_MODE, _FOLDER_MODE = 0o600, 0o700
 _LARGEST_BATCH = 256
 _REMEDY = "Choose another folder by RETRAIN_GATEWAY, or end what holds this one."
 Result = TypeVar("Result")
@@ -30,7 +33,9 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS replica (name TEXT NOT NULL)",
     # Rows that are at the other place: in which file, and of which picture.
     "CREATE TABLE IF NOT EXISTS shipped (transaction_id TEXT PRIMARY KEY, image_id TEXT, place TEXT, file TEXT)",
-    "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT)",
+    "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT, place TEXT)",
+    # Pictures of rows that were deleted: they are removed next, unless another row names them.
+    "CREATE TABLE IF NOT EXISTS unnamed (image_id TEXT PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS forgotten (transaction_id TEXT PRIMARY KEY, forgotten_at TEXT)",
 )
 
@@ -57,7 +62,7 @@ class Log:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_private(folder)
         self._lock = (folder / LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,6 +92,10 @@ class Log:
         future: Future[Result] = Future()
         self._tasks.put(_Task(work, future, erases))
         return future
+
+    def replica(self) -> str:
+        """Name this log among those of other replicas."""
+        return self.do(_replica).result()
 
     def close(self) -> None:
         """End, after all that was asked for."""
@@ -122,6 +131,19 @@ class Log:
         return tasks
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder, and let nobody else look into it, or into the log: they hold what people sent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # a volume that belongs to somebody else, and was given to us
+        folder.chmod(_FOLDER_MODE)
+    # SQLite gives its other files the mode of the database.
+    for name in (LOCK, NAME, f"{NAME}-wal", f"{NAME}-shm"):
+        if name in (LOCK, NAME):
+            (folder / name).touch(_MODE)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).chmod(_MODE)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
@@ -130,6 +152,8 @@ def _open(path: Path) -> sqlite3.Connection:
     connection.execute("BEGIN IMMEDIATE")
     for table in _TABLES:
         connection.execute(table)
+    if "place" not in {row["name"] for row in connection.execute("PRAGMA table_info(batches)")}:
+        connection.execute("ALTER TABLE batches ADD COLUMN place TEXT")  # of before it was noted
     connection.execute(
         "UPDATE transactions SET status = ?, answered_at = ?, error = 'the gateway ended' WHERE status = ?",
         (ABORTED, text_of(datetime.now(UTC)), UNDER_WAY),
@@ -146,8 +170,8 @@ def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
         for task in tasks:
             outcomes.append(_do(connection, task.work))
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if connection.in_transaction:
+    except Exception as error:  # whatever it is, those who wait are told, and the thread goes on
+        with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         outcomes = [(None, error)] * len(tasks)
     for number, task in enumerate(tasks):
@@ -184,3 +208,13 @@ def _do(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any
         return None, error
     connection.execute("RELEASE task")
     return result, None
+
+
+def _replica(connection: sqlite3.Connection) -> str:
+    """Name this log among those of other replicas: by the host, and something that no other log has."""
+    found = connection.execute("SELECT name FROM replica").fetchone()
+    if found:
+        return str(found[0])
+    name = f"{socket.gethostname()[:40]}_{secrets.token_hex(4)}".replace("-", "_").replace("/", "_")
+    connection.execute("INSERT INTO replica VALUES (?)", [name])
+    return name

@@ -27,7 +27,7 @@ class Pictures:
         for number in range(256):
             (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*/*.partial"):
-            leftover.unlink()
+            _erase(leftover)
         for each in (folder, folder.parent):
             sync_folder(each)
 
@@ -83,14 +83,23 @@ class Pictures:
             if self._in_use[image_id]:
                 return False
             path = self.path(image_id)
+            # Under its own name it is whole or not there at all, wherever this ends.
+            partial = path.with_name(f"{image_id}-removed.partial")
             with contextlib.suppress(FileNotFoundError):
-                with path.open("r+b") as file:
-                    file.write(bytes(path.stat().st_size))
-                    file.flush()
-                    os.fsync(file.fileno())
-                path.unlink()
-                sync_folder(path.parent)
+                path.rename(partial)
+            with contextlib.suppress(FileNotFoundError):
+                _erase(partial)
+            sync_folder(path.parent)
             return True
+
+
+def _erase(path: Path) -> None:
+    """Overwrite a file, and remove its name."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def image_id_of(data: bytes) -> str:

@@ -26,15 +26,22 @@ from serving.transaction_id import new_id
 NOW = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 
 
+def name_replica(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("INSERT INTO replica SELECT ? WHERE NOT EXISTS (SELECT 1 FROM replica)", [name])
+
+
 class World:
     """A log with a keeper, and a place that it ships to."""
 
-    def __init__(self, folder: Path, url: str = "", retention_days: int | None = None) -> None:
-        self.folder, self.url = folder / "log", url or str(folder / "archive")
+    def __init__(
+        self, folder: Path, url: str = "", retention_days: int | None = None, replica: str = "a_1", log: str = "log"
+    ) -> None:
+        self.folder, self.url = folder / log, url or str(folder / "archive")
         self.log = Log(self.folder)
+        self.log.do(partial(name_replica, name=replica)).result()
         self.pictures = Pictures(self.folder / "pictures")
         self.archive = Archive(self.url)
-        self.keeper = Keeper(self.folder, self.log, self.pictures, "a_1", self.archive, retention_days)
+        self.keeper = Keeper(self.folder, self.log, self.pictures, replica, self.archive, retention_days)
 
     def add(self, received: datetime, data: bytes = b"a picture", status: str = "answered") -> str:
         row = {"transaction_id": new_id(round(received.timestamp() * 1000)), "received_at": received}
@@ -75,13 +82,27 @@ def test_rows_of_whole_hours_are_shipped_with_their_pictures_by_day_and_are_no_l
     assert world.here() == sorted(kept)
     root = Path(world.url)
     assert sorted(path.parent.name for path in root.glob("day=*/a_1-*.parquet")) == ["day=2026-11-26", "day=2026-11-27"]
-    assert (root / "pictures/day=2026-11-26" / image_id_of(b"one")).read_bytes() == b"one"
+    assert (root / "pictures/day=2026-11-26/a_1" / image_id_of(b"one")).read_bytes() == b"one"
     assert world.pictures.all_ids() == {image_id_of(b"two"), image_id_of(b"x")}  # a row here still has it
     assert world.keeper.ship(NOW) == 0
 
 
 class KilledError(Exception):
     """The gateway is killed here."""
+
+
+def kill_after(steps: int, patch: pytest.MonkeyPatch, world: World) -> None:
+    """Let a world do so many things to its log and its archive, and no more."""
+    left = iter(range(steps))
+
+    def counted(do, *arguments, **options):
+        if next(left, None) is None:
+            raise KilledError
+        return do(*arguments, **options)
+
+    patch.setattr(world.log, "do", partial(counted, world.log.do))
+    for name in ("_put", "_remove"):
+        patch.setattr(world.archive, name, partial(counted, getattr(world.archive, name)))
 
 
 @settings(max_examples=25)
@@ -98,14 +119,7 @@ def test_each_row_is_shipped_once_wherever_shipping_breaks_off(hours, breaks):
         for after in [*breaks, None]:
             world.log.close()
             world = World(folder)
-            left = iter(range(after or 10**6))
-
-            def counted(work, erases=False, do=world.log.do, left=left):
-                if next(left, None) is None:
-                    raise KilledError
-                return do(work, erases)
-
-            patch.setattr(world.log, "do", counted)
+            kill_after(after or 10**6, patch, world)
             with suppress(KilledError):
                 world.keeper.ship(NOW)
         world.log.close()
@@ -193,7 +207,7 @@ def test_a_picture_that_another_transaction_has_stays_until_that_is_forgotten(wo
 
 def test_one_that_is_on_its_way_is_forgotten_there(world):
     transaction = world.add(NOW - timedelta(hours=3), b"a face")
-    world.log.do(partial(keeper._take, before=transactions.text_of(NOW))).result()
+    world.log.do(partial(keeper._take, before=transactions.text_of(NOW), place=world.url)).result()
     assert world.keeper.forget(transaction, NOW)
     assert (world.here(), world.there()) == ([], [])
 
@@ -210,32 +224,192 @@ def test_while_another_program_reads_what_is_forgotten_it_is_said_and_later_noth
     assert b"said of a face" not in world.everything()
 
 
-def run_forget(monkeypatch, transaction):
+def run_forget(monkeypatch, world, transaction):
+    monkeypatch.setenv("RETRAIN_GATEWAY", str(world.folder if isinstance(world, World) else world))
     monkeypatch.setattr("sys.argv", ["forget", f"--transaction={transaction}"])
     forget.main()
 
 
+@pytest.mark.parametrize("steps", range(12))
+def test_the_command_leaves_nothing_here_or_there_wherever_the_gateway_was_killed_while_it_shipped(
+    tmp_path, monkeypatch, steps
+):
+    world = World(tmp_path)
+    secret, other = (world.add(NOW - timedelta(hours=3), data) for data in (b"my secret face", b"another"))
+    with monkeypatch.context() as patch:
+        kill_after(steps, patch, world)
+        with suppress(KilledError):
+            world.keeper.ship(NOW)
+    world.log.close()
+    run_forget(monkeypatch, world, secret)
+    assert b"secret face" not in world.everything()
+    assert secret not in world.there()
+    world = World(tmp_path)
+    world.keeper.ship(NOW)
+    world.log.close()
+    assert world.there() == [other]
+    assert b"secret face" not in world.everything()
+
+
+@settings(max_examples=25)
+@given(breaks=st.lists(st.tuples(st.booleans(), st.integers(0, 14)), max_size=4))
+def test_forgetting_may_end_anywhere_and_is_done_again(breaks):
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        world = World(folder)
+        first, second, other = (world.add(NOW - timedelta(hours=3), f"face {n}".encode()) for n in range(3))
+        world.keeper.ship(NOW)
+        for is_first, steps in [*breaks, (True, 10**6), (False, 10**6)]:
+            with pytest.MonkeyPatch.context() as patch, suppress(KilledError):
+                kill_after(steps, patch, world)
+                assert world.keeper.forget(first if is_first else second, NOW)
+            world.log.close()
+            world = World(folder)
+        world.log.close()
+        assert world.there() == [other]
+        everything = world.everything()
+        assert [f"face {n}".encode() in everything for n in range(3)] == [False, False, True]
+        assert len(list((folder / "archive").glob("day=*/*"))) == 1
+
+
+def test_what_is_damaged_there_is_said_before_it_is_lost(world):
+    transaction = world.add(NOW - timedelta(hours=3))
+    world.keeper.ship(NOW)
+    (file,) = Path(world.url).glob("day=*/*.parquet")
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(RemoteError, match="is damaged: its name has another digest"):
+        world.keeper.forget(transaction, NOW)
+    assert file.exists()
+
+
+def test_what_was_begun_to_be_shipped_goes_to_where_it_was_begun_and_the_rest_to_the_new_place(tmp_path, monkeypatch):
+    world = World(tmp_path, str(tmp_path / "old"))
+    begun = world.add(NOW - timedelta(hours=3))
+    with monkeypatch.context() as patch:
+        kill_after(4, patch, world)  # both are there, but that they are is not noted
+        with suppress(KilledError):
+            world.keeper.ship(NOW)
+    assert world.there() == world.here() == [begun]
+    world.log.close()
+    moved = World(tmp_path, str(tmp_path / "new"), retention_days=2)
+    late = moved.add(NOW - timedelta(hours=2))
+    assert moved.keeper.ship(NOW) == 2
+    assert (world.there(), moved.there(), moved.here()) == ([begun], [late], [])
+    moved.keeper.remove_old(NOW + timedelta(days=4))
+    assert (world.there(), moved.there()) == ([], [])
+    moved.log.close()
+
+
+def test_a_log_of_before_places_were_noted_asks_for_the_one_that_it_had(tmp_path):
+    world = World(tmp_path)
+    transaction = world.add(NOW - timedelta(hours=3))
+    world.log.do(partial(keeper._take, before=transactions.text_of(NOW), place=None)).result()
+    world.log.close()
+    connection = sqlite3.connect(world.folder / "log.db")
+    connection.execute("ALTER TABLE batches DROP COLUMN place")
+    connection.execute("INSERT INTO batches VALUES (1, '2026-11-27', NULL)")
+    connection.execute("UPDATE transactions SET batch = 1")
+    connection.commit()
+    connection.close()
+    world = World(tmp_path)
+    alone = Keeper(world.folder, world.log, world.pictures, "a_1")
+    with pytest.raises(InputError, match="Start the gateway once with the --ship-to"):
+        alone.forget(transaction, NOW)
+    assert world.keeper.forget(transaction, NOW)
+    assert (world.here(), world.there()) == ([], [])
+    world.log.close()
+
+
+def test_pictures_are_removed_after_their_time_also_where_erasing_failed_at_first(tmp_path):
+    world = World(tmp_path, retention_days=2)
+    world.add(NOW - timedelta(days=5), b"an old face")
+    world.add(NOW, b"a new face")
+    reader = sqlite3.connect(world.folder / "log.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM transactions").fetchone()
+    with pytest.raises(sqlite3.OperationalError, match="another program reads the log"):
+        world.keeper.remove_old(NOW)
+    reader.close()
+    world.keeper.remove_old(NOW)
+    assert world.pictures.all_ids() == {image_id_of(b"a new face")}
+    assert b"an old face" not in world.everything()
+    world.log.close()
+
+
+def test_a_picture_that_could_not_be_removed_is_removed_the_next_time(world, monkeypatch):
+    transaction = world.add(NOW, b"a face")
+
+    def fail(image_id):
+        raise OSError("the disk fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.pictures, "remove", fail)
+        with pytest.raises(OSError, match="the disk fails"):
+            world.keeper.forget(transaction, NOW)
+    assert world.keeper.forget(transaction, NOW)
+    assert b"a face" not in world.everything()
+
+
+def test_two_replicas_with_the_same_picture_never_lose_it_to_each_other(tmp_path, monkeypatch):
+    first, second = (World(tmp_path, replica=f"{name}_1", log=name) for name in "ab")
+    forgotten, kept = (world.add(NOW - timedelta(hours=3), b"a face") for world in (first, second))
+    first.keeper.ship(NOW)
+    remove = first.archive._storage.rm_file
+
+    def remove_after_the_other(path):  # which ships between the look and the removal
+        second.keeper.ship(NOW)
+        remove(path)
+
+    monkeypatch.setattr(first.archive._storage, "rm_file", remove_after_the_other)
+    assert first.keeper.forget(forgotten, NOW)
+    assert first.there() == [kept]
+    assert [path.read_bytes() for path in Path(first.url).glob("pictures/*/*/*")] == [b"a face"]
+    for world in (first, second):
+        world.log.close()
+
+
+def test_what_is_under_way_for_an_hour_has_lost_its_end(world):
+    lost, recent = (world.add(NOW - timedelta(minutes=ago), status="under_way") for ago in (61, 59))
+    world.keeper.end_lost(NOW)
+    statuses = {row["transaction_id"]: row["status"] for row in rows_of(world.folder)}
+    assert statuses == {lost: "aborted", recent: "under_way"}
+
+
+def test_a_request_to_forget_that_fails_keeps_no_other_waiting(world, monkeypatch):
+    shipped = world.add(NOW - timedelta(hours=3), b"one")
+    world.keeper.ship(NOW)
+    here = world.add(NOW, b"two")
+    (world.folder / keeper.FORGET / shipped).touch()
+    (world.folder / keeper.FORGET / here).touch()
+    with monkeypatch.context() as patch:
+        kill_after(10**6, patch, world)
+        patch.setattr(world.archive, "forget", lambda *_: (_ for _ in ()).throw(RemoteError("the place is away")))
+        with pytest.raises(RemoteError, match="the place is away"):
+            world.keeper.obey(NOW)
+    assert (world.here(), world.there()) == ([], [shipped])
+    world.keeper.obey(NOW)
+    assert world.there() == []
+
+
 def test_the_command_forgets_itself_or_has_the_gateway_do_it(world, monkeypatch):
-    monkeypatch.setenv("RETRAIN_GATEWAY", str(world.folder))
     now = datetime.now(UTC)  # the keeper looks at the clock, and ships what is an hour old
     first, second = world.add(now, b"one"), world.add(now, b"two")
     world.keeper.start()
-    run_forget(monkeypatch, first)
+    run_forget(monkeypatch, world, first)
     assert world.here() == [second]
     with pytest.raises(InputError, match="there is no such transaction"):
-        run_forget(monkeypatch, new_id())
+        run_forget(monkeypatch, world, new_id())
     world.keeper.close()
     world.log.close()
-    run_forget(monkeypatch, second)
+    run_forget(monkeypatch, world, second)
     assert world.here() == []
 
 
 def test_the_command_refuses_what_is_no_transaction_or_no_log(tmp_path, monkeypatch):
-    monkeypatch.setenv("RETRAIN_GATEWAY", str(tmp_path))
     with pytest.raises(InputError, match="is no transaction"):
-        run_forget(monkeypatch, "../../etc/passwd")
+        run_forget(monkeypatch, tmp_path, "../../etc/passwd")
     with pytest.raises(InputError, match="holds no log"):
-        run_forget(monkeypatch, new_id())
+        run_forget(monkeypatch, tmp_path, new_id())
 
 
 def test_a_place_that_nothing_can_be_shipped_to_is_refused():

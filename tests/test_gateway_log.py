@@ -145,6 +145,17 @@ def test_what_cannot_be_erased_yet_is_said_to_who_asked_for_it_alone(tmp_path):
     log.close()
 
 
+def test_nobody_else_may_look_into_the_folder_or_the_database(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir(0o755)
+    (folder / "log.db").touch(0o644)
+    log = Log(folder)
+    log.do(partial(transactions.insert, row={"transaction_id": new_id()})).result()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    log.close()
+    assert modes == {"log": 0o700, "lock": 0o600} | dict.fromkeys(["log.db", "log.db-wal", "log.db-shm"], 0o600)
+
+
 def test_what_cannot_be_a_log_is_said(tmp_path):
     (tmp_path / "log.db").write_bytes(b"no database" * 100)
     with pytest.raises(InputError, match="cannot be opened as a log"):
@@ -173,6 +184,19 @@ def test_a_picture_in_use_is_not_removed_and_one_that_is_removed_is_overwritten(
     assert pictures.remove(image_id)
     assert pictures.remove(image_id)
     assert linked.read_bytes() == bytes(9)
+
+
+def test_a_picture_that_is_sent_again_after_its_removal_ended_half_way_is_whole(tmp_path, monkeypatch):
+    pictures = Pictures(tmp_path / "pictures")
+    image_id = pictures.store(b"a picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError("it ends here")))
+        with pytest.raises(OSError, match="it ends here"):
+            pictures.remove(image_id)
+    assert pictures.store(b"a picture") == image_id
+    assert pictures.path(image_id).read_bytes() == b"a picture"
+    assert pictures.remove(image_id)
+    assert [path.name for path in Pictures(tmp_path / "pictures").path(image_id).parent.iterdir()] == []
 
 
 def test_one_picture_sent_by_many_at_once_is_kept_once_and_whole(tmp_path):
