@@ -12,7 +12,11 @@ _PAPER, _ABSENT, _INK = "white", "#d0d0d0", "#202020"
 _FONT_SIZE = 18
 
 
-def contact_sheet(pictures: Sequence[tuple[int, Image.Image | None, Sequence[Image.Image | None]]]) -> Image.Image:
+# The number of a picture, the picture, and those below it; None for one that is not here.
+Shown = tuple[int, Image.Image | None, Sequence[Image.Image | None]]
+
+
+def contact_sheet(pictures: Sequence[Shown]) -> Image.Image:
     """Draw the sheet.
 
     Args:

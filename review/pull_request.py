@@ -1,14 +1,14 @@
-"""Print the Markdown that a pull request needs: the verdict first, then what changed, then the worst pictures.
+"""Print the Markdown that a pull request needs: the verdict first, then what changed, then pictures.
 
-    python -m review.pull_request --base main [--sheet build/worst.jpg] [--link URL]
+    python -m review.pull_request --base main [--link URL]
 
 What a branch changed is what its commits say, and the working tree on top of them, against where it left BASE. The
 pictures come from wherever DVC finds them; without them the rest is printed all the same.
 
 Reads: params.yaml, data/scores/metrics.json, data/class_counts.csv, data/decisions/, each now and where the branch left
     BASE; data/scores/gate.json, data/scores/against_base.csv, data/scores/figures.csv, data/base/metrics.json,
-    data/scores/review.parquet, data/shards/, now
-Writes: the contact sheet, where --sheet says; git ignores build/
+    data/scores/review.parquet, now; data/images.parquet, data/shards/, each now and where the branch left BASE
+Writes: build/worst.jpg, build/changed.jpg, contact sheets that git ignores
 """
 
 import argparse
@@ -21,8 +21,9 @@ from typing import Any
 import yaml
 
 from intake.dates import require_past
+from review.changed_pictures import Changed, changed_section, read_changed
 from review.changes import Flat, counts_section, decisions_section, flatten, metrics_section, params_section
-from review.contact_sheet import contact_sheet
+from review.contact_sheet import Shown, contact_sheet
 from review.markdown import comment, table
 from review.reports import MAX_BYTES, parse_report, read_report
 from review.verdict import CAUSED, base_section, causes_section, gate_section
@@ -44,7 +45,7 @@ from stages.tables.shards import FOLDER as SHARDS
 from stages.tables.splits import CLASS_COUNTS
 
 NUM_WORST = 12
-SHEET = "build/worst.jpg"
+WORST, CHANGED = "build/worst.jpg", "build/changed.jpg"
 _SHOWN = ("rank", "reason", "truth", "predicted", "confidence", "base_predicted", "path")
 
 
@@ -71,15 +72,19 @@ def worst_section(worst: Worst, link: str) -> str:
     return "\n\n".join(parts)
 
 
-def write_sheet(worst: Worst, path: str) -> None:
-    """Draw the contact sheet of the pictures that are here, as a JPEG."""
+def _write_sheets(worst: Worst, changed: Changed) -> None:
     columns = [name for name in BESIDE if name in worst.rows]
-    shown = [
+    of_worst: list[Shown] = [
         (row["rank"], worst.pictures.get(row["image_id"]), [worst.pictures.get(row[name]) for name in columns])
         for row in worst.rows.to_dict("records")
     ]
-    with whole(path) as partial:
-        contact_sheet(shown).save(partial, "JPEG", quality=85)
+    of_changed: list[Shown] = [
+        (number, changed.pictures.get(image_id), ()) for number, image_id in enumerate(changed.rows["image_id"], 1)
+    ]
+    for path, shown, pictures in ((WORST, of_worst, worst.pictures), (CHANGED, of_changed, changed.pictures)):
+        if pictures:
+            with whole(path) as partial:
+                contact_sheet(shown).save(partial, "JPEG", quality=85)
 
 
 def _at(revision: str, path: str) -> str:
@@ -137,8 +142,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m review.pull_request", description="Print a pull request's Markdown."
     )
     parser.add_argument("--base", default="main", help="what the branch is compared with")
-    parser.add_argument("--sheet", default=SHEET, help="where the contact sheet of the worst pictures is written")
-    parser.add_argument("--link", help="where readers will find the sheet; by default the file")
+    parser.add_argument("--link", help="where readers will find the contact sheets; by default the files")
     return parser.parse_args()
 
 
@@ -147,23 +151,23 @@ def main() -> None:
     arguments = _arguments()
     require_root()
     require_past(decisions.read_decisions(decisions.FOLDER, None), datetime.now(UTC))
-    worst = read_worst(NUM_WORST)
     base = _left(arguments.base)
-    changed = _changed_sections(base)
+    worst, changed = read_worst(NUM_WORST), read_changed(base)
+    sections = _changed_sections(base)
 
-    if worst.pictures:
-        write_sheet(worst, arguments.sheet)
-    metrics = changed.pop("metrics")  # the longest, and the least urgent
-    shown = {"worst pictures": worst_section(worst, arguments.link or arguments.sheet), "metrics": metrics}
+    _write_sheets(worst, changed)
+    metrics = sections.pop("metrics")  # the longest, and the least urgent
+    sections["pictures"] = changed_section(changed, arguments.link or CHANGED)
+    sections |= {"worst pictures": worst_section(worst, arguments.link or WORST), "metrics": metrics}
 
-    sys.stdout.write(comment(_judged_sections() | changed | shown))
+    sys.stdout.write(comment(_judged_sections() | sections))
     if base == git("rev-parse", "HEAD").strip() and not git("status", "--porcelain"):
         sys.stderr.write(
             f"review: {arguments.base} is this very commit and nothing is changed here, so there is nothing to show."
             " Name an older one: make review BASE=model-006\n"
         )
-    if worst.missing:
-        sys.stderr.write(f"review: pictures cannot be shown: {worst.missing}\n")
+    for missing in sorted({worst.missing, changed.missing} - {""}):
+        sys.stderr.write(f"review: pictures cannot be shown: {missing}\n")
 
 
 def _judged_sections() -> dict[str, str]:

@@ -1,29 +1,20 @@
-"""The pictures that a person should look at first, as the network saw them, from wherever DVC finds them.
+"""The pictures that a person should look at first, as the network saw them, from wherever DVC finds them."""
 
-What is not in the workspace is read from DVC's cache or its remote. Of a shard only the pictures that are wanted are
-read.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
-from runtime.errors import InputError, RetrainError
+from review.prepared import read_pictures
+from runtime.errors import RetrainError
 from runtime.tracked_files import TrackedFiles
-from stages.shards.index import parse_index
-from stages.shards.tars import BLOCK, content_of
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
-from stages.tables.shards import FOLDER, INDEX
 
 # The pictures to be shown beside one, where the review table names their paths: its columns, and what they are.
 BESIDE = {"truth_example": "typical of the truth", "predicted_example": "typical of the answer"}
-FORMATS = ("WEBP", "PNG")  # of shards
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ def read_worst(number: int) -> Worst:
         files = TrackedFiles()
         rows = REVIEW.parse(files.read(REVIEW.path)).head(number)
         rows = _with_examples(files, rows)
-        pictures = _read_pictures(files, set(rows[["image_id", *BESIDE]].to_numpy().ravel()))
+        pictures = read_pictures(files, set(rows[["image_id", *BESIDE]].to_numpy().ravel()))
     except RetrainError as error:  # a review without pictures is better than none
         return Worst(rows, pictures, str(error))
     return Worst(rows, pictures, "")
@@ -75,24 +66,3 @@ def _with_examples(files: TrackedFiles, rows: pd.DataFrame) -> pd.DataFrame:
     images = IMAGES.parse(files.read(IMAGES.path), ["path", "image_id"])
     image_ids = images.drop_duplicates("path").set_index("path")["image_id"]
     return rows.assign(**{name: rows[name].map(image_ids) for name in BESIDE})
-
-
-def _read_pictures(files: TrackedFiles, image_ids: Collection[object]) -> dict[str, Image.Image]:
-    index = parse_index(files.read(INDEX.path))
-    pictures = {}
-    for shard, rows in index[index["image_id"].isin(list(image_ids))].groupby("shard"):
-        path = f"{FOLDER}/{shard}"
-        extents = zip(rows["offset"] - BLOCK, rows["size"] + BLOCK, strict=True)
-        members = files.read_parts(path, [(int(offset), int(size)) for offset, size in extents])
-        for image_id, size, member in zip(rows["image_id"], rows["size"], members, strict=True):
-            pictures[image_id] = _decode(content_of(member, image_id, size, Path(path)), path)
-    return pictures
-
-
-def _decode(content: bytes, shard: str) -> Image.Image:
-    try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for bytes that are no picture
-        kind = type(error).__name__
-        raise InputError(f"{shard} is damaged ({kind}): `dvc checkout --force {FOLDER}` brings it back.") from None

@@ -3,16 +3,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import reviewed
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
-from repositories import run, surroundings, write
+from repositories import commit, dvc, run, surroundings, write
 
-from review import changes, pull_request, summary, verdict
+from review import changed_pictures, changes, pull_request, summary, verdict
 from review.contact_sheet import COLUMNS, SIDE, contact_sheet
 from review.markdown import MOST_CHARACTERS, MOST_ROWS
 from review.worst_pictures import read_worst
 from runtime.errors import InputError
+from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
 from stages.tables.scores import AGAINST_BASE_COLUMNS
 
@@ -289,3 +293,69 @@ def test_the_summary_shows_metrics_verdict_and_what_to_do(repository, capsys):
 def test_without_scores_the_summary_says_what_writes_them(workspace):
     with pytest.raises(InputError, match="`make repro` writes it"):
         summary.main()
+
+
+def write_images(**labels: str | None) -> None:
+    """Write the table of pictures of `reviewed`, those named with a label as `<sub_class>`, None for a dropped one."""
+    images = pd.DataFrame({"image_id": list(labels), "path": [reviewed.example(name) for name in labels]})
+    images["sub_class"] = [label or "bee" for label in labels.values()]
+    images["dropped"] = [None if label else "removed" for label in labels.values()]
+    IMAGES.write(images.assign(set="library").reindex(columns=IMAGES.schema.names))
+
+
+def numbered(**labels: str | None) -> dict[str, str | None]:
+    return {name.removeprefix("n"): label for name, label in labels.items()}
+
+
+def test_pictures_that_came_went_or_changed_their_label_are_drawn_with_the_workspace_or_dvc_s_cache(
+    world, monkeypatch, capsys
+):
+    run("git", "switch", "--quiet", "main")
+    write_images(**numbered(n0="bee", n1="bee", n2="cow", n3="cow"))
+    dvc("add", "--quiet", IMAGES.path)
+    commit("Four pictures")
+    run("git", "switch", "--quiet", "--create", "labels")
+    write_images(**numbered(n0="bee", n1="cow", n2=None, n4="elk"))
+    text = review_now(monkeypatch, capsys).out
+    assert "1 added, 2 removed, 1 relabelled." in text
+    assert f"[4 of them on a sheet]({pull_request.CHANGED}), numbered as here." in text
+    rows = text[text.index("## Pictures") :].splitlines()
+    assert [line.split(" | ")[1:4] for line in rows if line.startswith("| ") and line[2].isdigit()][:4] == [
+        ["added", "-", "elk"],
+        ["removed", "cow", "-"],
+        ["removed", "cow", "-"],
+        ["relabelled", "bee", "cow"],
+    ]
+    with Image.open(pull_request.CHANGED) as sheet:
+        first = sheet.getpixel((8 + SIDE // 2, 8 + SIDE // 2))
+    assert all(abs(is_ - was) < 8 for is_, was in zip(first, reviewed.COLOURS[4], strict=True))
+
+
+def test_a_commit_without_tables_leaves_the_pictures_out_and_says_so(repository, monkeypatch, capsys):
+    told = review_now(monkeypatch, capsys)
+    assert "Pictures cannot be compared or shown: `make pull` brings what is missing." in told.out
+    assert "## Gate: no" in told.out
+
+
+FEW = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["bee", "cow", None]))
+
+
+@given(before=FEW, after=FEW)
+def test_every_picture_whose_use_or_label_differs_is_listed_once(before, after):
+    def images(labels):
+        rows = [(name, f"library/{name}.png", label, "library", None if label else "removed")
+                for name, label in labels.items()]  # fmt: skip
+        return pd.DataFrame(rows, columns=["image_id", "path", "sub_class", "set", "dropped"])
+
+    changed = changed_pictures.compare(images(before), images(after))
+    expected = {name for name in before | after if before.get(name) != after.get(name)}
+    assert sorted(changed["image_id"]) == sorted(expected)
+    for row in changed.itertuples():
+        was, is_ = before.get(row.image_id), after.get(row.image_id)
+        assert row.change == ("added" if was is None else "removed" if is_ is None else "relabelled")
+
+
+def test_the_sample_of_a_kind_shows_each_class_before_the_second_of_any():
+    rows = pd.DataFrame({"image_id": list("abcdef"), "change": pd.Categorical(["added"] * 6, changed_pictures.KINDS)})
+    rows = rows.assign(before=None, after=["bee", "bee", "bee", "bee", "cow", "elk"], path="")
+    assert changed_pictures._first_of_each(rows, 4)["image_id"].tolist() == ["a", "e", "f", "b"]

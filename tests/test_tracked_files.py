@@ -10,7 +10,7 @@ from clones import overwrite
 from repositories import run, surroundings, write
 
 from remote import clone as remote_clone
-from review import pull_request, worst_pictures
+from review import prepared, pull_request, worst_pictures
 from runtime.errors import InputError, RepositoryError, is_storage_failure
 from runtime.tracked_files import TrackedFiles
 from stages.models.base import BASE_METRICS
@@ -93,7 +93,7 @@ def bug(*arguments, **named):
 
 def test_a_bug_in_reading_the_worst_pictures_is_seen(world, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(worst_pictures, "_decode", bug)
+        patch.setattr(prepared, "_decode", bug)
         with pytest.raises(TypeError, match="a bug"):
             worst_pictures.read_worst(2)
     monkeypatch.setattr(TrackedFiles, "read", bug)
