@@ -1,17 +1,21 @@
 """What an action at the desk is: rows that one key writes and one undo takes back, and what their `why` says.
 
 A `why` of the desk is `page; what speaks for it; ...; act:<id>`: the page first, the action's id last. Rows of a batch
-end in `bulk:<id>`. Rows that answer an undone action begin with `undo of <id>`. What stands between is for people.
+end in `bulk:<id>`. Where an action has several rows, `2 of 3` stands before the id. Rows that answer an undone action
+begin with `undo of <id>`. What stands between is for people.
 """
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from review.markdown import visible
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
 
 _ID = re.compile(r"(?:^|; )(?:act|bulk):([0-9a-f]{12})$")
+_PART = re.compile(rb"(?:^|[; \"])(\d+) of (\d+); (?:act|bulk):([0-9a-f]{12})\"?\r?\n?$")
+_BEFORE_ID = re.compile(r"(?=(?:act|bulk):[0-9a-f]{12}$)")
 _UNDO = re.compile(r"undo of ([0-9a-f]{12});")
 ACTION_ID = re.compile(r"[0-9a-f]{12}")
 
@@ -39,6 +43,28 @@ def action_id(text: str) -> str | None:
     """Read the id of the action that a row with this `why` belongs to; None if it was not written at the desk."""
     found = _ID.search(text)
     return found[1] if found else None
+
+
+def numbered(rows: Sequence[Row]) -> list[Row]:
+    """Say in the `why` of each row which of the action's rows it is, where it has several: so a half is noticed."""
+    if len(rows) == 1:
+        return list(rows)
+    return [
+        row._replace(why=_BEFORE_ID.sub(f"{number} of {len(rows)}; ", row.why)) for number, row in enumerate(rows, 1)
+    ]
+
+
+def num_begun(lines: Sequence[bytes]) -> int:
+    """Count the lines at a file's end that are of an action whose other rows are not there.
+
+    Args:
+        lines: of a person's file, as they stand in it.
+    """
+    last = _PART.search(lines[-1]) if lines else None
+    if last is None or int(last[1]) >= int(last[2]):
+        return 0
+    same = takewhile(lambda line: (part := _PART.search(line)) and part[3] == last[3], reversed(lines))
+    return sum(1 for _ in islice(same, int(last[1])))
 
 
 def open_actions(said: Sequence[Decision]) -> list[list[Decision]]:

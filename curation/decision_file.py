@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from curation.actions import Row, action_id
+from curation.actions import Row, action_id, num_begun, numbered
 from runtime.errors import InstructionError, RepositoryError
 from runtime.outputs import sync_folder
 from stages.labels import decisions
@@ -35,6 +35,7 @@ class DecisionFile:
         path: of the file, which need not exist yet.
         said: its decisions in the order of time.
         notices: what the person should be told, in sentences; whoever shows them empties the list.
+        num_reads: how often the file was read; where it grew, what was known of `said` may be wrong.
     """
 
     def __init__(self, person: str, folder: str | Path = decisions.FOLDER, locks: str | Path = LOCKS):
@@ -42,9 +43,11 @@ class DecisionFile:
         self.path = Path(folder, f"{person}.csv")
         self.said: list[Decision] = []
         self.notices: list[str] = []
+        self.num_reads = 0
         self._lock = Path(locks, f"{person}.lock")
         self._signature: tuple[int, ...] | None = None
         self._num_lines = 0
+        self._has_header = False
         self._began = False
 
     def refresh(self) -> bool:
@@ -80,7 +83,7 @@ class DecisionFile:
         with self._locked():
             self._refresh()
             known = {_content(each) for each in self._same_action(rows)}
-            new = [row for row in rows if row[:3] not in known]
+            new = [row for row in numbered(rows) if row[:3] not in known]
             if not new:
                 return []
             on = self._next(now or datetime.now(UTC))
@@ -120,8 +123,18 @@ class DecisionFile:
         return {tuple(fields) for _, fields in decisions.read_lines(text, str(self.path))}
 
     def fields(self) -> dict[Decision, tuple[str, ...]]:
-        """Give the fields of each row, as the file has them."""
-        by_line = {number: tuple(fields) for number, fields in decisions.read_lines(self._text(), str(self.path))}
+        """Give the fields of each row, as the file has them now; `said` is read again if it has others.
+
+        Raises:
+            InstructionError: the file holds a line that cannot be read.
+        """
+        with self._locked():
+            self._refresh()
+            text = self._text()
+            while _signature(self.path) != self._signature:  # git does not wait for our lock
+                self._refresh()
+                text = self._text()
+        by_line = {number: tuple(fields) for number, fields in decisions.read_lines(text, str(self.path))}
         return {decision: by_line[decision.line] for decision in self.said}
 
     def _same_action(self, rows: Sequence[Row]) -> list[Decision]:
@@ -144,10 +157,13 @@ class DecisionFile:
     def _load(self) -> None:
         self.path.with_name(f".{self.path.name}.partial").unlink(missing_ok=True)  # of a desk that was killed
         self._mend()
+        signature = _signature(self.path)  # before the text: what changes meanwhile is then read again
         text = self._text()
         self.said = sorted(decisions.parse_decisions(text, self.path))
         self._num_lines = len(_split(text.encode()))
-        self._signature, self._began = _signature(self.path), True
+        self._has_header = bool(decisions.read_lines(text, str(self.path)))
+        self._signature, self._began = signature, True
+        self.num_reads += 1
 
     def _text(self) -> str:
         try:
@@ -158,17 +174,20 @@ class DecisionFile:
             raise InstructionError(f"{self.path} is not UTF-8: {error}. Save it as UTF-8.") from None
 
     def _mend(self) -> None:
-        """Cut a last row that has no end: the power went before its key was answered. A row typed by hand stays."""
+        """Take out what a power cut left of the last action, whose key was not answered. A row typed by hand stays."""
         with suppress(FileNotFoundError):
             content = self.path.read_bytes()
             lines = _split(content)
-            if lines and not lines[-1].endswith(b"\n") and _is_torn(lines[-1]):
+            whole = lines[:-1] if _is_torn(lines) else lines
+            whole = whole[: len(whole) - num_begun(whole)]
+            if gone := lines[len(whole) :]:
                 with self.path.open("r+b") as file:
-                    file.truncate(len(content) - len(lines[-1]))
+                    file.truncate(len(content) - sum(map(len, gone)))
                     os.fsync(file.fileno())
+                what = "row was cut off" if len(gone) == 1 and not num_begun(lines) else "action was cut off"
                 self.notices.append(
-                    f"{self.path}: the last row was cut off, as by a power cut, and has been taken out: "
-                    f"{lines[-1].decode(errors='replace')!r}. Every answered key is in the file."
+                    f"{self.path}: the last {what}, as by a power cut, and has been taken out: "
+                    f"{b''.join(gone).decode(errors='replace')!r}. Every answered key is in the file."
                 )
 
     def _write(self, data: bytes) -> None:
@@ -178,11 +197,11 @@ class DecisionFile:
             status = os.fstat(descriptor)
             size = status.st_size
             as_known = _of(status) == self._signature or (self._signature == _ABSENT and not size)
-            begin = b"" if size else _HEADER.encode()
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                begin = b"\n"  # a person's editor left the last line without an end
+            # A person's editor may leave the last line without an end.
+            begin = b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+            header = b"" if size and self._has_header else _HEADER.encode()
             try:
-                _write_all(file, begin + data)
+                _write_all(file, begin + header + data)
                 os.fsync(descriptor)
             except OSError as error:
                 file.truncate(size)
@@ -191,10 +210,11 @@ class DecisionFile:
                 ) from None
             if not size:
                 sync_folder(self.path.parent)
-            self._num_lines += data.count(b"\n") + (0 if size else 1)
+            self._num_lines += header.count(b"\n") + data.count(b"\n")
+            self._has_header = True
             end = os.fstat(descriptor)
             # Where somebody wrote at the same moment, the file is read again.
-            alone = as_known and end.st_size == size + len(begin) + len(data)
+            alone = as_known and end.st_size == size + len(begin + header + data)
             self._signature = _of(end) if alone else None
 
     @contextmanager
@@ -228,13 +248,16 @@ def _split(content: bytes) -> list[bytes]:
     return [line.encode("utf-8", errors="surrogateescape") for line in text]
 
 
-def _is_torn(line: bytes) -> bool:
-    """Whether the beginning of a row was written and its end was not: what a person typed is a whole row."""
+def _is_torn(lines: Sequence[bytes]) -> bool:
+    """Whether the beginning of the last row was written and its end was not: what a person typed is a whole row."""
+    if not lines or lines[-1].endswith(b"\n"):
+        return False
     try:
-        decisions.parse_decisions(_HEADER + line.decode(), "torn.csv")
+        rows = decisions.parse_decisions(_HEADER + lines[-1].decode(), "torn.csv")
     except (InstructionError, UnicodeDecodeError):
         return True
-    return False
+    # A person may leave `why` empty; the next row of an action that was begun has one.
+    return bool(num_begun(lines[:-1])) and not any(row.why for row in rows)
 
 
 def _content(decision: Decision) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 
 from PIL import Image
 
@@ -54,7 +54,7 @@ class Renditions:
         data = render(read(), side, max_pixels)
         with suppress(OSError):  # a full disk costs time, never a picture
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{image_id}.{os.getpid()}.partial")
+            partial = path.with_name(f"{image_id}.{os.getpid()}.{get_ident()}.partial")
             partial.write_bytes(data)
             partial.replace(path)
             self._used(name, len(data))

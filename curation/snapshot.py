@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runtime import parameters
-from runtime.errors import RetrainError
+from runtime.errors import InputError, RetrainError
 from stages.embeddings.vectors import units
 from stages.labels.classes import PATH as CLASSES
 from stages.labels.classes import Classes, read_classes
@@ -150,15 +150,37 @@ class Snapshot:
             self._typical[class_name] = str(self._embedded_ids[rows[row]])
         return self._typical[class_name]
 
-    def sub_class_for(self, class_name: str, image_id: str) -> str:
-        """Choose the sub-class of a class that a picture most probably belongs to: that of the most similar picture."""
-        names = self.sub_classes.get(class_name, [class_name])
-        real = [name for name in names if self.classes.origins.get(name, "real") == "real"]
+    def sub_class_of(self, class_name: str, image_id: str) -> str | None:
+        """Choose the sub-class of a class that a picture most probably belongs to: that of the most similar picture.
+
+        Args:
+            class_name: as the model has it, which may have learned an older name.
+            image_id: of the picture.
+
+        Returns:
+            None if there is no such class now.
+        """
+        name = self.classes.name_of_folder(class_name)
+        names = self.sub_classes.get(name, [name] if name in self.classes.class_names else [])
+        real = [each for each in names if self.classes.origins[each] == "real"]
         if len(real) > 1:
             for nearest in self.nearest(image_id, class_name, 8):
                 if self.images["sub_class"][nearest] in real:
                     return str(self.images["sub_class"][nearest])
-        return (real or names)[0]
+        return next(iter(real or names), None)
+
+    def sub_class_for(self, class_name: str, image_id: str) -> str:
+        """Choose the sub-class of a class as `sub_class_of` does.
+
+        Raises:
+            InputError: there is no such class now.
+        """
+        sub_class = self.sub_class_of(class_name, image_id)
+        if sub_class is None:
+            raise InputError(
+                f"the model says {class_name!r}, which is no class any more. Type the name that it has now."
+            )
+        return sub_class
 
     @cached_property
     def _predicted(self) -> dict[str, int]:

@@ -29,6 +29,7 @@ class Desk:
         self._folder, self._locks = Path(folder), Path(locks)
         self._files: dict[str, DecisionFile] = {}
         self._ledger = Ledger()
+        self._taken_in: dict[str, int] = {}  # of each person's file, how often it had been read
         self.refresh()
 
     def refresh(self) -> None:
@@ -39,9 +40,9 @@ class Desk:
         """
         with self.lock:
             people = {path.stem for path in list_files(self._folder)} if self._folder.is_dir() else set()
-            changed = [file for person in sorted(people | self._files.keys()) if (file := self.file(person)).refresh()]
-            if changed:
-                self._ledger = Ledger(said for file in self._files.values() for said in file.said)
+            for person in sorted(people | self._files.keys()):
+                self.file(person).refresh()
+            self._take_in()
 
     def file(self, person: str) -> DecisionFile:
         """Give the file of a person."""
@@ -71,7 +72,7 @@ class Desk:
             self.refresh()
             file = self.file(person)
             added = file.append(rows, now)
-            self._ledger.add(added)
+            self._take_in(added)
             return added
 
     def undo(self, person: str, new_action: str, of: str | None = None) -> list[Decision]:
@@ -92,18 +93,19 @@ class Desk:
         with self.lock:
             self.refresh()
             file = self.file(person)
+            committed, fields = file.committed(), file.fields()
+            self._take_in()
             done = next(
                 (rows for rows in reversed(open_actions(file.said)) if of in (None, action_id(rows[0].why))), []
             )
             if not done:
                 return []
-            committed, fields = file.committed(), file.fields()
             if any(fields[decision] in committed for decision in done):
                 rows = restoring(self._ledger.about(pictures_of(done)), done, new_action)
-                self._ledger.add(file.append(rows))
+                self._take_in(file.append(rows))
             else:
                 file.take_off(done)
-                self._ledger = Ledger(said for each in self._files.values() for said in each.said)
+                self._take_in()
             return done
 
     def last_actions(self, person: str, most: int) -> list[list[Decision]]:
@@ -115,8 +117,18 @@ class Desk:
         """Count the person's rows that the last commit does not hold."""
         with self.lock:
             file = self.file(person)
-            committed = file.committed()
-            return sum(fields not in committed for fields in file.fields().values())
+            committed, fields = file.committed(), file.fields()
+            self._take_in()
+            return sum(each not in committed for each in fields.values())
+
+    def _take_in(self, added: Sequence[Decision] = ()) -> None:
+        """Bring the ledger up to what the files said: by what was added, or anew where one has been read again."""
+        reads = {person: file.num_reads for person, file in self._files.items()}
+        if reads != self._taken_in:
+            self._ledger = Ledger(said for file in self._files.values() for said in file.said)
+            self._taken_in = reads
+        else:
+            self._ledger.add(added)
 
 
 def person_of(given: str | None) -> str:

@@ -2,7 +2,8 @@
 
 A picture that was given a sub-class moves to data/library/<sub_class>/, one that was removed to data/set_aside/. One of
 the library moves only where its new sub-class has no folder yet: that is how a class is split. Every move is a rename,
-so no picture and no shard changes. Run again, it does nothing; killed, the next run goes on.
+so no picture and no shard changes. Run again, it does nothing; killed, the next run goes on. A new sub-class of
+pictures that nobody knows is in classes.yaml before its folder is there: without that it would be a class.
 
     python -m intake.accepted
 
@@ -14,6 +15,7 @@ Writes: data/library/, data/unlabelled/, data/set_aside/ and their .dvc files; d
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +33,7 @@ from stages.labels import classes, decisions
 from stages.labels.decisions import Verdicts
 from stages.labels.folders import DATA, UNLABELLED, list_paths
 from stages.labels.labelling import list_sub_classes
+from stages.labels.names import composed
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +101,13 @@ def with_unknown(text: str, names: Iterable[str]) -> str:
         text: of the file.
         names: sub-classes, at least one.
     """
-    listed = ", ".join(yaml.safe_dump(name, default_flow_style=True, width=10**6).split("\n")[0] for name in names)
+    written = [yaml.safe_dump([name], default_flow_style=True, width=10**6).strip()[1:-1] for name in names]
+    listed = ", ".join(written)
     origin = _entry(yaml.compose(text, Loader=yaml.SafeLoader), "origin")
     node = _entry(origin, UNKNOWN)
     if isinstance(node, yaml.SequenceNode) and node.value:
         end = node.value[-1].end_mark.index
-        lines = "".join(f"\n{' ' * node.start_mark.column}- {name}" for name in listed.split(", "))
+        lines = "".join(f"\n{' ' * node.start_mark.column}- {name}" for name in written)
         return text[:end] + (f", {listed}" if node.flow_style else lines) + text[end:]
     if isinstance(origin, yaml.MappingNode) and origin.value:
         at = origin.value[0][0].start_mark
@@ -152,15 +156,14 @@ def main() -> None:
     require_root()
     paths = [*list_paths("library"), *list_paths("unlabelled")]
     folders = list_sub_classes(paths)
-    table = classes.read_classes(classes.PATH, folders)
+    table = classes.read_classes(classes.PATH, {*folders, *_begun()})
     verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, None, renamed=table.renamed))
 
     moves = plan(digest(paths), verdicts, folders, digest(list_paths(SET_ASIDE)))
-    move(moves)
     new = sorted({each.target.split("/")[1] for each in moves if each.target.startswith("library/")} - set(folders))
-    if unknown := [name for name in new if name.startswith(UNKNOWN)]:
-        with whole(classes.PATH) as partial:
-            partial.write_text(with_unknown(Path(classes.PATH).read_text(encoding="utf-8"), unknown), encoding="utf-8")
+    unknown = [name for name in new if name.startswith(UNKNOWN)]
+    _call_unknown([name for name in unknown if table.origins.get(name, "real") == "real"])
+    move(moves)
     recorded = _record()
 
     for folder, number in sorted(Counter(str(Path(each.target).parent) for each in moves).items()):
@@ -171,6 +174,25 @@ def main() -> None:
         if moves or recorded
         else "nothing waits",
     )
+
+
+def _begun() -> set[str]:
+    """List what a killed run named in classes.yaml before it made the folder."""
+    said = decisions.read_decisions(decisions.FOLDER, None)
+    wanted = {each.value for each in said if each.decision == "relabel"}
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):  # that is said by who reads it next
+        root = yaml.compose(Path(classes.PATH).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = _entry(_entry(root, "origin"), UNKNOWN)
+        named = node.value if isinstance(node, yaml.SequenceNode) else []
+        return wanted & {composed(each.value) for each in named if isinstance(each, yaml.ScalarNode)}
+    return set()
+
+
+def _call_unknown(names: Collection[str]) -> None:
+    """Name new sub-classes in classes.yaml before their folders are there: a folder without it is a class."""
+    if names:
+        with whole(classes.PATH) as partial:
+            partial.write_text(with_unknown(Path(classes.PATH).read_text(encoding="utf-8"), names), encoding="utf-8")
 
 
 def _words(folder: str, new: Collection[str], unknown: Collection[str]) -> str:

@@ -99,6 +99,87 @@ def test_a_row_that_the_power_cut_off_is_taken_out_and_said(tmp_path_factory, cu
     assert len(again.path.read_text().splitlines()) == len(whole.decode().splitlines())
 
 
+@given(cut=st.integers(0, 400), committed=st.booleans())
+def test_an_action_of_several_rows_that_the_power_cut_off_is_taken_out_whole_and_said(tmp_path_factory, cut, committed):
+    tmp_path = tmp_path_factory.mktemp("half")
+    file = opened(tmp_path)
+    if committed:
+        file.append([row(IDS[3]), row(IDS[2])])
+    before = file.path.read_bytes() if committed else HEADER.encode()
+    action = [row(IDS[0], "keep", action="ba9876543210"), *(row(each, action="ba9876543210") for each in IDS[1:3])]
+    file.append(action)
+    whole = file.path.read_bytes()
+    left = max(len(whole) - cut, len(before))
+    assume(whole[len(before) : left].count(b"\n") or not whole[:left].endswith(b"Z,"))  # as a person writes a row
+    file.path.write_bytes(whole[:left])
+    again = opened(tmp_path)
+    kept = whole[:-1] if cut == 1 else before if left < len(whole) else whole
+    assert again.path.read_bytes() == kept
+    assert len(again.notices) == (len(before) < left < len(whole) - 1)
+    assert not again.notices or "cut off, as by a power cut" in again.notices[0]
+    again.append(action)
+    assert [line.split(",")[:2] for line in lines(tmp_path)[-3:]] == [
+        [IDS[0], "keep"],
+        *([i, "remove"] for i in IDS[1:3]),
+    ]
+    assert len(lines(tmp_path)) == len(whole.splitlines())
+
+
+def test_rows_that_one_key_writes_say_how_many_they_are(tmp_path):
+    state = desk(tmp_path)
+    state.say("ana", [row(IDS[0]), row(IDS[1])])
+    assert [each.why for each in state.file("ana").said] == [
+        f"label; a note, with a comma; {number} of 2; act:0123456789ab" for number in (1, 2)
+    ]
+    assert len(state.undo("ana", "ba9876543210")) == 2
+
+
+def test_a_file_of_empty_lines_and_comments_gets_its_header(tmp_path):
+    for text in ("\n", "# nothing yet", "\n\n# ana's\n"):
+        file = opened(tmp_path)
+        file.path.parent.mkdir(exist_ok=True)
+        file.path.write_text(text)
+        state = desk(tmp_path)
+        state.say("ana", [row()])
+        state.say("ana", [row(IDS[1], action="ba9876543210")])
+        assert [each.line for each in state.file("ana").said] == [each.line for each in opened(tmp_path).said]
+        assert len(decisions.read_decisions(tmp_path / "decisions", None)) == 2
+        assert state.undo("ana", "00000000000a")[0].image_id == IDS[1]
+        assert file.path.read_text().startswith(text)
+
+
+def test_what_git_put_there_between_two_looks_is_counted_committed_and_undone(tmp_path, monkeypatch):
+    """The file is another one by the time that its fields are asked for."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        state = Desk()
+        for number in range(3):
+            state.say("ana", [row(IDS[number], action=f"00000000000{number}")])
+        commit("Decisions")
+        path = Path("data/decisions/ana.csv")
+        fewer = "".join(path.read_text().splitlines(keepends=True)[:2])
+        monkeypatch.setattr(Desk, "refresh", lambda self: None)
+        path.write_text(fewer)
+        assert state.uncommitted("ana") == 0
+        assert state.ledger.answer(IDS[0], "fate") and not state.ledger.answer(IDS[2], "fate")
+        path.write_text(f"{fewer}{IDS[3]},keep,,2026-01-03T00:00:00.000Z,by hand\n")
+        assert state.undo("ana", "00000000000a")[0].image_id == IDS[0]
+        assert state.ledger.answer(IDS[3], "fate").decision == "keep"
+
+
+def test_what_changed_between_a_look_and_a_decision_is_in_the_ledger(tmp_path, monkeypatch):
+    state = desk(tmp_path)
+    state.say("ana", [row()])
+    monkeypatch.setattr(Desk, "refresh", lambda self: None)
+    path = tmp_path / "decisions/ana.csv"
+    path.write_text(f"{HEADER}{IDS[1]},keep,,2026-01-03T00:00:00.000Z,by hand\n")
+    state.say("ana", [row(IDS[2], action="ba9876543210")])
+    answers = [said and said.decision for each in IDS[:3] for said in [state.ledger.answer(each, "fate")]]
+    assert answers == [None, "keep", "remove"]
+
+
 def test_a_last_line_that_an_editor_left_without_an_end_stays(tmp_path):
     file = opened(tmp_path)
     file.path.parent.mkdir()

@@ -78,7 +78,7 @@ def test_a_name_that_no_folder_can_have_moves_nothing(name):
     ],
 )
 def test_a_new_unknown_sub_class_is_called_so_and_all_else_stays(tmp_path, text):
-    path, folders = tmp_path / "classes.yaml", ["cat", "dog", "rat", "unknown_bird", "unknown: x"]
+    path, folders = tmp_path / "classes.yaml", ["cat", "dog", "rat", "unknown_bird", "unknown: x", "unknown, or [not]"]
     path.write_text(with_unknown(text, folders[3:]))
     (tmp_path / "before.yaml").write_text(text)
     before, now = read_classes(tmp_path / "before.yaml", folders), read_classes(path, folders)
@@ -120,6 +120,44 @@ def test_intake_moves_records_and_run_twice_does_nothing(tmp_path, caplog):
         accepted.main()
         assert "intake: nothing waits" in caplog.text
         assert not run("git", "status", "--porcelain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_moved", [0, 1, 2])
+def test_a_killed_intake_makes_no_class_of_pictures_that_nobody_knows_and_the_next_one_goes_on(
+    tmp_path, monkeypatch, num_moved
+):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        run("git", "init", "--quiet", "--initial-branch=main")
+        dvc("init", "--quiet")
+        names = ["library/hat/1.png", "unlabelled/1.png", "unlabelled/2.png"]
+        for name in names:
+            write(f"data/{name}", name)
+        put_under_dvc("data/library", "data/unlabelled")
+        write("data/classes.yaml", "was:\n  hat: [unknown_hat]\n")
+        said = [(names[0], "unknown_hat"), *((name, "unknown_x, y") for name in names[1:])]
+        rows = "".join(LINE.format(md5(name.encode()).hexdigest(), "relabel", f'"{to}"', 1) for name, to in said)
+        write("data/decisions/ana.csv", f"image_id,decision,value,on,why\n{rows}")
+        commit("Decisions")
+
+        def killed(moves):
+            move(moves[:num_moved])
+            raise KeyboardInterrupt
+
+        move = accepted.move
+        monkeypatch.setattr(accepted, "move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            accepted.main()
+        named = yaml.safe_load(Path("data/classes.yaml").read_text())["origin"]["unknown"]
+        assert {path.name for path in Path("data/library").iterdir()} <= {"hat", *named}
+        monkeypatch.setattr(accepted, "move", move)
+        accepted.main()
+        assert yaml.safe_load(Path("data/classes.yaml").read_text()) == {
+            "was": {"hat": ["unknown_hat"]}, "origin": {"unknown": ["unknown_x, y"]},
+        }  # fmt: skip
+        assert {path.name for path in Path("data/library/unknown_x, y").iterdir()} == {"1.png", "2.png"}
 
 
 def test_the_latest_word_of_two_people_is_carried_out():

@@ -50,14 +50,14 @@ class DoubleCheck:
         truth, best = text_of(picture, "class_name"), snapshot.best(key)
         predicted = best[0][0] if best else text_of(reviewed, "predicted")
         label = text_of(picture, "sub_class")
-        choices = [(name, confidence, snapshot.sub_class_for(name, key)) for name, confidence in best]
+        choices = [(name, confidence, snapshot.sub_class_of(name, key)) for name, confidence in best]
         return {
             "image_id": key,
             "label": label,
             "truth": truth,
             "predicted": predicted,
             "confidence": best[0][1] if best else None,
-            "prediction": snapshot.sub_class_for(predicted, key) if predicted and label else None,
+            "prediction": snapshot.sub_class_of(predicted, key) if predicted and label else None,
             "choices": choices,
             "notes": _notes(snapshot, key, picture, reviewed),
             "examples": [

@@ -42,7 +42,7 @@ class Duplicates:
                 {
                     "image_id": image_id,
                     "number": number,
-                    "label": _label(snapshot, image_id),
+                    "label": _label(snapshot, ledger, image_id),
                     "suggested": image_id == kept,
                     "words": _words(snapshot, files, image_id),
                     "width": int(files["width"].fillna(1)[image_id]),
@@ -81,20 +81,23 @@ class Duplicates:
                 *(Row(each, "remove", "", text) for each in members if each != chosen),
             ]
         if key == "r":
-            return self._relabel(snapshot, members, pressed)
+            return self._relabel(snapshot, ledger, members, pressed)
         raise unknown_key(pressed)
 
-    def _relabel(self, snapshot: Snapshot, members: Sequence[str], pressed: Pressed) -> list[Row]:
+    def _relabel(self, snapshot: Snapshot, ledger: Ledger, members: Sequence[str], pressed: Pressed) -> list[Row]:
         """Give every labelled picture of the group one label."""
         if pressed.name not in snapshot.classes.class_names:
             raise InputError(f"there is no sub-class {pressed.name!r}. Choose one of the list.")
         text = why(self.name, f"model {snapshot.version}", action=pressed.action)
-        labels = {each: _label(snapshot, each) for each in members}
-        return [
+        labels = {each: _label(snapshot, ledger, each) for each in members}
+        rows = [
             Row(each, "relabel", pressed.name, text)
             for each, label in labels.items()
             if label and label != pressed.name
         ]
+        if not rows:
+            raise InputError(f"each of them that has a label is a {pressed.name!r} already.")
+        return rows
 
 
 def groups(snapshot: Snapshot, ledger: Ledger) -> dict[str, pd.DataFrame]:
@@ -104,7 +107,7 @@ def groups(snapshot: Snapshot, ledger: Ledger) -> dict[str, pd.DataFrame]:
         By the first image_id of each group, its open pairs: rows of data/duplicates.parquet. Groups in two classes come
         first, then those whose pictures have the same pixels.
     """
-    table = snapshot.tables[DUPLICATES]
+    table = _with_conflicts(snapshot, ledger)
     pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
     same = _joined(pair for pair in _said_same(ledger, pairs))
     is_open = [_is_open(ledger, same, *pair) for pair in pairs]
@@ -163,7 +166,29 @@ def _joined(pairs: Iterable[Pair]) -> dict[str, str]:
     return {image_id: root(image_id) for image_id in list(parent)}
 
 
-def _label(snapshot: Snapshot, image_id: str) -> str | None:
+def _with_conflicts(snapshot: Snapshot, ledger: Ledger) -> pd.DataFrame:
+    """Give the pairs; where a picture has been given another label since, whether the two differ follows from that."""
+    table = snapshot.tables[DUPLICATES]
+    given = {each for pair in ("image_a", "image_b") for each in table[pair] if ledger.answer(each, "label")}
+    changed = table["image_a"].isin(given) | table["image_b"].isin(given)
+    if not changed.any():
+        return table
+    names = snapshot.classes.class_names
+    classes = {
+        each: names.get(label, label) if (label := _label(snapshot, ledger, each)) else None
+        for each in {*table.loc[changed, "image_a"], *table.loc[changed, "image_b"]}
+    }
+    differs = [
+        None not in (of_two := {classes[a], classes[b]}) and len(of_two) > 1
+        for a, b in zip(table.loc[changed, "image_a"], table.loc[changed, "image_b"], strict=True)
+    ]
+    return table.assign(label_conflict=table["label_conflict"].mask(changed, pd.Series(differs, table.index[changed])))
+
+
+def _label(snapshot: Snapshot, ledger: Ledger, image_id: str) -> str | None:
+    """Name the sub-class that a picture has, or was given since the last run."""
+    if given := ledger.answer(image_id, "label"):
+        return given.value
     label = snapshot.images["sub_class"].get(image_id)
     return None if label is None or pd.isna(label) else str(label)
 

@@ -34,7 +34,7 @@ class Label:
         return {
             "image_id": key,
             "path": f"data/{row['path']}",
-            "choices": [(name, confidence, snapshot.sub_class_for(name, key)) for name, confidence in best],
+            "choices": [(name, confidence, snapshot.sub_class_of(name, key)) for name, confidence in best],
             "others": [name for guess, _ in best for name in snapshot.sub_classes.get(guess, [])],
             "examples": [
                 {"name": name, "nearest": snapshot.nearest(key, name, 2), "typical": snapshot.typical(name)}

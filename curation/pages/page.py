@@ -92,5 +92,5 @@ def short(row: Row | Decision, before: str | None) -> str:
         )
     if row.decision == "remove":
         notes = row.why.split("; ")
-        return f"removed: {notes[1]}" if len(notes) > 3 else "removed"
+        return f"removed: {notes[1]}" if len(notes) > 3 and not notes[1].startswith("model ") else "removed"
     return {"keep": "kept", "distinct": "different", "duplicate": "the same"}.get(row.decision, row.decision)

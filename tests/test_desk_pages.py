@@ -1,0 +1,100 @@
+"""What the desk's pages show and what their keys write, without a browser."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from desks import prepared
+from repositories import write
+
+from curation import renditions
+from curation.ledger import Ledger
+from curation.pages.double_check import DoubleCheck
+from curation.pages.duplicates import Duplicates, groups
+from curation.pages.label import Label
+from curation.pages.page import Pressed, short
+from curation.snapshot import read_snapshot
+from runtime.errors import InputError
+from stages.labels.decisions import Decision
+from stages.tables import predictions
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.identified import IDENTIFIED
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with prepared(tmp_path_factory.mktemp("pages")) as world:
+        yield world
+
+
+def pressed(image_id, key, name=""):
+    return Pressed(key, [image_id], name, "0123456789ab")
+
+
+def decided(rows) -> Ledger:
+    return Ledger(Decision(NOW, "ana", number, *row) for number, row in enumerate(rows))
+
+
+def test_a_key_writes_the_name_that_a_class_has_now_and_none_that_it_has_no_more(world):
+    """The model was trained before hat was called hat and shirt was dissolved."""
+    old = {"hat": "cap", "shirt": "blouse"}
+    before = {path: Path(path).read_bytes() for path in (predictions.CLASSES, IDENTIFIED.path, "data/classes.yaml")}
+    write(predictions.CLASSES, json.dumps([old.get(each, each) for each in json.loads(before[predictions.CLASSES])]))
+    IDENTIFIED.write(IDENTIFIED.read().replace(old))
+    write("data/classes.yaml", before["data/classes.yaml"].decode() + "was:\n  hat: [cap]\n")
+    snapshot, ledger = read_snapshot(), Ledger()
+    for path, content in before.items():
+        Path(path).write_bytes(content)
+
+    boots, hat = (next(i for i in world.review if world.label_of(i) == name) for name in ("boots", "hat"))
+    check, label, unlabelled = DoubleCheck(), Label(), world.unlabelled[0]
+    assert check.item(snapshot, ledger, boots)["prediction"] == "hat"
+    assert check.rows(snapshot, ledger, pressed(boots, "p"))[0].value == "hat"
+    assert check.item(snapshot, ledger, hat)["prediction"] is None
+    assert ("blouse", None) in [each[::2] for each in check.item(snapshot, ledger, hat)["choices"]]
+    assert label.rows(snapshot, ledger, pressed(unlabelled, "2"))[0].value == "hat"
+    for page, image_id, key in ((check, hat, "p"), (check, hat, "1"), (label, unlabelled, "3")):
+        with pytest.raises(InputError, match="'blouse', which is no class any more. Type the name that it has now"):
+            page.rows(snapshot, ledger, pressed(image_id, key))
+
+
+def test_a_group_that_was_given_another_label_comes_back_with_that(world):
+    page, pairs = Duplicates(), DUPLICATES.read()
+    a, b = world.pairs[0]
+    before = Path(DUPLICATES.path).read_bytes()
+    DUPLICATES.write(pairs.assign(label_conflict=pairs["image_a"] == world.pairs[-1][0]))
+    snapshot = read_snapshot()
+    Path(DUPLICATES.path).write_bytes(before)
+    ledger = decided(page.rows(snapshot, Ledger(), pressed(a, "r", "hat")))
+    item = page.item(snapshot, ledger, a)
+    assert [each["label"] for each in item["pictures"]] == ["hat", "hat"]
+    assert not item["conflict"]
+    one = decided(page.rows(snapshot, Ledger(), pressed(a, "r", "hat"))[:1])
+    assert page.item(snapshot, one, a)["conflict"]
+    assert next(iter(groups(snapshot, one))) == min(a, world.pairs[-1][0])
+    with pytest.raises(InputError, match="is a 'hat' already"):
+        page.rows(snapshot, ledger, pressed(a, "r", "hat"))
+    assert page.rows(snapshot, ledger, pressed(a, "Enter"))[0][:2] == (b, "keep")
+
+
+def test_a_picture_that_gave_way_to_its_duplicate_is_not_said_to_be_removed_for_the_model(world):
+    rows = Duplicates().rows(read_snapshot(), Ledger(), pressed(world.pairs[0][0], "1"))
+    assert [short(row, None) for row in rows] == ["kept", "removed"]
+
+
+def test_two_threads_never_write_one_file(tmp_path, monkeypatch):
+    cache, both, written = renditions.Renditions(tmp_path), Barrier(2), []
+    monkeypatch.setattr(renditions, "render", lambda *_: (both.wait(10), b"rendered")[1])
+    write_bytes = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: (written.append(path), write_bytes(path, data))[1])
+    threads = [Thread(target=cache.get, args=("a" * 32, 256, bytes, 1)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(written)) == 2
+    assert [path.name for path in tmp_path.rglob("*.*")] == [f"{'a' * 32}.jpg"]
