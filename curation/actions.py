@@ -6,8 +6,8 @@ begin with `undo of <id>`. What stands between is for people.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice, takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice, takewhile
 from typing import NamedTuple
 
 from review.markdown import visible
@@ -78,6 +78,21 @@ def open_actions(said: Sequence[Decision]) -> list[list[Decision]]:
         if each := action_id(decision.why):
             actions.setdefault(each, []).append(decision)
     return list(actions.values())
+
+
+def latest_actions(said: Sequence[Decision]) -> Iterator[list[Decision]]:
+    """Go through the actions of a person that are not undone, the latest first; what is not asked for is not read.
+
+    Args:
+        said: the person's decisions, in the order of time.
+    """
+    undone = set()
+    for action, group in groupby(reversed(said), lambda each: action_id(each.why)):
+        rows = list(group)[::-1]
+        if answered := _UNDO.match(rows[0].why):
+            undone.add(answered[1])
+        elif action and action not in undone:
+            yield rows
 
 
 def in_effect(said: Sequence[Decision]) -> list[Decision]:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from curation.actions import action_id, latest_actions, pictures_of
 from curation.forms import new_action
 from curation.pages.page import Page, short
 from curation.state import Desk
 from stages.labels.decisions import Decision
 
 LAST = 10  # actions that a page lists
+_PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
 
 
@@ -41,15 +43,18 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Page]) -> dict[str
 
 
 def after(desk: Desk, person: str) -> dict[str, Any]:
-    """Collect what changes with a key: the pace and the last ten; no total is counted here."""
+    """Collect what changes with a key: the pace, what was decided today, the last ten; no total is counted here."""
     with desk.lock:
-        said = desk.file(person).said
-        actions = desk.last_actions(person, LAST)
         today = datetime.now(UTC).date()
+        recent: list[list[Decision]] = []
+        for rows in latest_actions(desk.file(person).said):
+            if len(recent) >= _PACED and rows[0].on.date() < today:
+                break
+            recent.append(rows)
         return {
-            "pace": pace([each.on for each in said[-60:]]),
-            "decided": sum(1 for each in said[-2000:] if each.on.date() == today),
-            "last": [{"id": rows[0].why.rpartition(":")[2], "text": in_short(desk, rows)} for rows in actions],
+            "pace": pace([rows[0].on for rows in recent[:_PACED]]),
+            "decided": sum(1 for rows in recent if rows[0].on.date() == today),
+            "last": [{"id": action_id(rows[0].why), "text": in_short(desk, rows)} for rows in recent[:LAST][::-1]],
         }
 
 
@@ -75,6 +80,6 @@ def undone(desk: Desk, rows: Sequence[Decision]) -> dict[str, Any] | None:
         return None
     return {
         "page": rows[0].why.partition(";")[0],
-        "image_ids": sorted(r.image_id for r in rows),
+        "image_ids": sorted(pictures_of(rows)),
         "text": in_short(desk, rows),
     }

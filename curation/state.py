@@ -108,11 +108,6 @@ class Desk:
                 self._take_in()
             return done
 
-    def last_actions(self, person: str, most: int) -> list[list[Decision]]:
-        """List a person's last actions that are not undone, the latest last."""
-        with self.lock:
-            return open_actions(self.file(person).said)[-most:]
-
     def uncommitted(self, person: str) -> int:
         """Count the person's rows that the last commit does not hold."""
         with self.lock:

@@ -1,7 +1,8 @@
 """The desk's addresses: pages, their items, pictures, and what a key sends."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,10 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinj
 
     def items(query: Mapping[str, Sequence[str]], most: int, skipped: Collection[str] = ()) -> list[dict[str, Any]]:
         with desk.lock:
-            keys = _upcoming(desk, person, page, query, skipped)
-            first = [key for key in query.get("first", ()) if is_image_id(key)]
-            chosen = list(islice(dict.fromkeys([*first, *keys]), most))
-            return [{**page.item(desk.snapshot, desk.ledger, key), "action": new_action()} for key in chosen]
+            first = _asked_for(desk, page, query)
+            keys = (key for key in _upcoming(desk, person, page, query, skipped) if key not in first)
+            rest = (page.item(desk.snapshot, desk.ledger, key) for key in keys)
+            return [{**item, "action": new_action()} for item in islice(chain(first.values(), rest), most)]
 
     @app.get(f"/{page.name}")
     def show(request: Request) -> Response:
@@ -127,9 +128,8 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinj
         desk.refresh()
         query = query_of(request)
         skipped = {key for value in query.get("skip", ()) for key in value.split(",")}
-        most = min(MOST_ITEMS, int(query.get("most", ["1"])[0]))
         fragment = templates.get_template(template)
-        found = items(query, most, skipped)
+        found = items(query, _most(query), skipped)
         rendered = [{"key": each["image_id"], "html": fragment.render(item=each, page=page)} for each in found]
         return JSONResponse({"items": rendered})
 
@@ -157,6 +157,29 @@ def _decide(desk: Desk, person: str, page: Page, pressed: Pressed) -> str:
             return in_short(desk, known)
         rows = page.rows(desk.snapshot, desk.ledger, pressed)
         return in_short(desk, desk.say(person, rows))
+
+
+def _asked_for(desk: Desk, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Give the items, by their keys, that an address asks for by a picture of theirs: what was undone, for example."""
+    wanted = dict.fromkeys(filter(is_image_id, query.get("first", ())))
+    keys = [key for key in page.keys(desk.snapshot, desk.ledger, {}) if key in wanted] if wanted else []
+    found = {}
+    for key in keys or wanted:
+        with suppress(InputError):  # it is no picture of this page
+            found[key] = page.item(desk.snapshot, desk.ledger, key)
+    return found
+
+
+def _most(query: Mapping[str, Sequence[str]]) -> int:
+    """Read how many items an address asks for.
+
+    Raises:
+        InputError: it is no number.
+    """
+    most = one(query, "most") or "1"
+    if not (most.isascii() and most.isdecimal() and int(most[:9])):
+        raise InputError(f"most={most} is not how many items could be shown: give a number from 1 to {MOST_ITEMS}.")
+    return min(MOST_ITEMS, int(most[:9]))
 
 
 def _upcoming(

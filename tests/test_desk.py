@@ -124,6 +124,66 @@ def test_undo_takes_back_the_last_actions_and_shows_their_pictures_again(world, 
     tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
 
 
+def test_two_quick_undos_after_a_reload_take_back_two_and_show_both_again(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "k", "k", "k")
+    settled(tab, 3)
+    go(tab, server, "/double-check")
+    tab.route("**/undo", lambda route: (tab.wait_for_timeout(200), route.continue_()))
+    press(tab, "Backspace", "Backspace", "p", "d", "1")  # the last three are about what comes back
+    tab.wait_for_selector("#last:has-text('removed: blurred')")
+    assert said() == [(each, *what) for each, what in zip(
+        world.review, [("relabel", "boots"), ("relabel", "hat"), ("remove", "")], strict=False
+    )]  # fmt: skip
+    tab.wait_for_selector(f"[data-image-id='{world.review[3]}']")
+
+
+def test_the_undo_of_an_action_about_a_group_shows_it_again_after_a_reload(world, tab, server):
+    for keys in (["s"], ["a"], ["1"]):
+        go(tab, server, "/duplicates")
+        press(tab, *keys)
+        tab.wait_for_selector("#decided:text-is('1')")
+        go(tab, server, "/duplicates")
+        assert shown(tab) == sorted(world.pairs)[1]
+        press(tab, "Backspace")
+        tab.wait_for_selector(f"[data-image-id='{sorted(world.pairs)[0][0]}']")
+        assert (shown(tab), said()) == (sorted(world.pairs)[0], [])
+
+
+def test_what_is_counted_are_actions_and_not_rows(world, tab, server):
+    go(tab, server, "/duplicates")
+    press(tab, "1", "s", "a")
+    settled(tab, 5)
+    go(tab, server, "/double-check")
+    press(tab, "k", "k", "k", "Backspace")
+    tab.wait_for_selector("#status:has-text('taken back')")
+    go(tab, server, "/double-check")
+    assert tab.inner_text("#decided") == "5"
+    assert tab.locator("#last li").count() == 5
+
+
+def test_a_commit_after_git_brought_another_file_back_is_about_that_file(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "k")
+    settled(tab, 1)
+    go(tab, server, "/")
+    run("git", "add", "data/decisions")
+    run("git", "commit", "--quiet", "--message", "One decision")
+    go(tab, server, "/double-check")
+    press(tab, "k")
+    settled(tab, 2)
+    go(tab, server, "/")
+    run("git", "checkout", "HEAD", "--", "data/decisions")
+    Path("data/decisions/ana.csv").write_text(
+        f"{Path('data/decisions/ana.csv').read_text()}{world.review[5]},keep,,2026-01-01T00:00:00.000Z,by hand\n"
+    )
+    tab.click("text=commit as ana")
+    tab.wait_for_load_state()
+    assert tab.get_attribute("body", "data-page") == "home"
+    assert run("git", "log", "-1", "--format=%s") == "ana: 1 decision at the desk\n"
+    assert not run("git", "status", "--porcelain", "data/decisions")
+
+
 def test_what_is_decided_does_not_come_back_and_a_restart_loses_nothing(world, fresh, tab):
     go(tab, fresh, "/double-check")
     press(tab, "k", "k")
@@ -337,6 +397,22 @@ def test_only_our_own_pages_are_answered(server):
     for path in ("../../etc/passwd", "x" * 32, "0" * 31, "0" * 33, "0" * 32):
         assert status("--path-as-is", f"{address}/picture/256/{path}") == "404", path
     assert said() == []
+
+
+@pytest.mark.parametrize("path", ["double-check", "duplicates", "label"])
+def test_an_address_that_makes_no_sense_is_answered_in_words(world, server, path):
+    def answer(query):
+        command = ["curl", "--silent", "--write-out", "\n%{http_code}", f"{server.address}/{path}{query}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit("\n", 1)
+
+    for most in ("x", "-1", "0", "1e3", "%C2%B2", "1.5", "%00"):
+        text, status = answer(f"/items?most={most}")
+        assert status == "409" and "a number from 1 to 8" in text, most
+    for query in ("first=x", f"first={'0' * 32}", f"first={world.unlabelled[0]}&first={world.review[0]}", "skip=%FF,,",
+                  "class=%00&class=", "class=no_such_class", "most=", "&&=&first", "most=3&most=x",
+                  f"most={'9' * 5000}"):  # fmt: skip
+        for page in ("", "/items"):
+            assert answer(f"{page}?{query}")[1] == "200", query
 
 
 def test_headers_let_a_browser_load_nothing_else(server):

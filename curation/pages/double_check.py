@@ -46,6 +46,8 @@ class DoubleCheck:
 
     def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the page shows of a picture."""
+        if key not in snapshot.images.index:
+            raise InputError("this picture is neither in the library nor in a benchmark.")
         picture, reviewed = row_of(snapshot.images, key), row_of(snapshot.review, key)
         truth, best = text_of(picture, "class_name"), snapshot.best(key)
         predicted = best[0][0] if best else text_of(reviewed, "predicted")

@@ -30,6 +30,8 @@ class Label:
 
     def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the page shows of a picture."""
+        if key not in snapshot.identified.index:
+            raise InputError("this picture has a label already, or no run has seen it.")
         row, best = row_of(snapshot.identified, key), guesses(snapshot, key)
         return {
             "image_id": key,

@@ -57,7 +57,11 @@ class Page(Protocol):
         """Go through the items that are not decided, in their order, each by a key of its own."""
 
     def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
-        """Collect what the template shows of an item."""
+        """Collect what the template shows of an item.
+
+        Raises:
+            InputError: the key is that of no item of this page.
+        """
 
     def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
         """Say what a key decides.

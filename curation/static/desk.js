@@ -4,6 +4,7 @@
 const AHEAD = 5; // items that are held ready, their pictures fetched and decoded
 const RETRY_MS = 700;
 const MOST_MATCHES = 8;
+const MOST_SHOWN = 9; // pictures of a group
 const page = document.body.dataset.page;
 const main = document.querySelector("#item");
 const byId = (id) => document.getElementById(id);
@@ -97,7 +98,7 @@ function show(item) {
 // Keys that came before their item was there press it once it was seen, in their order.
 let draining = false;
 function drain() {
-  if (draining || !early.length || !current) return;
+  if (draining || !early.length || !current || returning) return;
   draining = true;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     draining = false;
@@ -132,22 +133,35 @@ function decide(form, values) {
   });
 }
 
+let returning = 0; // undone items that are on their way back; keys wait for them
+let coming = Promise.resolve();
 function undo() {
-  const last = past.pop();
-  const body = new URLSearchParams({ page, action: newAction(), of: last ? last.action : document.body.dataset.last ?? "" });
+  const last = past.pop(), action = newAction();
   if (last) back(last.item);
-  send("/undo", body).then(async (answer) => {
+  else returning += 1;
+  // Which one is the last is known only when what was pressed before has been answered.
+  const body = () => new URLSearchParams({ page, action, of: last ? last.action : document.body.dataset.last ?? "" });
+  send("/undo", body).then((answer) => {
     told(answer);
-    if (!answer.undone) return say("There is nothing to take back.");
-    say(`taken back: ${answer.undone.text}`);
-    if (answer.undone.page === page) count(+1);
-    if (!last && answer.undone.page === page) {
-      const asked = query();
-      asked.set("first", answer.undone.image_ids[0]);
-      const { items } = await (await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } })).json();
-      if (items.length) back(toItem(items[0]));
-    }
+    say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
+    if (answer.undone?.page === page) count(+1);
+    if (!last) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
   });
+}
+
+async function bring(undone) {
+  if (!main || undone?.page !== page) return;
+  const asked = query();
+  for (const id of undone.image_ids.slice(0, MOST_SHOWN)) asked.append("first", id);
+  const answer = await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } });
+  const [item] = answer.ok ? (await answer.json()).items : [];
+  if (item && undone.image_ids.includes(item.key)) back(toItem(item));
+}
+
+function arrived() {
+  returning -= 1;
+  if (!current && !held.length) early.length = 0;
+  drain();
 }
 
 function back(item) {
@@ -163,6 +177,7 @@ function back(item) {
 
 function send(path, body) {
   const sent = chain.then(async () => {
+    if (typeof body === "function") body = body();
     for (;;) {
       try {
         const answer = await fetch(path, { method: "POST", body, headers: { accept: "application/json" }, keepalive: true });
@@ -240,7 +255,7 @@ addEventListener("keydown", (event) => {
   if (byId("help").matches(":popover-open") && event.key !== "?") return;
   if (event.target.closest?.("button, a, summary") && [" ", "Enter"].includes(event.key) && event.target.matches(":focus-visible") && event.target !== document.body) return;
   if (event.repeat) return event.preventDefault();
-  if (early.length || (main && !current && (held.length || onTheirWay.size || refilling))) {
+  if (early.length || (returning && buttonOf(event.key)?.dataset.do !== "undo") || (main && !current && (held.length || onTheirWay.size || refilling))) {
     early.push(event.key);
     drain();
     return event.preventDefault();
