@@ -1,44 +1,92 @@
 """Serve the desk: people decide about pictures in the browser, and each decision is a row of data/decisions.
 
     python -m curation.desk [--port 8765] [--person ana]
+    python -m curation.desk --host 192.168.1.5 [--site desk.example.org] [--invite ben [--days 30] | --withdraw ben]
 
 Reads: the tables of the last run, the pictures, data/decisions/
-Writes: data/decisions/<person>.csv; renditions of pictures below .dvc/tmp/retrain
+Writes: data/decisions/<person>.csv; renditions of pictures, and digests of invitations, below .dvc/tmp/retrain
 """
 
 import argparse
 import logging
+from datetime import UTC, datetime
 
 import uvicorn
 
 from curation import security, web
+from curation.invites import DAYS, Invites
 from curation.state import Desk, person_of
 from runtime.command import run
-from runtime.errors import RepositoryError
+from runtime.errors import InstructionError, RepositoryError
 from runtime.repository import require_root
+from runtime.wording import counted
 
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    """Run the command."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m curation.desk", description="Serve the desk.")
     parser.add_argument("--host", default="", help="address to listen on")
     parser.add_argument("--port", type=int, default=8765, help="to listen on")
+    parser.add_argument("--site", default="", help="name by which browsers call it, such as a proxy's")
     parser.add_argument("--person", default="", help="whose decisions are written")
+    parser.add_argument("--invite", default="", help="print a link for this person, and end")
+    parser.add_argument("--days", type=int, default=DAYS, help="that the link lasts")
+    parser.add_argument("--withdraw", default="", help="end all links of this person")
+    parser.add_argument("--proxy", default="", help="address of the only machine that may name people")
+    parser.add_argument("--user-header", default="", help="of its requests, which names the person")
     options = parser.parse_args()
-    host = options.host or "127.0.0.1"
-    require_root()
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        raise RepositoryError(f"the desk serves this machine only, at 127.0.0.1, not {host}.")
+    options.host = options.host or "127.0.0.1"
+    if bool(options.proxy) != bool(options.user_header):
+        raise InstructionError("a proxy and its header go together: PROXY=10.0.0.5 USER_HEADER=X-Forwarded-User.")
+    return options
+
+
+def _invite(options: argparse.Namespace) -> None:
+    """Print a link for a person."""
+    if security.is_loopback(options.host) and not options.site:
+        raise RepositoryError(
+            "nobody else can reach 127.0.0.1. Say where the desk is found: make desk INVITE=ben HOST=192.168.1.5, or "
+            "SITE=desk.example.org behind a proxy."
+        )
+    person = person_of(options.invite)
+    secret = Invites().add(person, options.days, datetime.now(UTC))
+    place = f"https://{options.site}" if options.site else f"http://{options.host}:{options.port}"
+    lasts = counted(options.days, "day")
+    log.info("desk: for %s alone, for %s: %s/invited/%s", person, lasts, place, secret)
+
+
+def _withdraw(name: str) -> None:
+    person = person_of(name)
+    log.info("desk: %s of %s ended", counted(Invites().withdraw(person), "link"), person)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    proxy = security.Proxy(options.proxy, options.user_header) if options.proxy else None
     person = person_of(options.person)
+    door = security.door(options.host, options.port, person, options.site, proxy)
     desk = Desk()
     desk.snapshot  # noqa: B018 (a damaged table is a message, not a page)
-    for notice in desk.file(person).notices:
+    for notice in desk.file(person).notices if door.owner else ():
         log.warning("desk: %s", notice)
-    app = web.make(desk, person, security.hosts(host, options.port))
-    log.info("desk: %s, at http://%s:%d/; Ctrl-C ends it", person, host, options.port)
-    uvicorn.run(app, host=host, port=options.port, log_level="warning", access_log=False, server_header=False)
+    who = door.owner or ("whoever the proxy names" if proxy else "whoever was invited (make desk INVITE=ben)")
+    log.info("desk: %s, at http://%s:%d/; Ctrl-C ends it", who, options.host, options.port)
+    uvicorn.run(
+        web.make(desk, door), host=options.host, port=options.port, log_level="warning", access_log=False,
+        server_header=False, proxy_headers=False,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run the command."""
+    options = _options()
+    require_root()
+    if options.invite:
+        _invite(options)
+    elif options.withdraw:
+        _withdraw(options.withdraw)
+    else:
+        _serve(options)
 
 
 if __name__ == "__main__":

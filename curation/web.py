@@ -21,7 +21,7 @@ from curation.pages.label import Label
 from curation.pages.page import Page, Pressed
 from curation.pictures import Pictures
 from curation.renditions import SIDES, Renditions
-from curation.security import guard
+from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
 from review.markdown import visible
 from runtime import parameters
@@ -34,13 +34,12 @@ MOST_ITEMS = 8  # that a page asks for at once
 LATER = " "
 
 
-def make(desk: Desk, person: str, ours: Collection[str]) -> FastAPI:
+def make(desk: Desk, door: Door) -> FastAPI:
     """Make the application.
 
     Args:
         desk: its state.
-        person: whose decisions are written.
-        ours: names by which a browser may call the desk.
+        door: who comes in.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -48,17 +47,22 @@ def make(desk: Desk, person: str, ours: Collection[str]) -> FastAPI:
 
     @app.middleware("http")
     async def guarded(request: Request, handle: Any) -> Response:
-        return await guard(request, handle, ours)
+        return await guard(request, handle, door, stranger)
+
+    def stranger(link_ended: bool = False) -> Response:
+        return HTMLResponse(templates.get_template("stranger.html").render(link_ended=link_ended), 401)
 
     @app.exception_handler(RetrainError)
     async def mendable(request: Request, error: RetrainError) -> Response:
         if wants_json(request):
             return JSONResponse({"error": str(error)}, 409)
-        page = templates.get_template("error.html").render(message=str(error), **frame(desk, person, "", PAGES))
+        page = templates.get_template("error.html").render(
+            message=str(error), **frame(desk, request.state.person, "", PAGES)
+        )
         return HTMLResponse(page, 409)
 
     @app.get("/")
-    def show_home() -> Response:
+    def show_home(person: Person) -> Response:
         desk.refresh()
         contents = home.contents(desk, person, PAGES)
         return HTMLResponse(
@@ -66,17 +70,35 @@ def make(desk: Desk, person: str, ours: Collection[str]) -> FastAPI:
         )
 
     @app.post("/commit")
-    def commit() -> Response:
+    def commit(person: Person) -> Response:
         home.commit(desk, person)
         return RedirectResponse("/", 303)
 
     @app.post("/undo")
-    async def undo(request: Request) -> Response:
+    async def undo(request: Request, person: Person) -> Response:
         form = await form_of(request)
         done = await run_in_threadpool(desk.undo, person, action_of(form), one(form, "of") or None)
         if not wants_json(request):
             return RedirectResponse(_path(one(form, "page")), 303)
         return JSONResponse({"undone": undone(desk, done), **after(desk, person)})
+
+    @app.get("/invited/{secret}")
+    def invited(secret: str) -> Response:
+        invite = door.invites.find(secret)
+        if invite is None:
+            return stranger(link_ended=True)
+        return HTMLResponse(templates.get_template("invited.html").render(person=invite.person, secret=secret))
+
+    @app.post("/invited")
+    async def come_in(request: Request) -> Response:
+        secret = one(await form_of(request), "secret")
+        invite = door.invites.find(secret)
+        if invite is None:
+            return stranger(link_ended=True)
+        response = RedirectResponse("/", 303)
+        is_secure = request.headers.get("origin", "").startswith("https:")
+        response.set_cookie(COOKIE, secret, expires=invite.until, secure=is_secure, httponly=True, samesite="strict")
+        return response
 
     @app.get("/picture/{side}/{image_id}")
     def picture(side: int, image_id: str) -> Response:
@@ -93,14 +115,16 @@ def make(desk: Desk, person: str, ours: Collection[str]) -> FastAPI:
         )
 
     for page in PAGES:
-        _add_page(app, page, desk, person, templates)
+        _add_page(app, page, desk, templates)
     return app
 
 
-def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinja2.Environment) -> None:
+def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environment) -> None:
     template = f"{page.name.replace('-', '_')}.html"
 
-    def items(query: Mapping[str, Sequence[str]], most: int, skipped: Collection[str] = ()) -> list[dict[str, Any]]:
+    def items(
+        person: str, query: Mapping[str, Sequence[str]], most: int, skipped: Collection[str] = ()
+    ) -> list[dict[str, Any]]:
         with desk.lock:
             first = _asked_for(desk, page, query)
             keys = (key for key in _upcoming(desk, person, page, query, skipped) if key not in first)
@@ -108,10 +132,10 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinj
             return [{**item, "action": new_action()} for item in islice(chain(first.values(), rest), most)]
 
     @app.get(f"/{page.name}")
-    def show(request: Request) -> Response:
+    def show(request: Request, person: Person) -> Response:
         desk.refresh()
         query = query_of(request)
-        found = items(query, 1)
+        found = items(person, query, 1)
         with desk.lock:
             left = sum(1 for _ in page.keys(desk.snapshot, desk.ledger, query))
         contents = frame(desk, person, page.name, PAGES) | {
@@ -124,17 +148,17 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, person: str, templates: jinj
         return HTMLResponse(templates.get_template("queue.html").render(**contents))
 
     @app.get(f"/{page.name}/items")
-    def more(request: Request) -> Response:
+    def more(request: Request, person: Person) -> Response:
         desk.refresh()
         query = query_of(request)
         skipped = {key for value in query.get("skip", ()) for key in value.split(",")}
         fragment = templates.get_template(template)
-        found = items(query, _most(query), skipped)
+        found = items(person, query, _most(query), skipped)
         rendered = [{"key": each["image_id"], "html": fragment.render(item=each, page=page)} for each in found]
         return JSONResponse({"items": rendered})
 
     @app.post(f"/{page.name}")
-    async def decide(request: Request) -> Response:
+    async def decide(request: Request, person: Person) -> Response:
         form = await form_of(request)
         pressed = Pressed(one(form, "key"), form.get("image_id", []), one(form, "name"), action_of(form))
         if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
