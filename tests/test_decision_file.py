@@ -421,3 +421,30 @@ class Life(RuleBasedStateMachine):
 VERDICTS = ("removed", "kept", "relabelled", "distinct", "duplicate")
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_two_branches_with_500_decisions_each_merge_without_a_conflict_and_list_their_disputes(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    pictures = [f"{number:032x}" for number in range(1080)]
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], check=True)
+        for person, mine in (("ana", pictures[1000:1040]), ("ben", pictures[1040:])):
+            decide(person, mine, "remove")
+        commit("Decisions of before")
+        for person, mine, decision in (("ana", pictures[:500], "remove"), ("ben", pictures[480:980], "keep")):
+            subprocess.run(["git", "switch", "--quiet", "--create", person, "main"], check=True)
+            decide(person, mine, decision)
+            commit(f"Decisions of {person}")
+        subprocess.run(["git", "merge", "--quiet", "--no-edit", "ana"], check=True)
+        ledger = Desk().ledger
+        assert sorted(said[0].image_id for said in ledger.disputes()) == pictures[480:500]
+        assert all(ledger.answer(image_id, "fate").decision == "remove" for image_id in pictures[:480])
+        assert all(ledger.answer(image_id, "fate").decision == "keep" for image_id in pictures[500:980])
+
+
+def decide(person: str, image_ids: list[str], decision: str) -> None:
+    """Decide about pictures, twenty an action."""
+    file = DecisionFile(person)
+    for start in range(0, len(image_ids), 20):
+        file.append([row(each, decision, action=f"{start:012x}") for each in image_ids[start : start + 20]])
