@@ -100,8 +100,11 @@ def serve_stub(port: int) -> None:
         await request.read()
         return web.json_response({"predictions": [row]})
 
+    async def status(_: web.Request) -> web.Response:
+        return web.json_response({"model_version_status": [{"version": "7", "state": "AVAILABLE"}]})
+
     app = web.Application(client_max_size=2**26)
-    app.add_routes([web.get("/v1/models/stub", answer), web.post("/v1/models/stub:predict", answer)])
+    app.add_routes([web.get("/v1/models/stub", status), web.post("/v1/models/stub:predict", answer)])
     web.run_app(app, host="127.0.0.1", port=port, print=None)
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jinja2
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +24,7 @@ from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gat
 from serving.keeper import Keeper
 from serving.metrics import KIND, Metrics
 from serving.processes import DiedError
-from serving.requests import RefusedError, read_picture
+from serving.requests import RefusedError, read_json, read_picture
 
 _FOLDER = Path(__file__).parent
 # Nothing from another host, nothing inline; a photo that was just taken is shown from the browser's memory.
@@ -91,18 +93,39 @@ class State(BaseModel):
     ok: bool
 
 
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to ask again", "schema": {"type": "integer"}}}
+_KEY = {"WWW-Authenticate": {"description": "How a key may be sent", "schema": {"type": "string"}}}
+
+
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+    headers: dict[int, dict[str, Any]] = {401: _KEY, 429: _RETRY_AFTER, UNAVAILABLE: _RETRY_AFTER}
+    return {status: {"model": Problem, "headers": headers.get(status, {})} for status in statuses}
 
 
+def _header(name: str, what: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string"}}
+
+
+# Whether one is needed is the gateway's --keys.
+_BY_KEY = [
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+    Security(HTTPBearer(auto_error=False)),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}, "required": ["image"]}
 _PICTURE = {
+    "parameters": [
+        _header("X-Client-Build", "The client's build, for the log"),
+        _header("X-Client-User", "Whatever tells the client's users apart; only a hash of it is kept, for a day"),
+    ],
     "requestBody": {
         "required": True,
         "content": {"image/*": _BINARY, "multipart/form-data": {"schema": _FORM}},
-    }
+    },
 }
+
+
+_SAID = {"requestBody": {"required": True, "content": {"application/json": {"schema": Feedback.model_json_schema()}}}}
 
 
 class Door:
@@ -183,7 +206,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         return answer
 
     @app.post(
-        "/v1/identify", response_model=Identified, openapi_extra=_PICTURE,
+        "/v1/identify", response_model=Identified, openapi_extra=_PICTURE, dependencies=_BY_KEY,
         responses=_problems(400, 401, 408, 413, 415, 422, 429, 503),
     )  # fmt: skip
     async def identify(request: Request) -> Response:
@@ -191,16 +214,20 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         answer = await identified(request)
         return JSONResponse(answer.body, answer.status, _retry(answer.status))
 
-    @app.post("/v1/feedback", responses=_problems(401, 404, 422, 429, 503))
-    async def feedback(request: Request, feedback: Feedback) -> Noted:
+    @app.post(
+        "/v1/feedback", openapi_extra=_SAID, dependencies=_BY_KEY,
+        responses=_problems(400, 401, 404, 408, 413, 415, 422, 429, 503),
+    )  # fmt: skip
+    async def feedback(request: Request) -> Noted:
         """Note what a user says of an answer."""
         door.require(request)
-        if not await gateway.feedback(feedback.transaction, feedback.feedback, feedback.comment):
+        said = _feedback(await read_json(request))
+        if not await gateway.feedback(said.transaction, said.feedback, said.comment):
             raise HTTPException(404, _NO_TRANSACTION)
-        return Noted(transaction=feedback.transaction)
+        return Noted(transaction=said.transaction)
 
     @app.get(
-        "/v1/explain/{transaction}", response_class=Response,
+        "/v1/explain/{transaction}", response_class=Response, dependencies=_BY_KEY,
         responses={200: {"content": {"image/png": {}}}, **_problems(401, 404, 422, 429, 503)},
     )  # fmt: skip
     async def explain(request: Request, transaction: Transaction) -> Response:
@@ -222,7 +249,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         """Say that the gateway lives."""
         return State(ok=True)
 
-    @app.get("/readyz", responses={503: {"model": State}})
+    @app.get("/readyz", response_model=State, responses={503: {"model": State}})
     async def readyz() -> Response:
         """Say whether a picture would be answered: the log can be written, and the model answers."""
         ok = await gateway.is_ready()
@@ -243,6 +270,10 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
             answer = await identified(request)
         except RefusedError as error:
             answer = Answer(error.status, {"error": error.words})
+        except HTTPException as error:
+            answer = Answer(error.status_code, {"error": error.detail})
+        except CannotLogError:
+            answer = Answer(UNAVAILABLE, {"error": CANNOT_LOG})
         return HTMLResponse(page.render(answer=answer.body), answer.status)
 
     @app.get("/favicon.ico", include_in_schema=False, status_code=204)
@@ -253,9 +284,19 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     return app
 
 
-async def _sent(request: Request, client: str) -> Sent:
-    import time
+def _feedback(body: bytes) -> Feedback:
+    try:
+        return Feedback.model_validate_json(body)
+    except ValidationError as error:
+        raise RefusedError(422, _first_of(error.errors(include_url=False))) from None
 
+
+def _first_of(problems: Sequence[Any]) -> str:
+    """Say the first of what is wrong with a request, and where."""
+    return f"{'.'.join(map(str, problems[0]['loc'])) or 'body'}: {problems[0]['msg']}"
+
+
+async def _sent(request: Request, client: str) -> Sent:
     started = time.perf_counter()
     data = await read_picture(request)
     build, user = request.headers.get("x-client-build", ""), request.headers.get("x-client-user", client)
@@ -298,25 +339,27 @@ def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
     def problem(status: int, words: str, headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"error": words, "transaction": None}, status, headers)
 
+    def count(request: Request, status: int) -> None:
+        if request.method == "POST" and request.url.path in ("/", "/v1/identify"):
+            metrics.answers.labels(str(status)).inc()
+
     @app.exception_handler(RefusedError)
-    async def refused(_: Request, error: RefusedError) -> JSONResponse:
-        metrics.answers.labels(str(error.status)).inc()
+    async def refused(request: Request, error: RefusedError) -> JSONResponse:
+        count(request, error.status)
         return problem(error.status, error.words)
 
     @app.exception_handler(CannotLogError)
-    async def cannot_log(_: Request, error: CannotLogError) -> JSONResponse:
-        metrics.answers.labels(str(UNAVAILABLE)).inc()
+    async def cannot_log(request: Request, error: CannotLogError) -> JSONResponse:
+        count(request, UNAVAILABLE)
         return problem(UNAVAILABLE, CANNOT_LOG, _retry(UNAVAILABLE))
 
     @app.exception_handler(HTTPException)
     async def not_so(request: Request, error: HTTPException) -> JSONResponse:
-        if request.url.path == "/v1/identify":
-            metrics.answers.labels(str(error.status_code)).inc()
+        count(request, error.status_code)
         return problem(error.status_code, error.detail, dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        return problem(422, f"{'.'.join(map(str, first['loc'][1:])) or 'body'}: {first['msg']}")
+        return problem(422, _first_of([each | {"loc": each["loc"][1:]} for each in error.errors()]))
 
     app.add_middleware(_Headers)

@@ -5,20 +5,23 @@ then the row says what is answered, and only then is it answered.
 """
 
 import asyncio
+import logging
 import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runtime.errors import InputError
 from serving import transactions
 from serving.activation import Task, explaining
 from serving.advice import Advice
 from serving.clients import Users
-from serving.log import Log
+from serving.log import Log, probe
 from serving.models import Embedded, Model, ModelError, Reply
 from serving.pictures import Pictures, image_id_of
 from serving.prepare import Prepared, Refused
@@ -26,12 +29,16 @@ from serving.processes import DiedError, Processes
 from serving.transaction_id import new_id
 from serving.transactions import ANSWERED, FAILED, REFUSED, UNDER_WAY
 
+log = logging.getLogger(__name__)
+
 OK, UNAVAILABLE = 200, 503
 CANNOT_LOG = "The answer cannot be kept in the log, and nothing is answered that is not. Try again later."
 _NO_MODEL = "The model does not answer at the moment. Try again in a few seconds."
-_NOT_PREPARED = "The picture could not be looked at. Try again in a few seconds."
+_NOT_PREPARED = "The picture could not be looked at. Try again in a few seconds, or with another picture."
 # Longer than any phone's name and version.
 _LONGEST_CLIENT = 100
+_LONGEST_ERROR = 300
+_MOST_SHADOWS = 16  # under way at once
 
 
 class Sent(NamedTuple):
@@ -87,8 +94,9 @@ class Gateway:
         self._advice = advice
         self._explaining: asyncio.Future[Processes] | None = None
         self._shadows: set[asyncio.Task[None]] = set()
+        self._shadow_sides: set[int] = set()  # of what the shadow takes, once it has said so
+        self._probing: asyncio.Future[bool] | None = None
         self.observe: Callable[[str, float], None] = lambda part, milliseconds: None
-        self._sweep()
         self.replica = log.replica()
 
     async def identify(self, sent: Sent) -> Answer:
@@ -109,10 +117,11 @@ class Gateway:
         row["user_hash"] = self._user_hash(sent.user)
         model = self._chosen()
         try:
-            sides = {await each.side() for each in self._asked(model)} - {None}
+            sides = {await model.side(), *self._shadow_sides} - {None}
             prepared = await self._timed(row, "prepare_ms", self._prepare(sent.data, sides))
-        except (DiedError, ModelError) as error:
-            return await self._without_picture(row, FAILED, UNAVAILABLE, _NOT_PREPARED, started, str(error))
+        except Exception as error:
+            words = _NO_MODEL if isinstance(error, ModelError) else _NOT_PREPARED
+            return await self._without_picture(row, FAILED, UNAVAILABLE, words, started, _reason(error))
         if isinstance(prepared, Refused):
             return await self._without_picture(row, REFUSED, prepared.status, prepared.words, started, prepared.words)
         return await self._answer(row, model, prepared, started)
@@ -144,22 +153,26 @@ class Gateway:
         row = await self._logged(partial(_answered, transaction=transaction))
         if row is None:
             return None
-        if self._explaining is None:
-            self._explaining = asyncio.ensure_future(asyncio.to_thread(Processes, "explaining", explaining))
-        processes = await asyncio.shield(self._explaining)
-        picture = await asyncio.to_thread(self.pictures.path(row["image_id"]).read_bytes)
+        processes = await self._explainer()
+        try:
+            picture = await asyncio.to_thread(self.pictures.path(row["image_id"]).read_bytes)
+        except FileNotFoundError:  # shipped or forgotten meanwhile
+            return None
         folders = [model.export(row["version"]) for model in self._models()]
         export = next((folder for folder in folders if folder.exists()), folders[0])
-        drawn: bytes = await asyncio.wrap_future(processes.do(Task(export, row["class_1"], picture)))
+        try:
+            drawn: bytes = await asyncio.wrap_future(processes.do(Task(export, row["class_1"], picture)))
+        except InputError:
+            raise
+        except Exception as error:
+            raise DiedError(_reason(error)) from error
         return drawn
 
     async def is_ready(self) -> bool:
-        """Say whether a picture would be answered."""
-        try:
-            await self._logged(lambda connection: connection.execute("SELECT 1").fetchone())
-        except CannotLogError:
-            return False
-        return bool(self.preparing.pids) and await self.model.is_ready()
+        """Say whether a picture would be answered: by writing, on the log's disk, what is then removed again."""
+        if self._probing is None or self._probing.done():  # however many ask at once, it is tried once
+            self._probing = asyncio.ensure_future(self._probe())
+        return await asyncio.shield(self._probing)
 
     def restarts(self) -> int:
         """Count the processes that were started again."""
@@ -171,19 +184,27 @@ class Gateway:
         if self._shadows:
             await asyncio.wait(self._shadows, timeout=10)
         if self._explaining:
-            await asyncio.to_thread((await self._explaining).close)
+            with suppress(DiedError):
+                await asyncio.to_thread((await self._explaining).close)
         await asyncio.to_thread(self.preparing.close)
         for model in self._models():
             await model.close()
         await asyncio.to_thread(self.log.close)
 
-    def _sweep(self) -> None:
-        """Remove pictures that no row names: the gateway ended before it could write one."""
-        rows = self.log.do(
-            lambda connection: connection.execute("SELECT image_id FROM transactions").fetchall()
-        ).result()
-        for image_id in self.pictures.all_ids() - {row[0] for row in rows}:
-            self.pictures.remove(image_id)
+    async def _explainer(self) -> Processes:
+        """Give the process that draws, which the first who asks starts; one that failed to start is tried again."""
+        starting = self._explaining
+        if starting is None or (starting.done() and starting.exception()):
+            starting = self._explaining = asyncio.ensure_future(asyncio.to_thread(Processes, "explaining", explaining))
+        return await asyncio.shield(starting)
+
+    async def _probe(self) -> bool:
+        try:
+            await self._logged(probe)
+            await asyncio.to_thread(self.pictures.probe)
+        except (CannotLogError, OSError):
+            return False
+        return bool(self.preparing.pids) and await self.model.is_ready()
 
     def _models(self) -> list[Model]:
         return [self.model, self.second.model] if self.second else [self.model]
@@ -192,10 +213,6 @@ class Gateway:
         if self.second and self.second.share is not None and random.random() < self.second.share:
             return self.second.model
         return self.model
-
-    def _asked(self, model: Model) -> list[Model]:
-        shadow = self.second.model if self.second and self.second.share is None else None
-        return [each for each in (model, shadow) if each]
 
     def _user_hash(self, user: str) -> str:
         try:
@@ -232,12 +249,12 @@ class Gateway:
             changes: dict[str, Any] = {}
             try:
                 reply = await self._timed(changes, "model_ms", model.answer(prepared))
-                changes |= _columns(reply)
                 answer = Answer(OK, self._body(row["transaction_id"], reply, prepared))
-            except ModelError as error:
-                changes |= {"status": FAILED, "error": str(error)}
+                changes |= _columns(reply)
+            except Exception as error:
+                changes |= {"status": FAILED, "error": _reason(error)}
                 answer = _failed(UNAVAILABLE, _NO_MODEL, row["transaction_id"])
-            except BaseException as error:  # ours, or the server ends: the row says so
+            except BaseException as error:  # the server ends: the row says so
                 self._finish(row, changes | {"status": FAILED, "error": type(error).__name__}, 500, started)
                 raise
             try:
@@ -290,15 +307,21 @@ class Gateway:
 
     def _cast_shadow(self, transaction: str, prepared: Prepared) -> None:
         """Have the shadow answer for the log, unless it is still busy with so many that it would never catch up."""
-        if self.second and self.second.share is None and len(self._shadows) < 16:
+        if self.second and self.second.share is None and len(self._shadows) < _MOST_SHADOWS:
             task = asyncio.create_task(self._shadow(self.second.model, transaction, prepared))
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)
 
     async def _shadow(self, model: Model, transaction: str, prepared: Prepared) -> None:
         try:
+            side = await model.side()
+            if side is not None and side not in prepared.pixels:  # it had not said so when the picture was prepared
+                self._shadow_sides = {side}
+                again = await self._prepare(prepared.kept, {side})
+                prepared = again if isinstance(again, Prepared) else prepared
             reply = await model.answer(prepared)
-        except ModelError:
+        except Exception as error:
+            log.info("gateway: the shadow did not answer (%s)", _reason(error))
             return
         changes = {
             "shadow_version": reply.version,
@@ -325,6 +348,14 @@ def _columns(reply: Reply) -> dict[str, Any]:
         "shown": reply.shown,
         "status": ANSWERED,
     }
+
+
+def _reason(error: Exception) -> str:
+    """Say in the row why there is no answer; what is neither of the two kinds that are expected is a bug of ours."""
+    if isinstance(error, DiedError | ModelError):
+        return str(error)
+    log.error("gateway: a bug of ours; a picture was not answered", exc_info=error)
+    return f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
 
 
 def _failed(status: int, words: str, transaction: str) -> Answer:

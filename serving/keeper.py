@@ -109,6 +109,12 @@ class Keeper:
         """Say of what is under way for more than an hour that it is not: its end could not be logged."""
         self._log.do(partial(_abort, before=text_of(now - _HOUR))).result()
 
+    def sweep(self, _now: datetime) -> None:
+        """Remove pictures that no row names: a row could not be written, or the gateway ended before it was."""
+        there = self._pictures.all_ids()
+        for image_id in sorted(there - self._log.do(_named).result()):
+            self._log.do(partial(_remove_if_unnamed, image_id=image_id, pictures=self._pictures)).result()
+
     def forget(self, transaction: str, now: datetime) -> bool:
         """Leave no byte of a transaction, and a note that it was forgotten.
 
@@ -170,7 +176,8 @@ class Keeper:
         while not self._end.is_set():
             now = datetime.now(UTC)
             hour = f"{now:%Y-%m-%d %H}"
-            steps = (self.obey, self.ship, self.remove_old, self.end_lost) if hour != kept_hour else (self.obey,)
+            hourly = (self.ship, self.remove_old, self.end_lost, self.sweep)
+            steps = (self.obey, *hourly) if hour != kept_hour else (self.obey,)
             # All are tried, so that one that fails does not keep the others waiting.
             done = [self._try(step, now) for step in steps]
             if all(done):
@@ -315,6 +322,10 @@ def _delete(connection: sqlite3.Connection, transaction: str, moment: str) -> No
 def _is_forgotten(connection: sqlite3.Connection, transaction: str) -> bool:
     found = connection.execute("SELECT 1 FROM forgotten WHERE transaction_id = ?", [transaction]).fetchone()
     return found is not None
+
+
+def _named(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT DISTINCT image_id FROM transactions")}
 
 
 def _unnamed(connection: sqlite3.Connection) -> list[str]:

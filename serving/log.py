@@ -23,6 +23,7 @@ NAME = "log.db"
 LOCK = "lock"
 _MODE, _FOLDER_MODE = 0o600, 0o700
 _LARGEST_BATCH = 256
+_PROBE_BYTES = 2**14  # the scores of 8,000 classes
 _REMEDY = "Choose another folder by RETRAIN_GATEWAY, or end what holds this one."
 Result = TypeVar("Result")
 _TABLES = (
@@ -36,6 +37,8 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT, place TEXT)",
     # Pictures of rows that were deleted: they are removed next, unless another row names them.
     "CREATE TABLE IF NOT EXISTS unnamed (image_id TEXT PRIMARY KEY)",
+    # What is written to see whether the log can be, and emptied again.
+    "CREATE TABLE IF NOT EXISTS probe (room BLOB)",
     "CREATE TABLE IF NOT EXISTS forgotten (transaction_id TEXT PRIMARY KEY, forgotten_at TEXT)",
 )
 
@@ -129,6 +132,12 @@ class Log:
         if tasks:
             self._tasks.put(None)
         return tasks
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write as much as a large row, and remove it, to see whether a row can be written."""
+    connection.execute("INSERT INTO probe VALUES (zeroblob(?))", [_PROBE_BYTES])
+    connection.execute("DELETE FROM probe")
 
 
 def _make_private(folder: Path) -> None:

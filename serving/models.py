@@ -32,6 +32,7 @@ from stages.tables.exported import RELEASE
 from stages.tables.model import CLASSES, read_label_map
 
 _REMEDY = "`make repro` writes an export, `dvc pull data/export` brings it."
+_MOST_CONFIDENT = 100.01  # 100, and what float32 adds
 _MAX_REPLY_BYTES = 16 * 2**20
 
 
@@ -186,7 +187,8 @@ class Embedded:
             given = await asyncio.wrap_future(self.processes.do(prepared.pixels[self._side]))
         except DiedError as error:
             raise ModelError(str(error)) from None
-        return _reply(given, self._export)
+        with _expected(self.name, given):
+            return _reply(given, self._export)
 
     def export(self, version: int) -> Path:
         """Say where the export of a version is."""
@@ -216,13 +218,6 @@ class _Server:
     def export(self, version: int) -> Path:
         return self._exports.folder(version)
 
-    async def is_ready(self) -> bool:
-        try:
-            await self._ask("GET", "")
-        except ModelError:
-            return False
-        return True
-
     async def close(self) -> None:
         if self._opened:
             await self._opened.close()
@@ -241,7 +236,7 @@ class _Server:
             raise ModelError(f"{self.name} answers {response.status}: {body[:200].decode(errors='replace')}")
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ModelError(f"{self.name} answers what is no JSON: {body[:200].decode(errors='replace')}") from None
 
 
@@ -258,6 +253,15 @@ class TensorFlowServing(_Server):
         with _expected(self.name, given):
             (row,) = given["predictions"]
             return _reply(row, self._exports.of(int(row["version"])))
+
+    async def is_ready(self) -> bool:
+        """Say whether it has a version that is available."""
+        try:
+            given = await self._ask("GET", "")
+            with _expected(self.name, given):
+                return any(each["state"] == "AVAILABLE" for each in given["model_version_status"])
+        except ModelError:
+            return False
 
 
 class KServe(_Server):
@@ -278,7 +282,11 @@ class KServe(_Server):
         """Answer a picture."""
         pixels = prepared.pixels[await self.side()]
         tensor = {"name": "pixels", "shape": [1, *pixels.shape], "datatype": "UINT8", "data": pixels.ravel().tolist()}
-        given = await self._ask("POST", "/infer", {"inputs": [tensor]})
+        try:
+            given = await self._ask("POST", "/infer", {"inputs": [tensor]})
+        except ModelError:
+            self._side = None  # another version may take another one
+            raise
         with _expected(self.name, given):
             outputs = {each["name"]: each["data"] for each in given["outputs"]}
             of_url = re.search(r"/versions/(\d+)", self.name)
@@ -294,29 +302,38 @@ class KServe(_Server):
                 row["in_scope"] = outputs["in_scope"][0]
             return _reply(row, export)
 
+    async def is_ready(self) -> bool:
+        """Say whether it says so."""
+        try:
+            await self._ask("GET", "/ready")
+            return await self.side() > 0
+        except ModelError:
+            return False
+
 
 @contextmanager
 def _expected(name: str, given: object) -> Iterator[None]:
     """Turn what another form of an answer raises into a ModelError."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, IndexError):
-        raise ModelError(f"{name} answers in another form than expected: {str(given)[:200]}") from None
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ModelError(f"{name} answers in another form than expected ({error}): {str(given)[:200]}") from None
 
 
 def _reply(given: Mapping[str, Any], export: Export) -> Reply:
-    """Check an answer against its export."""
+    """Check an answer against its export, and raise ValueError and its like where it is another."""
     scores = np.asarray(given["scores"], np.float32)
     if scores.shape != (len(export.class_names),) or not np.isfinite(scores).all():
-        raise ModelError(
+        raise ValueError(
             f"version {export.version} gave scores of shape {scores.shape}; expected {len(export.class_names)} numbers"
         )
+    classes, confidences = list(given["classes"]), [float(confidence) for confidence in given["confidences"]]
+    if not 0 < len(classes) == len(confidences) <= NUM_BEST or not set(classes) <= set(export.class_names):
+        raise ValueError(f"expected the {NUM_BEST} best of the classes of version {export.version}, with confidences")
+    if not all(0 <= confidence <= _MOST_CONFIDENT for confidence in confidences):
+        raise ValueError("a confidence is not from 0 to 100")
     in_scope = given.get("in_scope")
-    return Reply(
-        export.version,
-        export.threshold,
-        [str(name) for name in given["classes"]],
-        [float(confidence) for confidence in given["confidences"]],
-        scores,
-        None if in_scope is None else bool(in_scope),
-    )
+    if in_scope not in (None, True, False):
+        raise ValueError("in_scope is not true or false")
+    best = [min(confidence, 100.0) for confidence in confidences]
+    return Reply(export.version, export.threshold, classes, best, scores, None if in_scope is None else bool(in_scope))

@@ -11,6 +11,8 @@ from runtime.digest import md5_of_bytes
 from runtime.outputs import sync_folder
 
 _MODE = 0o600  # people's photos
+_PARTIAL = ".partial"
+_PROBE_BYTES = 2**20  # a photo
 
 
 class Pictures:
@@ -26,7 +28,7 @@ class Pictures:
         self._lock = threading.Lock()
         for number in range(256):
             (folder / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("*/*.partial"):
+        for leftover in folder.glob(f"*/*{_PARTIAL}"):
             _erase(leftover)
         for each in (folder, folder.parent):
             sync_folder(each)
@@ -37,7 +39,15 @@ class Pictures:
 
     def all_ids(self) -> set[str]:
         """List the pictures that are there."""
-        return {path.name for path in self._folder.glob("??/*")}
+        return {path.name for path in self._folder.glob("??/*") if path.suffix != _PARTIAL}
+
+    def probe(self) -> None:
+        """Write as much as a photo, and remove it, or raise why a photo cannot be written."""
+        partial = self._folder / "00" / f"probe{_PARTIAL}"
+        try:
+            _write(partial, bytes(_PROBE_BYTES))
+        finally:
+            partial.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def in_use(self, image_id: str) -> Iterator[None]:
@@ -60,12 +70,9 @@ class Pictures:
         path = self.path(image_id)
         if not path.exists():
             # A name of its own for each thread: two may be sent the same picture.
-            partial = path.with_name(f"{image_id}-{threading.get_ident()}.partial")
+            partial = path.with_name(f"{image_id}-{threading.get_ident()}{_PARTIAL}")
             try:
-                with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:  # noqa: PTH123
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                _write(partial, data)
                 partial.rename(path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -84,13 +91,21 @@ class Pictures:
                 return False
             path = self.path(image_id)
             # Under its own name it is whole or not there at all, wherever this ends.
-            partial = path.with_name(f"{image_id}-removed.partial")
+            partial = path.with_name(f"{image_id}-removed{_PARTIAL}")
             with contextlib.suppress(FileNotFoundError):
                 path.rename(partial)
             with contextlib.suppress(FileNotFoundError):
                 _erase(partial)
             sync_folder(path.parent)
             return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that nobody else may read, and wait until it is on the disk."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:  # noqa: PTH123
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _erase(path: Path) -> None:

@@ -15,6 +15,7 @@ from runtime.errors import RetrainError
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would inherit the log's connection and locks
 _PAUSE_SECONDS = 1.0  # between attempts to start what does not start
 _START_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
 Work = Callable[[Any], Any]
 
 
@@ -45,9 +46,13 @@ class Processes:
         self._make, self._timeout_seconds = make, timeout_seconds
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._ready: list[_Process] = []
+        self._lock = threading.Lock()  # of the two above, and of this:
+        self._is_away = False  # none is ready, and none could be started when that was tried last
+        self._ends = threading.Event()
         first = [_Process(name, make) for _ in range(number)]
         for process in first:
-            process.wait_until_ready()
+            if not process.is_ready(_START_SECONDS):
+                raise DiedError(f"{name} does not start")
         self._threads = [
             threading.Thread(target=self._serve, args=[process], name=name, daemon=True) for process in first
         ]
@@ -63,27 +68,33 @@ class Processes:
         """Do the work of one argument.
 
         Returns:
-            Its result, or what it raised, or DiedError.
+            Its result, or what it raised, or DiedError: at once where no process can be started.
         """
         future: Future[Any] = Future()
-        self._tasks.put(_Task(argument, future))
+        with self._lock:
+            if self._is_away:
+                future.set_exception(self._does_not_start())
+            else:
+                self._tasks.put(_Task(argument, future))
         return future
 
     def close(self) -> None:
         """End the processes, each after its task."""
+        self._ends.set()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
 
     def _serve(self, process: "_Process | None") -> None:
-        while True:
-            if process is None:
-                process = self._started_again()
-            self._ready.append(process)
+        while process := process or self._started_again():
+            with self._lock:
+                self._ready.append(process)
+                self._is_away = False
             task = self._next(process)
             alive = task is not None and self._answer(process, task)
-            self._ready.remove(process)
+            with self._lock:
+                self._ready.remove(process)
             if task is None and process.is_alive():
                 process.end()
                 return
@@ -110,21 +121,58 @@ class Processes:
         except (EOFError, OSError):
             task.future.set_exception(DiedError(f"{self.name} ended"))
             return False
+        except Exception as problem:  # what cannot be sent, or not be read: it belongs to whoever asked
+            task.future.set_exception(problem)
+            return False
         if error is not None:
             task.future.set_exception(error)
         else:
             task.future.set_result(result)
         return True
 
-    def _started_again(self) -> "_Process":
-        while True:
+    def _started_again(self) -> "_Process | None":
+        """Start a process, trying until one starts; None where all is to end."""
+        while not self._ends.is_set():
             self.restarts += 1
             process = _Process(self.name, self._make)
-            with suppress(RetrainError, DiedError):
-                process.wait_until_ready()
+            if self._starts(process):
                 return process
             process.end()
-            time.sleep(_PAUSE_SECONDS)
+            self._refuse()
+            self._ends.wait(_PAUSE_SECONDS)
+        return None
+
+    def _starts(self, process: "_Process") -> bool:
+        """Wait for a process; who waits for an answer meanwhile does not wait for longer than one may take."""
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end and not self._ends.is_set():
+            try:
+                if process.is_ready(min(self._timeout_seconds, _LOOK_SECONDS)):
+                    return True
+            except (RetrainError, DiedError):
+                return False
+            if time.monotonic() > end - _START_SECONDS + self._timeout_seconds:
+                self._refuse()
+        return False
+
+    def _refuse(self) -> None:
+        """Tell those who wait that there is no process, unless there is another one."""
+        with self._lock:
+            if self._ready:
+                return
+            self._is_away = True
+            tasks = []
+            with suppress(queue.Empty):
+                while True:
+                    tasks.append(self._tasks.get_nowait())
+            for task in tasks:
+                if task is None:
+                    self._tasks.put(None)
+                elif task.future.set_running_or_notify_cancel():
+                    task.future.set_exception(self._does_not_start())
+
+    def _does_not_start(self) -> DiedError:
+        return DiedError(f"{self.name} does not start")
 
 
 class _Process:
@@ -135,13 +183,17 @@ class _Process:
         theirs.close()
         self.pid = self._process.pid or 0
 
-    def wait_until_ready(self) -> None:
+    def is_ready(self, seconds: float) -> bool:
+        """Wait this long for it to be ready, and raise what it raised."""
         try:
-            error = self._receive(_START_SECONDS)[1]
-        except (EOFError, OSError):  # a TimeoutError is one
+            error = self._receive(seconds)[1]
+        except TimeoutError:
+            return False
+        except (EOFError, OSError):
             raise DiedError(f"{self._process.name} does not start") from None
         if error is not None:
             raise error
+        return True
 
     def is_alive(self) -> bool:
         return self._process.is_alive()

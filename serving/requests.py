@@ -1,4 +1,4 @@
-"""Read the picture out of a request, within limits: raw bytes, or the first file of a form."""
+"""Read what a request holds, within limits: a picture (raw bytes, or the first file of a form), or a little JSON."""
 
 import asyncio
 import re
@@ -11,6 +11,9 @@ _MAX_FORM_BYTES = MAX_BYTES + 2**16  # heads and other fields
 _MAX_READ_BYTES = 5 * MAX_BYTES
 _MAX_PARTS = 100
 _SECONDS = 30.0  # within which a picture has to arrive
+MAX_JSON_BYTES = 2**14  # a comment of 500 characters, each written as two times \\uXXXX, and more
+_JSON = "application/json"
+_TOO_LARGE = f"The picture has more than {MAX_BYTES // 10**6} MB. Send a smaller one."
 _EMPTY = "The request holds no picture. Send its bytes as the body, or in a form (multipart/form-data) as a file."
 
 
@@ -35,22 +38,43 @@ async def read_picture(request: Request) -> bytes:
     """
     kind = request.headers.get("content-type", "")
     is_form = kind.lower().startswith("multipart/form-data")
-    try:
-        async with asyncio.timeout(_SECONDS):
-            body = await _read(request, _MAX_FORM_BYTES if is_form else MAX_BYTES)
-    except TimeoutError:
-        raise RefusedError(408, f"The picture did not arrive within {_SECONDS:g} s. Send it again.") from None
-    except ClientDisconnect:
-        raise RefusedError(400, "The connection ended before the picture had arrived.") from None
+    body = await _read(request, _MAX_FORM_BYTES if is_form else MAX_BYTES, _TOO_LARGE)
     picture = _first_file(kind, body) if is_form else body
     if len(picture) > MAX_BYTES:
-        raise _too_large()
+        raise RefusedError(413, _TOO_LARGE)
     if not picture:
         raise RefusedError(400, _EMPTY)
     return picture
 
 
-async def _read(request: Request, most: int) -> bytes:
+async def read_json(request: Request) -> bytes:
+    """Read a small body of JSON.
+
+    Raises:
+        RefusedError: it is of another type, too large, or takes too long to arrive.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _JSON:
+        raise RefusedError(415, f"This takes JSON (Content-Type: {_JSON}).")
+    return await _read(request, MAX_JSON_BYTES, f"This has more than {MAX_JSON_BYTES} bytes. Send less.")
+
+
+async def _read(request: Request, most: int, too_large: str) -> bytes:
+    """Read a body of at most so many bytes, within the time that it may take."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            body = await _body(request, most)
+    except TimeoutError:
+        raise RefusedError(408, f"What you sent did not arrive within {_SECONDS:g} s. Send it again.") from None
+    except ClientDisconnect:
+        raise RefusedError(400, "The connection ended before all had arrived.") from None
+    if body is None:
+        raise RefusedError(413, too_large)
+    return body
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """Read a body; None where it is too large."""
     body, num_bytes = bytearray(), 0
     async for part in request.stream():
         num_bytes += len(part)
@@ -58,13 +82,7 @@ async def _read(request: Request, most: int) -> bytes:
             break
         if num_bytes <= most:
             body += part
-    if num_bytes > most:
-        raise _too_large()
-    return bytes(body)
-
-
-def _too_large() -> RefusedError:
-    return RefusedError(413, f"The picture has more than {MAX_BYTES // 10**6} MB. Send a smaller one.")
+    return bytes(body) if num_bytes <= most else None
 
 
 def _first_file(kind: str, body: bytes) -> bytes:

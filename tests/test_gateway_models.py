@@ -67,7 +67,7 @@ def tensorflow_serving(export, **changes):
 
     def answer(path, body):
         if body is None:
-            return 200, {"model_version_status": []}
+            return 200, {"model_version_status": [{"version": "7", "state": "AVAILABLE"}]}
         assert path == "/v1/models/retrain:predict"
         (instance,) = body["instances"]
         row = dict(model.answer(base64.b64decode(instance["b64"]))) | {"in_scope": True} | changes
@@ -108,20 +108,83 @@ def test_a_server_answers_as_the_embedded_model_does(tmp_path, kind, path):
     assert reply.scores.tolist() == pytest.approx(expected["scores"], abs=1e-5)
 
 
+GOOD = {"version": 7, "scores": [0.1, 0.2, 0.7], "classes": ["red"], "confidences": [70.0], "in_scope": True}
+
+
+def predicted(**changes):
+    return 200, {"predictions": [GOOD | changes]}
+
+
+def test_the_answer_that_the_next_test_spoils_is_a_good_one(tmp_path):
+    write_export(tmp_path)
+    with server(lambda path, body: predicted()) as url:
+        assert ask(f"{url}/v1/models/retrain", tmp_path)[0].classes == ["red"]
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         ((500, {"error": "out of memory"}), "answers 500: .*out of memory"),
         ((200, b"<html>"), "what is no JSON"),
+        ((200, b"[" * 100_000), "what is no JSON"),
         ((200, {"predictions": []}), "another form"),
-        ((200, {"predictions": [{"version": 7, "scores": [1.0], "classes": [], "confidences": []}]}), "of shape"),
-        ((200, {"predictions": [{"version": 8}]}), "threshold is not known"),
+        ((200, ["predictions"]), "another form"),
+        ((200, {"predictions": ["red"]}), "another form"),
+        (predicted(scores=[1.0]), "of shape"),
+        (predicted(scores=[10**400, 0, 0]), "another form"),
+        (predicted(scores=[float("nan"), 0, 0]), "expected 3 numbers"),
+        (predicted(classes=[]), "best of the classes"),
+        (predicted(classes=["red", "blue"]), "best of the classes"),
+        (predicted(classes=["a fish"]), "best of the classes"),
+        (predicted(classes=[["red"]]), "another form"),
+        (predicted(classes=None), "another form"),
+        (predicted(confidences=[float("nan")]), "from 0 to 100"),
+        (predicted(confidences=[170.0]), "from 0 to 100"),
+        (predicted(confidences=["much"]), "another form"),
+        (predicted(in_scope="no"), "not true or false"),
+        (predicted(version=float("inf")), "another form"),
+        (predicted(version=8), "threshold is not known"),
     ],
 )
 def test_another_answer_than_expected_is_no_answer_and_the_log_says_why(tmp_path, answer, words):
     write_export(tmp_path)
     with server(lambda path, body: answer) as url, pytest.raises(ModelError, match=words):
         ask(f"{url}/v1/models/retrain", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"outputs": []}, {"outputs": None}, {"outputs": [3]}, {"model_version": None}, {"model_version": "new"}],
+)
+def test_another_answer_of_a_server_of_kserve_s_protocol_is_none_either(tmp_path, changes):
+    export = write_export(tmp_path)
+    with server(kserve(export, **changes)) as url, pytest.raises(ModelError, match="another form"):
+        ask(f"{url}/v2/models/retrain", tmp_path)
+
+
+@pytest.mark.parametrize("metadata", [[], {}, {"inputs": []}, {"inputs": [{"name": "pixels", "shape": ["x"]}]}])
+def test_a_server_that_does_not_say_what_it_takes_is_no_model(tmp_path, metadata):
+    with server(lambda path, body: (200, metadata)) as url, pytest.raises(ModelError, match="another form"):
+        ask(f"{url}/v2/models/retrain", tmp_path)
+
+
+def is_ready(place, exports):
+    async def asking():
+        model = open_model(place, Exports(exports), 5.0, 1)
+        try:
+            return await model.is_ready()
+        finally:
+            await model.close()
+
+    return asyncio.run(asking())
+
+
+def test_a_server_that_is_there_without_its_model_is_not_ready(tmp_path):
+    loading = {"model_version_status": [{"version": "7", "state": "LOADING"}]}
+    with server(lambda path, body: (200, loading)) as url:
+        assert not is_ready(f"{url}/v1/models/retrain", tmp_path)
+    with server(lambda path, body: (503 if path.endswith("/ready") else 200, {"inputs": []})) as url:
+        assert not is_ready(f"{url}/v2/models/retrain", tmp_path)
 
 
 def test_a_server_that_is_gone_is_no_answer(tmp_path):

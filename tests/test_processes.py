@@ -2,11 +2,14 @@
 
 import os
 import signal
+import threading
 import time
+from functools import partial
 
 import pytest
 
 from runtime.errors import InputError
+from serving import processes
 from serving.processes import DiedError, Processes
 
 pytestmark = pytest.mark.slow
@@ -23,33 +26,103 @@ def working():
     return work
 
 
+class TwoWordsError(Exception):
+    """Cannot be read from another process: it asks for more than it gives to Exception."""
+
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+def raising():
+    def work(task):
+        if task == 2:
+            raise TwoWordsError(1, 2)
+        return task
+
+    return work
+
+
+def starting_while_there(path):
+    """Start, or fail, or hang, as a file says."""
+    words = path.read_text()
+    if words == "fail":
+        raise InputError("there is no model")
+    if words == "hang":
+        time.sleep(600)
+    return working()
+
+
 def refusing():
     raise InputError("there is no model")
 
 
 def test_a_task_that_kills_or_hangs_costs_itself_alone():
-    processes = Processes("work", working, timeout_seconds=2)
-    futures = [processes.do(task) for task in (1, "die", 2, 0, "hang", 4)]
+    running = Processes("work", working, timeout_seconds=2)
+    futures = [running.do(task) for task in (1, "die", 2, 0, "hang", 4)]
     results = [future.exception(60) or future.result()[0] for future in futures]
-    processes.close()
+    running.close()
     assert [results[0], results[2], results[5]] == [1, 0.5, 0.25]
     assert isinstance(results[1], DiedError)
     assert isinstance(results[3], ZeroDivisionError)
     assert "took longer than 2 s" in str(results[4])
-    assert processes.restarts == 2
+    assert running.restarts == 2
 
 
 def test_one_that_is_killed_while_it_waits_costs_nothing():
-    processes = Processes("work", working)
-    (pid,) = processes.pids
+    running = Processes("work", working)
+    (pid,) = running.pids
     os.kill(pid, signal.SIGKILL)
     end = time.monotonic() + 60
-    while processes.pids in ([], [pid]) and time.monotonic() < end:
+    while running.pids in ([], [pid]) and time.monotonic() < end:
         time.sleep(0.05)
-    assert processes.do(2).result(60)[0] == 0.5
-    processes.close()
+    assert running.do(2).result(60)[0] == 0.5
+    running.close()
 
 
 def test_what_cannot_start_is_said_at_once():
     with pytest.raises(InputError, match="there is no model"):
         Processes("work", refusing)
+
+
+@pytest.mark.parametrize("words", ["fail", "hang"])
+def test_while_none_can_be_started_everybody_is_told_at_once_and_later_all_is_well(tmp_path, monkeypatch, words):
+    path = tmp_path / "words"
+    path.write_text("start")
+    monkeypatch.setattr(processes, "_START_SECONDS", 20.0)
+    running = Processes("work", partial(starting_while_there, path), timeout_seconds=1)
+    path.write_text(words)
+    running.do("die").exception(60)
+    waiting = [running.do(number) for number in (1, 2)]  # before it is known that none starts
+    assert {str(each.exception(15)) for each in waiting} == {"work does not start"}
+    assert running.pids == []
+    started = time.monotonic()
+    assert str(running.do(3).exception(0)) == "work does not start"
+    assert time.monotonic() - started < 0.1
+    path.write_text("start")
+    end, error = time.monotonic() + 120, DiedError()
+    while error and time.monotonic() < end:
+        time.sleep(0.2)
+        error = running.do(4).exception(60)
+    assert error is None
+    running.close()
+
+
+def test_what_cannot_start_can_be_closed(tmp_path):
+    path = tmp_path / "words"
+    path.write_text("start")
+    running = Processes("work", partial(starting_while_there, path), timeout_seconds=1)
+    path.write_text("fail")
+    running.do("die").exception(60)
+    running.do(1).exception(60)
+    closing = threading.Thread(target=running.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
+
+
+def test_an_error_that_cannot_be_read_costs_its_task_alone():
+    running = Processes("work", raising)
+    futures = [running.do(task) for task in (1, 2, 3)]
+    assert isinstance(futures[1].exception(60), TypeError)
+    assert [futures[0].result(60), futures[2].result(60)] == [1, 3]
+    running.close()

@@ -1,0 +1,221 @@
+"""What fails behind the gateway: each answer has its row all the same, and nobody waits for what does not come."""
+
+import asyncio
+import json
+import resource
+import socket
+import sqlite3
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from exports import write_export
+from gateways import Gateway as Running
+from gateways import rows_of
+from test_gateway import RED
+from test_gateway_models import kserve, server
+
+from serving import gateway as module
+from serving import transactions
+from serving.advice import read_advice
+from serving.gateway import Gateway, Sent
+from serving.log import Log
+from serving.models import Embedded
+from serving.processes import DiedError, Processes
+from serving.transaction_id import new_id
+from stages.tables.exported import EXPORT, ONNX
+
+pytestmark = pytest.mark.slow
+SHADOW = "retrain"
+
+
+def seconds_of(ask):
+    started = time.monotonic()
+    return ask(), time.monotonic() - started
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def shadowed(gateway, num: int) -> list[dict]:
+    """Rows that the shadow has answered, waiting for so many."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        rows = [row for row in gateway.rows() if row["shadow_version"]]
+        if len(rows) >= num:
+            return rows
+        time.sleep(0.1)
+    raise AssertionError(f"the shadow answered {len(rows)} of {num}")
+
+
+def test_a_shadow_that_is_away_or_silent_costs_no_answer_and_answers_as_soon_as_it_is_there(tmp_path):
+    export = write_export(tmp_path / EXPORT)
+    with Running(tmp_path, "--second", f"http://127.0.0.1:{free_port()}/v2/models/{SHADOW}") as gateway:
+        assert [gateway.identify(RED)[0] for _ in range(3)] == [200] * 3
+    silent, answer = [True], kserve(export)
+
+    def may_be_silent(path, body):
+        if silent[0]:
+            time.sleep(5)
+            return 503, {}
+        return answer(path, body)
+
+    with server(may_be_silent) as url, Running(tmp_path, "--second", f"{url}/v2/models/{SHADOW}") as gateway:
+        (status, _), seconds = seconds_of(lambda: gateway.identify(RED))
+        assert (status, seconds < 4) == (200, True)
+        silent[0] = False
+        assert [gateway.identify(RED)[0] for _ in range(3)] == [200] * 3
+        assert {row["shadow_class"] for row in shadowed(gateway, 3)} == {"red"}
+
+
+def test_while_the_model_cannot_be_started_all_are_told_so_at_once_and_logged(tmp_path):
+    export = write_export(tmp_path / EXPORT)
+    with Running(tmp_path) as gateway:
+        model = (export / ONNX).read_bytes()
+        (export / ONNX).write_bytes(b"damaged")
+        kill_children(gateway)
+        end, answers = time.monotonic() + 60, []
+        while time.monotonic() < end and not (answers and "does not start" in str(gateway.rows()[-1]["error"])):
+            answers.append(gateway.identify(RED))
+        (status, body), seconds = seconds_of(lambda: gateway.identify(RED))
+        row = gateway.rows()[-1]
+        assert (status, seconds < 2) == (503, True)
+        assert body["error"].startswith("The model does not answer")
+        assert (row["transaction_id"], row["status"], row["http_status"]) == (body["transaction"], "failed", 503)
+        assert gateway.get("/readyz")[0] == 503
+        (export / ONNX).write_bytes(model)
+        while time.monotonic() < end and gateway.identify(RED)[0] != 200:
+            time.sleep(0.2)
+        assert gateway.identify(RED)[0] == gateway.get("/readyz")[0] == 200
+
+
+def kill_children(gateway) -> None:
+    import os
+    import signal
+
+    for pid in gateway.children():
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_where_nothing_can_be_written_the_gateway_is_not_ready_and_answers_nothing(tmp_path):
+    write_export(tmp_path / EXPORT)
+    with Running(tmp_path) as gateway:
+        assert gateway.get("/readyz")[0] == 200
+        before = len(gateway.rows())
+        free = resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (0, free[1]))  # as on a full disk
+        assert gateway.get("/readyz")[:2] == (503, b'{"ok":false}')
+        status, body = gateway.identify(RED)
+        assert (status, body["error"]) == (503, module.CANNOT_LOG)
+        assert gateway.get("/healthz")[0] == 200
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, free)
+        assert gateway.get("/readyz")[0] == gateway.identify(RED)[0] == 200
+        assert len(gateway.rows()) == before + 1
+        assert {path.name for path in (gateway.log / "pictures").glob("*/*")} == {gateway.rows()[-1]["image_id"]}
+
+
+def test_a_large_or_foreign_feedback_is_refused_before_it_is_read_whole(tmp_path):
+    write_export(tmp_path / EXPORT)
+    with Running(tmp_path) as gateway:
+        _, answer = gateway.identify(RED)
+        said = {"transaction": answer["transaction"], "feedback": "wrong"}
+
+        def say(body: bytes, kind: str = "application/json"):
+            status, answered, _ = gateway.ask("POST", "/v1/feedback", body, Content_Type=kind)
+            return status, json.loads(answered).get("error", "")
+
+        assert say(b" " * 10**6 + json.dumps(said).encode())[0] == 413
+        assert say(json.dumps(said).encode(), "text/plain") == (
+            415,
+            "This takes JSON (Content-Type: application/json).",
+        )
+        assert say(b"{")[0] == say(b"[]")[0] == say(b"")[0] == say(b'{"comment": "\\ud800"}')[0] == 422
+        longest = json.dumps(said | {"comment": "\U0001f642" * 500}).encode()
+        assert say(longest, "application/json; charset=utf-8") == (200, "")
+        assert gateway.rows()[0]["comment"] == "\U0001f642" * 500
+
+
+def broken():
+    def work(_):
+        return 1 // 0
+
+    return work
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """A gateway in this process, whose preparation has a bug."""
+    folder = tmp_path / "log"
+    model = Embedded(write_export(tmp_path / EXPORT), 10.0, 1)
+    made = Gateway(folder, Log(folder), Processes("preparing", broken), model, None, read_advice())
+    yield made
+    asyncio.run(made.close())
+
+
+SENT = Sent(RED, 1.0, "", "ann")
+
+
+def test_a_bug_of_ours_is_answered_in_words_and_has_a_row(gateway, tmp_path, caplog):
+    answer = asyncio.run(gateway.identify(SENT))
+    (row,) = rows_of(tmp_path / "log")
+    assert (answer.status, answer.body["transaction"]) == (503, row["transaction_id"])
+    assert (row["status"], row["http_status"], row["error"][:18]) == ("failed", 503, "ZeroDivisionError:")
+    assert "a bug of ours" in caplog.text
+
+
+def explained(gateway, folder: Path):
+    """Ask the gateway to explain a transaction whose picture it has."""
+    row = {"transaction_id": new_id(), "image_id": gateway.pictures.store(RED), "status": "answered", "version": 7}
+    gateway.log.do(partial(transactions.insert, row=row | {"class_1": "red"})).result()
+    return row["transaction_id"]
+
+
+def test_a_start_of_explaining_that_failed_is_tried_again(gateway, tmp_path, monkeypatch):
+    transaction = explained(gateway, tmp_path)
+
+    async def ask_twice():
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "explaining", partial(int, "no"))  # what the process is to start with
+            with pytest.raises(DiedError, match="does not start"):
+                await gateway.explain(transaction)
+        return await gateway.explain(transaction)
+
+    assert asyncio.run(ask_twice())[:4] == b"\x89PNG"
+
+
+def test_a_picture_that_is_gone_is_not_explained_and_a_class_that_the_export_lacks_is_said(gateway, tmp_path):
+    transaction = explained(gateway, tmp_path)
+    change = partial(transactions.update, transaction=transaction)
+    gateway.log.do(partial(change, changes={"class_1": "a fish"})).result()
+
+    async def ask():
+        with pytest.raises(DiedError, match="ValueError"):
+            await gateway.explain(transaction)
+        gateway.pictures.remove(transactions_picture(tmp_path))
+        return await gateway.explain(transaction)
+
+    assert asyncio.run(ask()) is None
+
+
+def transactions_picture(folder: Path) -> str:
+    return rows_of(folder / "log")[0]["image_id"]
+
+
+def test_a_log_that_fails_at_the_end_costs_the_answer_and_nothing_else(tmp_path):
+    write_export(tmp_path / EXPORT)
+    with Running(tmp_path) as gateway:
+        gateway.identify(RED)
+        # Somebody holds the database's lock for longer than the gateway waits for it.
+        other = sqlite3.connect(gateway.log / "log.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        status, body = gateway.identify(RED)
+        assert (status, body["error"]) == (503, module.CANNOT_LOG)
+        assert gateway.get("/readyz")[0] == 503
+        other.execute("ROLLBACK")
+        other.close()
+        assert gateway.identify(RED)[0] == 200
+    assert [row["status"] for row in gateway.rows()] == ["answered", "answered"]
