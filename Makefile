@@ -132,6 +132,7 @@ format: .venv/ready ## repair what can be repaired automatically
 lock: .venv/ready
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra cluster --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --extra gpu --extra cluster --constraint requirements.lock --output-file requirements-gpu.lock pyproject.toml
+	uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock --output-file requirements-gateway.lock deploy/gateway.in
 
 licences: .venv/ready # to docs/licences.csv
 	@python -m deploy.sbom --licences > licences.partial && mv licences.partial docs/licences.csv

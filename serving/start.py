@@ -42,7 +42,7 @@ _FINGERPRINTS = Path("data/fingerprints.parquet")
 
 def main() -> None:
     """Run the command."""
-    arguments = _arguments()
+    arguments = read_arguments()
     folder, advice = folder_of_log(), read_advice()
     limits, keys = _limits(), Keys.read(arguments.keys) if arguments.keys else Keys()
     exports = Exports(Path(arguments.exports))
@@ -81,7 +81,8 @@ def _limits() -> Limits:
     return Limits(most, quality, sharpness)
 
 
-def _arguments() -> argparse.Namespace:
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=_port, default=8080)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all of this machine's addresses")

@@ -35,6 +35,7 @@ class Gateway:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {"PYTHONPATH": str(ROOT), "RETRAIN_GATEWAY": str(self.log)}
         self._options = [str(option) for option in options]
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -48,7 +49,7 @@ class Gateway:
     def start(self) -> None:
         """Start it, and wait until it lives."""
         command = [sys.executable, "-m", "serving", "--port", str(self.port), *self._options]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "RETRAIN_GATEWAY": str(self.log)}
+        environment = os.environ | self.environment
         with (self.folder / "errors").open("ab") as errors:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stderr=errors)
         end = time.monotonic() + 300  # on a machine that does much else

@@ -1,5 +1,6 @@
 """The Kubernetes manifests: valid by Kubernetes' own schemas, and in line with each other and with the code."""
 
+import json
 import re
 import shlex
 import shutil
@@ -12,6 +13,8 @@ import pytest
 import yaml
 from conftest import ROOT
 from guide import command
+
+from serving import start
 
 MANIFESTS = sorted(path for path in (ROOT / "deploy").glob("*.yaml"))
 SCRIPT = (ROOT / "deploy/train.sh").read_text(encoding="utf-8")
@@ -34,7 +37,9 @@ def pods() -> list[Any]:
         for document in documents(path):
             name = f"{path.name} {document['metadata']['name']}"
             if template := document.get("spec", {}).get("template"):
-                found.append(pytest.param(template["spec"], id=name))
+                claimed = [claim["metadata"] for claim in document["spec"].get("volumeClaimTemplates", [])]
+                spec = template["spec"] | {"volumes": template["spec"]["volumes"] + claimed}
+                found.append(pytest.param(spec, id=name))
             if document["kind"] == "DaskCluster":
                 parts = ("scheduler", "worker")
                 found += [pytest.param(document["spec"][part]["spec"], id=f"{name} {part}") for part in parts]
@@ -118,6 +123,41 @@ def test_the_server_is_not_older_than_the_tensorflow_that_writes_the_export() ->
     (written_by,) = (line.split()[0] for line in lock.splitlines() if line.startswith("tensorflow=="))
     served_by = container["image"].partition(":")[2]
     assert [int(part) for part in served_by.split(".")] >= [int(part) for part in written_by[12:].split(".")]
+
+
+def test_each_replica_of_the_gateway_has_a_volume_of_its_own_and_is_asked_only_while_it_can_log() -> None:
+    gateway = of_kind("gateway.yaml", "StatefulSet")["spec"]
+    (claim,) = gateway["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    (container,) = gateway["template"]["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert mounts["log"]["mountPath"] == "/log"
+    assert mounts["models"]["readOnly"] is True
+    probes = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    assert probes == {"startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz"}
+    services = {
+        one["metadata"]["name"]: one["spec"]
+        for one in documents(ROOT / "deploy/gateway.yaml")
+        if one["kind"] == "Service"
+    }
+    assert services[gateway["serviceName"]]["clusterIP"] == "None"
+    assert services["gateway"]["sessionAffinity"] == "ClientIP"
+    labels = gateway["template"]["metadata"]["labels"]
+    assert all(service["selector"].items() <= labels.items() for service in services.values())
+    models = of_kind("serving.yaml", "PersistentVolumeClaim")["metadata"]["name"]
+    assert gateway["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == models
+
+
+def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
+    (container,) = of_kind("gateway.yaml", "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", (ROOT / "deploy/gateway.Dockerfile").read_text(), re.MULTILINE)
+    program = json.loads(entry)
+    assert program[:3] == ["python", "-m", "serving"]
+    monkeypatch.setattr("sys.argv", [*program[2:], *container["args"]])
+    arguments = start.read_arguments()
+    assert (arguments.host, arguments.port) == ("0.0.0.0", container["ports"][0]["containerPort"])  # noqa: S104
+    assert (arguments.model, arguments.exports) == ("/models/$(VERSION)", "/models")
+    assert (arguments.ship_to, arguments.retention) == ("az://logs", 90)
 
 
 @pytest.mark.parametrize("job", jobs())
