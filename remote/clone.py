@@ -14,7 +14,7 @@ from remote.diagnosis import causes, diagnosis
 from remote.needed import Needed, needed
 from remote.stores import Store
 from runtime.errors import RemoteError, RetrainError, is_storage_failure
-from runtime.repository import remove_unreadable_lock, require_root
+from runtime.repository import mend_cut_off_files, require_root
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -81,7 +81,7 @@ def opened() -> Iterator[Clone]:
     from dvc.repo import Repo
 
     require_root()
-    remove_unreadable_lock()
+    mend_cut_off_files()
     logging.getLogger("azure").setLevel(logging.WARNING)  # it tells every request otherwise
     secrets = set(filter(None, map(os.environ.get, SECRET_VARIABLES)))
     try:

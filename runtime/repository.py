@@ -1,15 +1,23 @@
 """git and DVC as commands use them: run in the repository's root, and refused with a message that says what to do."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from runtime import child
 from runtime.errors import RepositoryError
+from runtime.outputs import whole
 from runtime.regular_files import require_no_pipes
 from runtime.wording import counted, listed
+
+log = logging.getLogger(__name__)
+
+_LOCK = Path("dvc.lock")
+_GUARDS = Path(".dvc/tmp")  # which DVC holds while it writes
 
 
 def git(*arguments: str, text: str | None = None) -> str:
@@ -41,22 +49,58 @@ def is_shallow() -> bool:
     return git("rev-parse", "--is-shallow-repository").strip() == "true"
 
 
-def remove_unreadable_lock() -> None:
-    """Remove the list of what DVC uses where it is cut off: DVC was killed as it wrote it, and refuses from then on.
+def mend_cut_off_files() -> None:
+    """Remove the list of what DVC uses, and bring back the last commit's dvc.lock, where they are cut off.
 
-    DVC writes it under a guard of its own, which a living process holds; then nothing is removed.
+    A living process that writes them holds a guard of DVC's; then nothing is touched. Of the stages that ended before
+    DVC was killed, its run cache has what they wrote.
     """
     from dvc.lock import LockError, make_lock
     from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
-    file = Path(".dvc/tmp") / RWLOCK_FILE
+    if not _GUARDS.is_dir():
+        return  # DVC never ran here
+    with suppress(LockError), make_lock(str(_GUARDS / RWLOCK_LOCK), tmp_dir=str(_GUARDS)):
+        _remove_list(_GUARDS / RWLOCK_FILE)
+    with suppress(LockError), make_lock(str(_GUARDS / "lock"), tmp_dir=str(_GUARDS)):
+        if _LOCK.exists() and _is_cut_off(_LOCK):
+            _bring_back(_LOCK)
+
+
+def _remove_list(path: Path) -> None:
     try:
-        with make_lock(str(file.with_name(RWLOCK_LOCK)), tmp_dir=str(file.parent)):
-            json.loads(file.read_text(encoding="utf-8"))
+        json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        file.unlink(missing_ok=True)
-    except (FileNotFoundError, LockError):
+        path.unlink()
+    except FileNotFoundError:
         pass
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Say whether a dvc.lock ends early; one with Git's marks of a conflict is not, and waits for its owner."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.serialize import ParseError, parse_yaml
+    from voluptuous import Invalid
+
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if any(line.startswith("<<<<<<< ") for line in text.splitlines()):
+        return False
+    try:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, str(path)))
+    except (ParseError, Invalid):
+        return True
+    return not text.endswith("\n")
+
+
+def _bring_back(path: Path) -> None:
+    try:
+        committed = git("show", f"HEAD:{path}")
+    except RepositoryError:
+        path.unlink()  # no commit has one: DVC writes it anew
+        return
+    with whole(path) as partial:
+        partial.write_text(committed, encoding="utf-8")
+    log.warning("%s was cut off by a run that was killed. It is the last commit's again.", path)
 
 
 def dvc_add(folders: Sequence[str]) -> None:
@@ -66,7 +110,7 @@ def dvc_add(folders: Sequence[str]) -> None:
         RepositoryError: DVC refused, or a pipe lies in a folder.
     """
     require_no_pipes(*folders)
-    remove_unreadable_lock()
+    mend_cut_off_files()
     command = child.command_of("dvc", "add", *folders)
     words = None if sys.stderr.isatty() else subprocess.PIPE
     with child.tied() as parent:  # DVC must not go on when this command is killed: the next one undoes and adds again

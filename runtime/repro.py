@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from runtime import child
 from runtime.errors import RetrainError
 from runtime.regular_files import require_no_pipes
-from runtime.repository import remove_unreadable_lock, require_a_commit
+from runtime.repository import mend_cut_off_files, require_a_commit
 from runtime.terminal import LOG, VARIABLE
 from runtime.tracked import DATA, changed_meanwhile, require_recorded
 from runtime.wording import counted, listed
@@ -42,7 +42,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0, 1, or what a shell reports after Ctrl-C or another signal.
     """
-    remove_unreadable_lock()
+    mend_cut_off_files()
     try:
         require_a_commit()
         require_no_pipes(*DATA.glob("*"))

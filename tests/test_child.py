@@ -23,7 +23,7 @@ time.sleep(60)
 OWN_GROUP = "subprocess.run(child.command_of('dvc', 'parent'), stdin=parent, process_group=0)"
 SAME_GROUP = "subprocess.run(child.command_of('dvc'), stdin=parent)"
 PARENT = "import subprocess\nfrom runtime import child\nwith child.tied() as parent:\n    "
-ADD = "from runtime import repository\nrepository.remove_unreadable_lock = lambda: None\nrepository.dvc_add(['folder'])"
+ADD = "from runtime import repository\nrepository.mend_cut_off_files = lambda: None\nrepository.dvc_add(['folder'])"
 
 
 @pytest.mark.parametrize(
