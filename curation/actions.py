@@ -29,14 +29,15 @@ class Row(NamedTuple):
     why: str
 
 
-def why(*notes: str, action: str) -> str:
+def why(*notes: str, action: str, batch: bool = False) -> str:
     """Write the `why` of an action's rows.
 
     Args:
         notes: the page, then what is worth knowing: a reason, the model's version, what the model said.
         action: id of the action, 12 hex digits.
+        batch: whether the action was one key for several pictures of a grid.
     """
-    return "; ".join([*map(visible, filter(None, notes)), f"act:{action}"])
+    return "; ".join([*map(visible, filter(None, notes)), f"{'bulk' if batch else 'act'}:{action}"])
 
 
 def action_id(text: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from curation.actions import action_id, latest_actions, pictures_of
 from curation.forms import new_action
-from curation.pages.page import Page, short
+from curation.pages.page import Queue, short
 from curation.state import Desk
 from stages.labels.decisions import Decision
 
@@ -16,7 +16,7 @@ _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
 
 
-def frame(desk: Desk, person: str, name: str, pages: Sequence[Page]) -> dict[str, Any]:
+def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[str, Any]:
     """Collect what every page shows around its own: queues with numbers, pace, the last ten decisions, notices.
 
     Args:

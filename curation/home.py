@@ -1,11 +1,9 @@
 """The first page: what there is to do, what people differ about, and what waits for a commit."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curation.pages.page import Page
 from curation.state import Desk
 from runtime import parameters
 from runtime.repository import git
@@ -18,7 +16,7 @@ MOST_LACKING = 12
 MOST_DISPUTES = 12
 
 
-def contents(desk: Desk, person: str, pages: Sequence[Page]) -> dict[str, Any]:
+def contents(desk: Desk) -> dict[str, Any]:
     """Collect what the page shows besides the frame."""
     with desk.lock:
         snapshot, ledger = desk.snapshot, desk.ledger

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
-from stages.embeddings.vectors import units
+from stages.embeddings.class_means import DIGITS
+from stages.embeddings.vectors import BLOCK, units
 from stages.labels.classes import PATH as CLASSES
 from stages.labels.classes import Classes, read_classes
 from stages.labels.folders import list_paths
@@ -45,6 +46,8 @@ _MATRICES = (predictions.SCORES, EMBEDDINGS)
 _OTHERS = (CLASSES, predictions.CLASSES, BASE_LINEAGE, parameters.PATH)
 _CHECKED_SECONDS = 1.0  # between two looks at whether the files are still the same
 NUM_BEST = 3
+_NUM_NEAREST = 16  # pictures of a class among which one is looked for that is no copy and of a real sub-class
+_BLOCK = 2**22  # cosines that are computed at a time: 16 MB
 
 
 @dataclass(frozen=True)
@@ -160,14 +163,28 @@ class Snapshot:
         Returns:
             None if there is no such class now.
         """
+        return self.sub_classes_of(class_name, [image_id])[0]
+
+    def sub_classes_of(self, class_name: str, image_ids: Sequence[str]) -> list[str | None]:
+        """Choose the sub-class of each picture as `sub_class_of` does; thousands in a moment."""
         name = self.classes.name_of_folder(class_name)
         names = self.sub_classes.get(name, [name] if name in self.classes.class_names else [])
         real = [each for each in names if self.classes.origins[each] == "real"]
-        if len(real) > 1:
-            for nearest in self.nearest(image_id, class_name, 8):
-                if self.images["sub_class"][nearest] in real:
-                    return str(self.images["sub_class"][nearest])
-        return next(iter(real or names), None)
+        first = next(iter(real or names), None)
+        members = self._rows_of_class.get(class_name)
+        if len(real) < 2 or members is None or self.vectors is None:
+            return [first] * len(image_ids)
+        known = self.images.reindex(self._embedded_ids[members])[["group", "sub_class"]].to_numpy(dtype=object)
+        groups, columns = self.images["group"], units(self.vectors[members]).T
+        chosen, own = [first] * len(image_ids), self.rows_of(image_ids)
+        embedded = np.flatnonzero(own >= 0)
+        for block in np.array_split(embedded, len(embedded) * len(members) // _BLOCK + 1):
+            nearest = np.argsort(-(units(self.vectors[own[block]]) @ columns), axis=1, kind="stable")[:, :_NUM_NEAREST]
+            for number, near in zip(block, nearest, strict=True):
+                group = groups.get(image_ids[number], image_ids[number])
+                others = [known[each, 1] for each in near if known[each, 0] != group]
+                chosen[number] = next((each for each in others if each in real), first)
+        return chosen
 
     def sub_class_for(self, class_name: str, image_id: str) -> str:
         """Choose the sub-class of a class as `sub_class_of` does.
@@ -181,6 +198,27 @@ class Snapshot:
                 f"the model says {class_name!r}, which is no class any more. Type the name that it has now."
             )
         return sub_class
+
+    def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Find the rows of pictures in `vectors`; -1 for a picture that has none."""
+        return np.array([self._embedded.get(image_id, -1) for image_id in image_ids], np.int64)
+
+    def likest(self, image_id: str, among: Sequence[str]) -> list[str]:
+        """Order pictures by how much they are like one, the most alike first; those without an embedding last.
+
+        Args:
+            image_id: of the picture, which may be among them.
+            among: image_ids; equals stay in this order.
+        """
+        own, rows = self._embedded.get(image_id), self.rows_of(among)
+        if own is None or self.vectors is None:
+            return list(among)
+        likeness = np.full(len(rows), -2.0)
+        (vector,) = units(self.vectors[[own]])
+        for block in np.array_split(np.flatnonzero(rows >= 0), len(rows) // BLOCK + 1):
+            likeness[block] = units(self.vectors[rows[block]]) @ vector
+        order = np.argsort(-likeness.round(DIGITS), kind="stable")
+        return [among[number] for number in order]
 
     @cached_property
     def _predicted(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The desk's addresses: pages, their items, pictures, and what a key sends."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -15,14 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from curation import home
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
 from curation.frame import after, frame, in_short, undone
+from curation.grids import add_grid
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
+from curation.pages.grid import GridPage
 from curation.pages.label import Label
-from curation.pages.page import Page, Pressed
+from curation.pages.page import Page, Pressed, Queue
+from curation.pages.sort import Sort
 from curation.pictures import Pictures
 from curation.renditions import SIDES, Renditions
 from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
+from curation.upcoming import LATER, leave_for_later, upcoming
 from review.markdown import visible
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
@@ -30,8 +34,9 @@ from stages.images.errors import UnreadableError
 
 HERE = Path(__file__).parent
 PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label())
+GRIDS: tuple[GridPage, ...] = (Sort(),)
+QUEUES: tuple[Queue, ...] = (*PAGES, *GRIDS)
 MOST_ITEMS = 8  # that a page asks for at once
-LATER = " "
 
 
 def make(desk: Desk, door: Door) -> FastAPI:
@@ -57,16 +62,16 @@ def make(desk: Desk, door: Door) -> FastAPI:
         if wants_json(request):
             return JSONResponse({"error": str(error)}, 409)
         page = templates.get_template("error.html").render(
-            message=str(error), **frame(desk, request.state.person, "", PAGES)
+            message=str(error), **frame(desk, request.state.person, "", QUEUES)
         )
         return HTMLResponse(page, 409)
 
     @app.get("/")
     def show_home(person: Person) -> Response:
         desk.refresh()
-        contents = home.contents(desk, person, PAGES)
+        contents = home.contents(desk)
         return HTMLResponse(
-            templates.get_template("home.html").render(**frame(desk, person, "home", PAGES), **contents)
+            templates.get_template("home.html").render(**frame(desk, person, "home", QUEUES), **contents)
         )
 
     @app.post("/commit")
@@ -79,7 +84,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
         form = await form_of(request)
         done = await run_in_threadpool(desk.undo, person, action_of(form), one(form, "of") or None)
         if not wants_json(request):
-            return RedirectResponse(_path(one(form, "page")), 303)
+            return RedirectResponse(request.headers.get("referer") or "/", 303)
         return JSONResponse({"undone": undone(desk, done), **after(desk, person)})
 
     @app.get("/invited/{secret}")
@@ -116,6 +121,8 @@ def make(desk: Desk, door: Door) -> FastAPI:
 
     for page in PAGES:
         _add_page(app, page, desk, templates)
+    for grid in GRIDS:
+        add_grid(app, grid, desk, templates, QUEUES)
     return app
 
 
@@ -127,7 +134,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
     ) -> list[dict[str, Any]]:
         with desk.lock:
             first = _asked_for(desk, page, query)
-            keys = (key for key in _upcoming(desk, person, page, query, skipped) if key not in first)
+            keys = (key for key in upcoming(desk, person, page, query, skipped) if key not in first)
             rest = (page.item(desk.snapshot, desk.ledger, key) for key in keys)
             return [{**item, "action": new_action()} for item in islice(chain(first.values(), rest), most)]
 
@@ -138,7 +145,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         found = items(person, query, 1)
         with desk.lock:
             left = sum(1 for _ in page.keys(desk.snapshot, desk.ledger, query))
-        contents = frame(desk, person, page.name, PAGES) | {
+        contents = frame(desk, person, page.name, QUEUES) | {
             "page": page,
             "left": left,
             "item": found[0] if found else None,
@@ -172,9 +179,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
 def _decide(desk: Desk, person: str, page: Page, pressed: Pressed) -> str:
     with desk.lock:
         if pressed.key == LATER:
-            later = desk.later[person, page.name]
-            later.pop(pressed.image_ids[0], None)
-            later[pressed.image_ids[0]] = None  # the last to come back
+            leave_for_later(desk, person, page, pressed.image_ids[:1])
             return "later"
         known = [each for each in desk.file(person).said if each.why.endswith(f":{pressed.action}")]
         if known:  # the answer to the same request was lost
@@ -206,22 +211,6 @@ def _most(query: Mapping[str, Sequence[str]]) -> int:
     return min(MOST_ITEMS, int(most[:9]))
 
 
-def _upcoming(
-    desk: Desk, person: str, page: Page, query: Mapping[str, Sequence[str]], skipped: Collection[str]
-) -> Iterator[str]:
-    """Go through the open items: those that were left for later come last."""
-    later = desk.later[person, page.name]
-    waiting = set()
-    for key in page.keys(desk.snapshot, desk.ledger, query):
-        if key in skipped:
-            continue
-        if key in later:
-            waiting.add(key)
-        else:
-            yield key
-    yield from (key for key in later if key in waiting)
-
-
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -233,7 +222,3 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters["number"] = lambda value: f"{value:,}"
     return environment
-
-
-def _path(page: str) -> str:
-    return f"/{page}" if page in {each.name for each in PAGES} else "/"

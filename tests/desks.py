@@ -203,3 +203,21 @@ def whys(person: str = "ana") -> list[str]:
     """What the rows of a person's file give as reasons, without the ids of actions."""
     text = Path(decisions.FOLDER, f"{person}.csv").read_text(encoding="utf-8")
     return [re.sub(r"; (act|bulk):[0-9a-f]{12}$", "", fields[4]) for _, fields in decisions.read_lines(text, "")][1:]
+
+
+def go(tab, server, path):
+    tab.goto(server.address + path)
+    tab.wait_for_selector("html[data-ready]", state="attached")
+
+
+def shown(tab) -> list[str]:
+    return tab.eval_on_selector_all("[data-image-id]", "nodes => nodes.map(each => each.dataset.imageId)")
+
+
+def settled(tab, num_rows):
+    """Wait until so many rows are on the disk and nothing is on its way."""
+    for _ in range(200):
+        if len(said()) == num_rows:
+            return
+        tab.wait_for_timeout(25)
+    assert len(said()) == num_rows, said()

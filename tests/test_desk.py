@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from desks import Server, prepared, said, whys
+from desks import Server, go, prepared, said, settled, shown, whys
 from repositories import run
 
 pytestmark = pytest.mark.slow
@@ -60,29 +60,11 @@ def tab(browser):
     assert page.problems == []
 
 
-def go(tab, server, path):
-    tab.goto(server.address + path)
-    tab.wait_for_selector("html[data-ready]", state="attached")
-
-
-def shown(tab) -> list[str]:
-    return tab.eval_on_selector_all("[data-image-id]", "nodes => nodes.map(each => each.dataset.imageId)")
-
-
 def press(tab, *keys):
     """Press keys one by one, each on an item that is there."""
     for key in keys:
         tab.wait_for_selector("[data-image-id]")
         tab.keyboard.press(key)
-
-
-def settled(tab, num_rows):
-    """Wait until so many rows are on the disk and nothing is on its way."""
-    for _ in range(200):
-        if len(said()) == num_rows:
-            return
-        tab.wait_for_timeout(25)
-    assert len(said()) == num_rows, said()
 
 
 def test_double_check_by_keys_alone(world, fresh, tab):

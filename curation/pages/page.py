@@ -40,7 +40,7 @@ class Pressed:
     action: str
 
 
-class Page(Protocol):
+class Queue(Protocol):
     """A page with a queue.
 
     Attributes:
@@ -55,6 +55,10 @@ class Page(Protocol):
 
     def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Go through the items that are not decided, in their order, each by a key of its own."""
+
+
+class Page(Queue, Protocol):
+    """A page that shows one item of its queue at a time."""
 
     def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the template shows of an item.

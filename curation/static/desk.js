@@ -5,17 +5,20 @@ const AHEAD = 5; // items that are held ready, their pictures fetched and decode
 const RETRY_MS = 700;
 const MOST_MATCHES = 8;
 const MOST_SHOWN = 9; // pictures of a group
-const page = document.body.dataset.page;
+export const page = document.body.dataset.page;
 const main = document.querySelector("#item");
-const byId = (id) => document.getElementById(id);
-const newAction = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(16).padStart(2, "0")).join("");
+export const byId = (id) => document.getElementById(id);
+export const newAction = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(16).padStart(2, "0")).join("");
+
+// What a page with a grid (grid.js) does in its own way: whether keys wait, those without a button, a typed name, an undo.
+export const own = { waits: () => false, keys: {}, named: null, undone: null };
 
 // ---- what is shown, what comes next, what is on its way
 
 let current = null; // {key, nodes}: the item that keys act on
 const held = []; // items that come next
-const past = []; // items that were decided since the page was opened, for undo
-const early = []; // keys that were pressed before the next item was there
+export const past = []; // items that were decided since the page was opened, for undo
+export const early = []; // keys that were pressed before the next item was there
 const onTheirWay = new Map(); // action to item, not yet answered
 let refilling = false;
 let exhausted = false;
@@ -96,13 +99,14 @@ function show(item) {
 }
 
 // Keys that came before their item was there press it once it was seen, in their order.
+const waits = () => (main ? !current : own.waits());
 let draining = false;
-function drain() {
-  if (draining || !early.length || !current || returning) return;
+export function drain() {
+  if (draining || !early.length || waits() || returning) return;
   draining = true;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     draining = false;
-    if (current && early.length) press(early.shift());
+    if (!waits() && early.length) press(early.shift());
     const text = document.activeElement;
     if (early.length && text?.matches("input:not([type=checkbox])")) { // the rest was typed into it
       text.value += early.splice(0).filter((key) => key.length === 1).join("");
@@ -137,20 +141,21 @@ let returning = 0; // undone items that are on their way back; keys wait for the
 let coming = Promise.resolve();
 function undo() {
   const last = past.pop(), action = newAction();
-  if (last) back(last.item);
+  if (last?.item) back(last.item);
   else returning += 1;
   // Which one is the last is known only when what was pressed before has been answered.
   const body = () => new URLSearchParams({ page, action, of: last ? last.action : document.body.dataset.last ?? "" });
   send("/undo", body).then((answer) => {
     told(answer);
     say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone?.page === page) count(+1);
-    if (!last) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
+    if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
+    if (!last?.item) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
   });
 }
 
 async function bring(undone) {
-  if (!main || undone?.page !== page) return;
+  if (undone?.page !== page) return;
+  if (!main) return own.undone?.(undone.image_ids);
   const asked = query();
   for (const id of undone.image_ids.slice(0, MOST_SHOWN)) asked.append("first", id);
   const answer = await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } });
@@ -160,7 +165,7 @@ async function bring(undone) {
 
 function arrived() {
   returning -= 1;
-  if (!current && !held.length) early.length = 0;
+  if (main && !current && !held.length) early.length = 0;
   drain();
 }
 
@@ -175,7 +180,7 @@ function back(item) {
   show(item);
 }
 
-function send(path, body) {
+export function send(path, body) {
   const sent = chain.then(async () => {
     if (typeof body === "function") body = body();
     for (;;) {
@@ -193,7 +198,7 @@ function send(path, body) {
   return sent;
 }
 
-function told(answer) {
+export function told(answer) {
   if (answer.error) notice(answer.error);
   if (!answer.last) return;
   say("");
@@ -203,7 +208,7 @@ function told(answer) {
   if (answer.pace && byId("pace") && !byId("pace").hidden) byId("pace").textContent = answer.pace.toLocaleString("en");
 }
 
-function count(change) {
+export function count(change) {
   const left = byId("left"), bar = document.querySelector("header progress");
   left.textContent = Math.max(0, Number(left.textContent.replaceAll(",", "")) + change).toLocaleString("en");
   bar.value -= change;
@@ -212,11 +217,11 @@ function count(change) {
   document.querySelector("footer button").disabled = false;
 }
 
-function say(text) {
+export function say(text) {
   byId("status").textContent = text;
 }
 
-function notice(text) {
+export function notice(text) {
   byId("notices").append(Object.assign(document.createElement("p"), { textContent: text }));
 }
 
@@ -230,13 +235,14 @@ const keysOn = () => stored("single-keys", true);
 const mapped = () => stored("keys", {}); // a button's key to the key that presses it
 
 function buttonOf(key) {
-  const open = document.querySelector("details.reasons[open]");
-  const own = Object.entries(mapped()).find(([, pressed]) => pressed === key)?.[0] ?? (mapped()[key] ? null : key);
+  const open = document.querySelector("dialog[open]") ?? document.querySelector("details.reasons[open]");
+  const shown = Object.entries(mapped()).find(([, pressed]) => pressed === key)?.[0] ?? (mapped()[key] ? null : key);
   const among = [...(open ?? document).querySelectorAll("[data-key]")];
-  return among.find((each) => each.dataset.key === own && (open || !each.closest("details:not([open])") || each.matches("summary")));
+  return among.find((each) => each.dataset.key === shown && (open || !each.closest("details:not([open])") || each.matches("summary")));
 }
 
 function press(key) {
+  if (own.keys[key]) return own.keys[key](), true;
   const button = buttonOf(key);
   if (!button) return false;
   if (button.matches(".typed label")) button.querySelector("input").focus();
@@ -255,7 +261,7 @@ addEventListener("keydown", (event) => {
   if (byId("help").matches(":popover-open") && event.key !== "?") return;
   if (event.target.closest?.("button, a, summary") && [" ", "Enter"].includes(event.key) && event.target.matches(":focus-visible") && event.target !== document.body) return;
   if (event.repeat) return event.preventDefault();
-  if (early.length || (returning && buttonOf(event.key)?.dataset.do !== "undo") || (main && !current && (held.length || onTheirWay.size || refilling))) {
+  if (early.length || (returning && buttonOf(event.key)?.dataset.do !== "undo") || (main ? !current && (held.length || onTheirWay.size || refilling) : own.waits())) {
     early.push(event.key);
     drain();
     return event.preventDefault();
@@ -275,12 +281,12 @@ addEventListener("submit", (event) => {
   }
 });
 
-const doing = { example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
+export const doing = { example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
   const option = event.target.closest(".matches li");
-  if (option) choose(option.closest("form"), option);
+  if (option) choose(option.closest(".typed"), option);
 });
 
 // ---- typing a name
@@ -301,10 +307,10 @@ function matching(text) {
 }
 
 function offer(input) {
-  const list = input.form.querySelector(".matches");
+  const list = input.closest(".typed").querySelector(".matches");
   const found = input.value.trim() ? matching(input.value) : [];
   const options = found.map((name) => ({ name, text: name }));
-  if (page === "label" && input.value.trim() && !names.includes(input.value.trim()))
+  if (["label", "sort", "class"].includes(page) && input.value.trim() && !names.includes(input.value.trim()))
     options.push({ name: input.value.trim(), text: `make a new sub-class “${input.value.trim()}”` });
   list.replaceChildren(...options.map(({ name, text }, number) => {
     const option = Object.assign(document.createElement("li"), { textContent: text, role: "option" });
@@ -315,11 +321,12 @@ function offer(input) {
   list.hidden = !options.length;
 }
 
-function choose(form, option) {
-  const chosen = option ?? form.querySelector(".matches [aria-selected=true]");
+export function choose(typed, option) {
+  const chosen = option ?? typed.querySelector(".matches [aria-selected=true]");
   if (!chosen) return say("No sub-class begins like this.");
-  form.elements.name.blur();
-  decide(form, { name: chosen.dataset.name });
+  typed.querySelector("input[name=name]").blur();
+  if (own.named) own.named(chosen.dataset.name);
+  else decide(typed, { name: chosen.dataset.name });
 }
 
 addEventListener("focusin", (event) => {
@@ -331,7 +338,7 @@ addEventListener("input", (event) => event.target.matches(".typed input") && off
 addEventListener("keydown", (event) => {
   if (!event.target.matches?.(".typed input") || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
   event.preventDefault();
-  const options = [...event.target.form.querySelectorAll(".matches li")];
+  const options = [...event.target.closest(".typed").querySelectorAll(".matches li")];
   const at = options.findIndex((each) => each.ariaSelected === "true");
   const to = (at + (event.key === "ArrowDown" ? 1 : -1) + options.length) % options.length;
   options.forEach((each, number) => (each.ariaSelected = String(number === to)));
@@ -405,13 +412,13 @@ addEventListener("pointermove", (event) => {
 byId("help").addEventListener("beforetoggle", (event) => {
   if (event.newState !== "open") return;
   const rows = [...document.querySelectorAll("[data-key]")].map((each) => {
-    const own = each.dataset.key, row = document.createElement("tr");
-    const input = Object.assign(document.createElement("input"), { value: mapped()[own] ?? own, ariaLabel: `key for ${each.textContent.trim()}` });
+    const key = each.dataset.key, row = document.createElement("tr");
+    const input = Object.assign(document.createElement("input"), { value: mapped()[key] ?? key, ariaLabel: `key for ${each.textContent.trim()}` });
     input.addEventListener("keydown", (typed) => {
       if (typed.key === "Tab" || typed.key === "Escape") return;
       typed.preventDefault();
       input.value = typed.key;
-      store("keys", { ...mapped(), [own]: typed.key });
+      store("keys", { ...mapped(), [key]: typed.key });
     });
     const text = each.matches(".typed label") ? each.querySelector("input").placeholder : each.textContent.replace(each.querySelector("kbd")?.textContent ?? "", "").trim();
     row.append(document.createElement("td"), document.createElement("td"));

@@ -1,0 +1,318 @@
+// A grid of pictures that keys act on: arrows go, keys mark, and what is marked is decided as one batch.
+// What a key would do to several pictures is said first, and written after Enter.
+
+import { byId, choose, count, doing, drain, early, newAction, notice, own, page, past, say, send, told } from "./desk.js";
+
+const grids = [...document.querySelectorAll(".grid")];
+const act = byId("act"), asking = byId("ask"), closer = byId("closer");
+const MOST_CELLS = 1e6; // more than a grid has: orders the pictures of two grids
+const marked = new Map(); // image_id to where it is, so that rows have the order of the page
+const ranged = new Set(); // those that the range marked
+let grid = grids[0]; // the one that keys act on
+let anchor = null; // {grid, at}: where the range begins
+let extends_ = false; // whether arrows mark, too
+let busy = 0; // how many answers keys wait for
+let underway = 0; // decisions that are not answered yet
+
+const cellsOf = (each = grid) => [...each.querySelectorAll(".cell")];
+const boxOf = (cell) => cell.querySelector("input");
+const idOf = (cell) => cell.dataset.imageId;
+const framed = (each = grid) => each.querySelector(".cell.framed");
+const firstOf = (each) => Number(each.dataset.first);
+const place = (cell) => {
+  const side = cell.closest(".grid");
+  return MOST_CELLS * grids.indexOf(side) + firstOf(side) + cellsOf(side).indexOf(cell);
+};
+own.waits = () => busy > 0;
+
+// While this runs keys wait, in their order.
+async function waited(promise) {
+  busy += 1;
+  try {
+    return await promise;
+  } finally {
+    busy -= 1;
+    drain();
+  }
+}
+
+// ---- which picture keys act on
+
+function frame(cell, { focus = true } = {}) {
+  for (const each of cellsOf(cell?.closest(".grid"))) {
+    each.classList.toggle("framed", each === cell);
+    boxOf(each).tabIndex = each === cell ? 0 : -1;
+  }
+  if (!cell) return;
+  grid = cell.closest(".grid");
+  for (const each of grids) each.classList.toggle("acted", each === grid);
+  if (focus) boxOf(cell).focus({ preventScroll: true });
+  cell.scrollIntoView({ block: "nearest" });
+  if (closer.open) showCloser();
+}
+
+function columnsOf(cells) {
+  const other = cells.findIndex((each) => each.offsetTop !== cells[0].offsetTop);
+  return other < 0 ? cells.length : other;
+}
+
+async function go(key, extend) {
+  const cells = cellsOf();
+  if (!cells.length) return;
+  const from = Math.max(0, cells.indexOf(framed()));
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columnsOf(cells), ArrowDown: columnsOf(cells), Home: -from, End: cells.length - 1 - from }[key];
+  if (extend && !anchor) anchor = { grid, at: firstOf(grid) + from };
+  const to = from + step;
+  if (extend) extendTo(cells[Math.min(Math.max(to, 0), cells.length - 1)]);
+  if (to < 0 && Number(grid.dataset.part) > 1) await turn(-1, "last");
+  else if (to >= cells.length && Number(grid.dataset.part) < Number(grid.dataset.parts)) await turn(1);
+  else if (to >= 0 && to < cells.length) frame(cells[to]);
+  else if (Math.abs(step) > 1 && to >= cells.length) frame(cells.at(-1));
+  if (extend) extendTo(framed());
+  else restart();
+}
+
+// ---- marking
+
+function mark(cell, on) {
+  if (on) marked.set(idOf(cell), place(cell));
+  else marked.delete(idOf(cell));
+  boxOf(cell).checked = on;
+}
+
+function counted() {
+  byId("marked").textContent = marked.size.toLocaleString("en");
+  byId("acted").textContent = marked.size ? "" : "keys act on the framed picture";
+}
+
+function restart() {
+  anchor = null;
+  ranged.clear();
+}
+
+function extendTo(cell) {
+  if (!cell || anchor?.grid !== grid) return restart();
+  const to = firstOf(grid) + cellsOf().indexOf(cell);
+  const [low, high] = [Math.min(anchor.at, to), Math.max(anchor.at, to)];
+  cellsOf().forEach((each, number) => {
+    const at = firstOf(grid) + number;
+    if (at >= low && at <= high) {
+      if (!marked.has(idOf(each))) ranged.add(idOf(each));
+      mark(each, true);
+    } else if (ranged.delete(idOf(each))) mark(each, false);
+  });
+  counted();
+}
+
+function unmark() {
+  marked.clear();
+  restart();
+  for (const each of grids.flatMap((side) => cellsOf(side))) boxOf(each).checked = false;
+  counted();
+}
+
+async function markAll() {
+  const answer = await fetch(`/ids/${page}?${grid.dataset.query}`, { headers: { accept: "application/json" } });
+  const { ids, error } = await answer.json();
+  if (error) return notice(error);
+  ids.forEach((id, at) => marked.set(id, MOST_CELLS * grids.indexOf(grid) + at));
+  for (const each of cellsOf()) boxOf(each).checked = marked.has(idOf(each));
+  restart();
+  counted();
+}
+
+// ---- parts of a grid
+
+async function load(side, part, { shown, at = 0 } = {}) {
+  const asked = new URLSearchParams(side.dataset.query);
+  asked.set("part", part);
+  if (shown) asked.set("show", shown);
+  const answer = await fetch(`/cells/${page}?${asked}`, { headers: { accept: "application/json" } });
+  const part_ = await answer.json();
+  if (part_.error) return notice(part_.error);
+  const before = framed(side), kept = before && idOf(before);
+  side.innerHTML = part_.html;
+  read(side, part_);
+  const cells = cellsOf(side);
+  for (const each of cells) if (marked.has(idOf(each))) mark(each, true);
+  const next = cells.find((each) => idOf(each) === (shown ?? kept)) ?? cells.at(Math.min(at, cells.length - 1));
+  const focus = side === grid && !document.activeElement?.matches(".typed input, .filters *") && !closer.open && !asking.open;
+  if (next) frame(next, { focus });
+}
+
+function read(side, { part, parts, first, total }) {
+  Object.assign(side.dataset, { part, parts, first, total });
+}
+
+async function turn(by, at) {
+  const part = Number(grid.dataset.part) + by;
+  if (part < 1 || part > Number(grid.dataset.parts)) return;
+  framed()?.classList.remove("framed");
+  await waited(load(grid, part, { at: at === "last" ? Infinity : 0 }));
+}
+
+// ---- deciding
+
+function acted() {
+  if (marked.size) return [...marked].sort(([, one], [, other]) => one - other).map(([id]) => id);
+  return framed() ? [idOf(framed())] : [];
+}
+
+async function decide(key, name = "") {
+  const ids = acted(), action = newAction();
+  if (!ids.length) return say("There is no picture to decide about.");
+  const body = new URLSearchParams([["key", key], ["name", name], ["action", action], ...ids.map((id) => ["image_id", id])]);
+  if (ids.length > 1 && key !== " ") {
+    const answer = await waited(send(`/${page}`, body));
+    if (answer.error) return notice(answer.error);
+    if (!(await agreed(answer.ask))) return framed() && boxOf(framed()).focus();
+    body.set("sure", "1");
+  }
+  leave(ids);
+  if (key !== " ") past.push({ action });
+  underway += 1;
+  const answer = await send(`/${page}`, body);
+  underway -= 1;
+  const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
+  if (refused >= 0) past.splice(refused, 1);
+  if (!answer.error && key !== " ") count(-answer.number);
+  told(answer);
+  await refresh();
+}
+
+function agreed(words) {
+  byId("ask-words").replaceChildren(...words.map((each) => Object.assign(document.createElement("li"), { textContent: each })));
+  asking.returnValue = "";
+  asking.showModal();
+  return new Promise((done) => asking.addEventListener("close", () => done(asking.returnValue === "yes"), { once: true }));
+}
+
+// The page moves on: what was decided goes, and the next picture is framed.
+function leave(ids) {
+  const gone = new Set(ids);
+  for (const side of grids) {
+    const cells = cellsOf(side), from = Math.max(0, cells.indexOf(framed(side)));
+    const next = [...cells.slice(from), ...cells.slice(0, from).reverse()].find((each) => !gone.has(idOf(each)));
+    for (const each of cells) if (gone.has(idOf(each))) each.remove();
+    if (next) frame(next, { focus: side === grid });
+  }
+  unmark();
+}
+
+async function refresh(options = {}) {
+  if (underway) return;
+  const all = Promise.all(grids.map((side) => load(side, side.dataset.part, { at: cellsOf(side).indexOf(framed(side)), ...options })));
+  await (grids.some((side) => !cellsOf(side).length) || options.shown ? waited(all) : all);
+  byId("left").textContent = grids.reduce((sum, side) => sum + Number(side.dataset.total), 0).toLocaleString("en");
+}
+
+own.undone = async (ids) => {
+  unmark();
+  await refresh({ shown: ids[0] });
+  if (ids.length === 1) return;
+  for (const id of ids) marked.set(id, MOST_CELLS * grids.length); // until it is seen where they are
+  for (const each of grids.flatMap((side) => cellsOf(side))) if (marked.has(idOf(each))) mark(each, true);
+  counted();
+};
+
+for (const arrow of ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]) {
+  own.keys[arrow] = () => go(arrow, extends_);
+  own.keys[`Shift+${arrow}`] = () => go(arrow, true);
+}
+own.named = (name) => decide("t", name);
+
+addEventListener("submit", (event) => {
+  if (event.target !== act) return;
+  event.preventDefault();
+  const typing = document.activeElement?.closest(".typed");
+  if (typing) choose(typing);
+  else if (event.submitter && !event.submitter.matches(".unseen, [data-do]")) {
+    document.querySelector("details.reasons[open]")?.removeAttribute("open");
+    decide(event.submitter.value);
+  }
+});
+
+// ---- looking
+
+function showCloser() {
+  const image = closer.querySelector("img"), cell = framed();
+  image.src = `/picture/1024/${idOf(cell)}`;
+  image.hidden = false;
+  byId("closer-text").textContent = [cell.querySelector(".text").textContent, cell.title].filter(Boolean).join(" · ");
+}
+
+Object.assign(doing, {
+  mark: () => {
+    const cell = framed();
+    if (!cell) return;
+    mark(cell, !boxOf(cell).checked);
+    restart();
+    counted();
+  },
+  extend: (button) => {
+    extends_ = !extends_;
+    button.setAttribute("aria-pressed", extends_);
+    restart();
+  },
+  all: () => waited(markAll()),
+  none: unmark,
+  move: (button) => go(button.dataset.key, extends_),
+  side: () => {
+    const other = grids[(grids.indexOf(grid) + 1) % grids.length];
+    const cell = framed(other) ?? cellsOf(other)[0];
+    if (cell) frame(cell);
+  },
+  closer: () => {
+    if (!framed()) return;
+    showCloser();
+    closer.showModal();
+  },
+  like: () => {
+    if (!framed()) return;
+    const asked = new URLSearchParams(location.search);
+    asked.delete("part");
+    asked.set("like", idOf(framed()));
+    location.search = asked;
+  },
+});
+
+addEventListener("click", (event) => {
+  const turned = event.target.closest("[data-turn]");
+  if (turned) {
+    event.preventDefault();
+    grid = turned.closest(".grid");
+    turn(Number(turned.dataset.turn));
+  }
+  const cell = event.target.closest(".cell");
+  if (!cell || event.target !== boxOf(cell)) return; // a click on a label clicks its box, too
+  if (event.shiftKey) {
+    event.preventDefault();
+    anchor ??= { grid, at: firstOf(grid) + Math.max(0, cellsOf().indexOf(framed())) };
+    frame(cell);
+    setTimeout(() => extendTo(cell));
+    return;
+  }
+  frame(cell);
+  mark(cell, boxOf(cell).checked);
+  restart();
+  counted();
+});
+
+addEventListener("keydown", (event) => {
+  const arrow = event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key);
+  if (event.target.closest("input:not([type=checkbox]), select, .filters") || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key === "Enter" && event.target.matches(".cell input")) event.preventDefault();
+  if (!arrow || asking.open || byId("help").matches(":popover-open")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (!own.waits() && !early.length) go(event.key, event.shiftKey || extends_);
+  else if (!event.repeat) early.push(event.shiftKey ? `Shift+${event.key}` : event.key);
+}, true);
+
+// ---- begin
+
+for (const side of grids) frame(cellsOf(side)[0], { focus: false });
+if (framed(grids[0]) || grids.length === 1) grid = grids[0];
+for (const side of grids) side.classList.toggle("acted", side === grid);
+if (framed()) boxOf(framed()).focus({ preventScroll: true });
+counted();

@@ -1,0 +1,227 @@
+"""Sorting in a real browser, by keys alone; the file is compared row for row."""
+
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from desks import Server, go, prepared, said, settled, shown, whys
+from repositories import run
+
+from stages.tables.identified import IDENTIFIED
+
+pytestmark = pytest.mark.slow
+HOSTILE = ["<script>document.title='ran'</script>", "\"><img src=x onerror=document.title='ran'>", "a & b; c?#%2F"]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with prepared(tmp_path_factory.mktemp("sort"), num_unlabelled=130) as world:
+        table = IDENTIFIED.read().set_index("image_id").loc[world.unlabelled]
+        table["class_1"] = np.array(["hat", "shirt"])[np.arange(130) % 2]
+        table["low"] = np.arange(130) >= 125
+        IDENTIFIED.write(table.reset_index().sort_values("path"))
+        yield world
+
+
+@pytest.fixture
+def world(shared):
+    Path("data/decisions/ana.csv").unlink(missing_ok=True)
+    run("git", "reset", "--quiet", "--hard", run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+    return shared
+
+
+@pytest.fixture
+def server(world):
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def tab(browser, server):
+    context = browser.new_context(viewport={"width": 1400, "height": 850})
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
+    yield page
+    context.close()
+    assert page.problems == []
+
+
+def press(tab, *keys):
+    for key in keys:
+        tab.keyboard.press(key)
+
+
+def asked(tab) -> list[str]:
+    tab.wait_for_selector("#ask[open]")
+    return tab.eval_on_selector_all("#ask li", "nodes => nodes.map(each => each.textContent)")
+
+
+def framed(tab) -> str:
+    return tab.get_attribute(".acted .cell.framed", "data-image-id")
+
+
+def test_a_range_is_accepted_as_the_model_suggests_after_it_was_said_what_that_means(world, tab, server):
+    go(tab, server, "/sort")
+    ids = world.unlabelled
+    assert tab.get_attribute("body", "data-page") == "sort"
+    assert shown(tab) == ids[:60]
+    press(tab, "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowLeft")
+    assert tab.inner_text("#marked") == "3"
+    press(tab, "y")
+    assert asked(tab) == ["3 pictures will be labelled: 2 shirt, 1 hat."]
+    assert said() == []
+    press(tab, "Enter")
+    settled(tab, 3)
+    assert said() == [(ids[1], "relabel", "shirt"), (ids[2], "relabel", "hat"), (ids[3], "relabel", "shirt")]
+    assert whys()[1] == "sort; accepted on the model's suggestion; model 1; said hat 98.2; 2 of 3"
+    text = Path("data/decisions/ana.csv").read_text()
+    assert text.count("; bulk:") == 3
+    assert len({line.rpartition("bulk:")[2] for line in text.splitlines()[1:]}) == 1
+    tab.wait_for_selector(f"[data-image-id='{ids[62]}']")
+    assert shown(tab) == [ids[0], *ids[4:63]]
+    assert framed(tab) == ids[4]
+    assert tab.inner_text("#left") == "127"
+    press(tab, "Backspace")
+    settled(tab, 0)
+    tab.wait_for_selector(f"[data-image-id='{ids[1]}']")
+    assert shown(tab) == ids[:60]
+    assert tab.inner_text("#marked") == "3", "what comes back can be decided anew"
+
+
+def test_marked_pictures_are_removed_for_a_reason_and_one_is_decided_at_once(world, tab, server):
+    go(tab, server, "/sort")
+    ids = world.unlabelled
+    press(tab, "x", "ArrowDown", "ArrowRight", "x", "d", "2")
+    columns = tab.evaluate("getComputedStyle(document.querySelector('.cells')).gridTemplateColumns.split(' ').length")
+    assert asked(tab) == ["2 pictures will be removed: dark."]
+    press(tab, "Escape", "d", "1")
+    assert asked(tab) == ["2 pictures will be removed: blurred."]
+    press(tab, "Enter")
+    settled(tab, 2)
+    press(tab, "Home", "y")
+    settled(tab, 3)
+    assert said() == [(ids[0], "remove", ""), (ids[columns + 1], "remove", ""), (ids[1], "relabel", "shirt")]
+    assert whys()[0] == "sort; blurred; model 1; said hat 99.0; 1 of 2"
+    press(tab, "n", "d", "9")
+    settled(tab, 4)
+    assert said()[3] == (ids[3], "remove", ""), "the one before it was left for later"
+    press(tab, "t")
+    tab.keyboard.type("walrus")
+    press(tab, "Enter")
+    settled(tab, 5)
+    assert said()[4] == (ids[4], "relabel", "walrus")
+
+
+def test_no_key_is_lost_while_the_desk_counts(world, tab, server):
+    go(tab, server, "/sort?class=hat")
+    hats = world.unlabelled[::2]
+    press(tab, "x", "ArrowRight", "x", "y", "Enter", "d", "3", "y", "Backspace")
+    settled(tab, 3)
+    assert said() == [(hats[0], "relabel", "hat"), (hats[1], "relabel", "hat"), (hats[2], "remove", "")]
+    press(tab, "Backspace", "Backspace")
+    settled(tab, 0)
+
+
+def test_ranges_and_marks_go_on_in_the_next_part_of_the_grid(world, tab, server):
+    go(tab, server, "/sort")
+    ids = world.unlabelled
+    press(tab, "End", "Shift+ArrowRight", "Shift+ArrowRight")
+    tab.wait_for_selector("#marked:text-is('3')")
+    press(tab, "PageDown", "x", "d", "1")
+    assert asked(tab) == ["4 pictures will be removed: blurred."]
+    press(tab, "Enter")
+    settled(tab, 4)
+    assert [row[0] for row in said()] == [*ids[59:62], ids[120]]
+
+
+def test_all_pictures_of_a_filter_are_one_batch_and_do_not_come_back(world, tab, server):
+    go(tab, server, "/sort")
+    press(tab, "f", "s", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "show"
+    press(tab, "Enter")
+    tab.wait_for_url("**class=shirt**")
+    tab.wait_for_selector("html[data-ready] .cell.framed")
+    press(tab, "a", "y")
+    assert asked(tab) == ["65 pictures will be labelled shirt.", "1 class reaches 40: shirt."]
+    press(tab, "Enter")
+    settled(tab, 65)
+    assert [row[0] for row in said()] == world.unlabelled[1::2]
+    tab.wait_for_selector(".none")
+    with Server() as again:
+        go(tab, again, "/sort")
+        assert shown(tab) == world.unlabelled[:120:2]
+        press(tab, "Backspace")
+        settled(tab, 0)
+        go(tab, server, "/sort?low=1")
+    assert shown(tab) == world.unlabelled[125:]
+
+
+def test_more_like_this_and_a_closer_look_by_keys(world, tab, server):
+    go(tab, server, "/sort")
+    press(tab, "ArrowRight", "l")
+    tab.wait_for_selector("#closer[open] img")
+    assert world.unlabelled[1] in tab.get_attribute("#closer img", "src")
+    press(tab, "ArrowRight")
+    assert world.unlabelled[2] in tab.get_attribute("#closer img", "src")
+    press(tab, "l", "m")
+    tab.wait_for_url(f"**like={world.unlabelled[2]}")
+    tab.wait_for_selector("html[data-ready] .cell.framed")
+    assert framed(tab) == world.unlabelled[2]
+    assert set(shown(tab)) != set(world.unlabelled[:60])
+
+
+def test_it_works_without_a_script(world, browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{server.address}/sort?class=shirt")
+    tab.click("text=next")
+    shirts = world.unlabelled[1::2]
+    assert shown(tab) == shirts[60:]
+    tab.check(f"[value='{shirts[60]}']")
+    tab.check(f"[value='{shirts[61]}']")
+    tab.click("text=as the model says")
+    assert "2 pictures will be labelled shirt." in tab.inner_text("main")
+    assert said() == []
+    tab.click("text=write it")
+    assert said() == [(shirts[60], "relabel", "shirt"), (shirts[61], "relabel", "shirt")]
+    assert urllib.parse.urlsplit(tab.url).query == "class=shirt&part=2"
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1400, 350])
+def test_everybody_can_read_the_page(world, browser, server, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    for open_ in ((), ("a", "y"), ("l",)):
+        page.goto(f"{server.address}/sort?like={world.unlabelled[3]}")
+        page.wait_for_selector("html[data-ready] .cell.framed")
+        for key in open_:
+            page.keyboard.press(key)
+        if open_:
+            page.wait_for_selector("dialog[open]")
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_hostile_names_stay_text(tmp_path, browser):
+    with prepared(tmp_path, HOSTILE, num_pictures=3, num_unlabelled=4), Server() as server:
+        tab = browser.new_page()
+        for name in ("", *HOSTILE):
+            go(tab, server, f"/sort?class={urllib.parse.quote(name)}&like={urllib.parse.quote(name)}")
+            assert tab.title() == "Sort · Desk"
+            assert tab.evaluate("document.querySelectorAll('script').length") == 1
+        go(tab, server, "/sort")
+        tab.keyboard.press("a")
+        tab.keyboard.press("y")
+        assert asked(tab) == [f"4 pictures will be labelled {sorted(HOSTILE)[0]}."]
+        tab.keyboard.press("Enter")
+        settled(tab, 4)
+        assert tab.title() == "Sort · Desk"
+        assert {row[2] for row in said()} == {sorted(HOSTILE)[0]}
+        tab.close()
