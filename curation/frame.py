@@ -11,6 +11,7 @@ from curation.pages.page import Queue, short
 from curation.state import Desk
 from stages.labels.decisions import Decision
 
+OTHERS = (("standards", "Standards"),)  # pages without a queue: address and title
 LAST = 10  # actions that a page lists
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
@@ -33,10 +34,11 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
         queues = [(page, sum(1 for _ in page.keys(desk.snapshot, desk.ledger, {}))) for page in pages]
         return {
             "queues": queues,
+            "others": OTHERS,
             "person": person,
             "name": name,
             "notices": notices,
-            "uncommitted": desk.uncommitted(person),
+            "uncommitted": desk.uncommitted(person) + desk.standards.waiting(person).num_lines,
             "action": new_action(),
             **after(desk, person),
         }
@@ -51,10 +53,12 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
             if len(recent) >= _PACED and rows[0].on.date() < today:
                 break
             recent.append(rows)
+        acts = [(rows[0].on, action_id(rows[0].why), in_short(desk, rows)) for rows in recent[:LAST]]
+        acts += [(each.on, each.action, each.words) for each in desk.standards.by(person)[-LAST:]]
         return {
             "pace": pace([rows[0].on for rows in recent[:_PACED]]),
             "decided": sum(1 for rows in recent if rows[0].on.date() == today),
-            "last": [{"id": action_id(rows[0].why), "text": in_short(desk, rows)} for rows in recent[:LAST][::-1]],
+            "last": [{"id": action, "text": text} for _, action, text in sorted(acts)[-LAST:]],
         }
 
 

@@ -16,7 +16,7 @@ MOST_LACKING = 12
 MOST_DISPUTES = 12
 
 
-def contents(desk: Desk) -> dict[str, Any]:
+def contents(desk: Desk, person: str) -> dict[str, Any]:
     """Collect what the page shows besides the frame."""
     with desk.lock:
         snapshot, ledger = desk.snapshot, desk.ledger
@@ -33,6 +33,8 @@ def contents(desk: Desk) -> dict[str, Any]:
                 for said in disputes[:MOST_DISPUTES]
             ],
             "num_disputes": len(disputes),
+            "num_decisions": desk.uncommitted(person),
+            "num_examples": desk.standards.waiting(person).num_lines,
             "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
         }
 
@@ -47,19 +49,29 @@ def _lacking(wanted: int) -> list[tuple[str, int, int]]:
 
 
 def commit(desk: Desk, person: str) -> None:
-    """Commit this person's file alone, as this person, and no other change.
+    """Commit this person's decisions and examples, as this person, and no other change.
+
+    Examples of all stand in one file: those of others go along, and the message names them. Where somebody changed the
+    rules themselves, the file stays as it is, for a commit in a terminal.
 
     Raises:
         RepositoryError: git refused.
     """
     with desk.lock:
-        number = desk.uncommitted(person)
-        if not number:
+        desk.refresh()
+        num_decisions, shown = desk.uncommitted(person), desk.standards.waiting(person)
+        parts = {
+            str(desk.file(person).path): counted(num_decisions, "decision") if num_decisions else "",
+            str(desk.standards.path): counted(shown.num_lines, "example") if shown.num_lines and shown.is_alone else "",
+        }
+        paths = [path for path, words in parts.items() if words]
+        if not paths:
             return
-        path = str(desk.file(person).path)
-        git("add", "--", path)
-        message = f"{person}: {counted(number, 'decision')} at the desk"
-        git("commit", "--only", f"--author={_author(person)}", "--message", message, "--", path)
+        git("add", "--", *paths)
+        message = f"{person}: {' and '.join(filter(None, parts.values()))} at the desk"
+        if shown.others and str(desk.standards.path) in paths:
+            message += f"\n\nWith examples of {', '.join(shown.others)}."
+        git("commit", "--only", f"--author={_author(person)}", "--message", message, "--", *paths)
 
 
 def _author(person: str) -> str:

@@ -11,6 +11,8 @@ from curation.actions import Row, action_id, open_actions, pictures_of, restorin
 from curation.decision_file import LOCKS, DecisionFile
 from curation.ledger import Ledger
 from curation.snapshot import Snapshot, Tables
+from curation.standards import PATH as STANDARDS
+from curation.standards import Standards
 from runtime.errors import InstructionError, RepositoryError
 from runtime.litter import is_litter
 from runtime.repository import git
@@ -27,6 +29,7 @@ class Desk:
         self.tables = Tables()
         self.later: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._folder, self._locks = Path(folder), Path(locks)
+        self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
         self._files: dict[str, DecisionFile] = {}
         self._ledger = Ledger()
         self._taken_in: dict[str, int] = {}  # of each person's file, how often it had been read
@@ -60,6 +63,13 @@ class Desk:
     def snapshot(self) -> Snapshot:
         """The newest tables."""
         return self.tables.current()
+
+    def label_of(self, image_id: str) -> str | None:
+        """Name the sub-class that a picture was given since the last run, or had in it; None if none."""
+        if given := self.ledger.answer(image_id, "label"):
+            return given.value
+        label = self.snapshot.images["sub_class"].get(image_id)
+        return label if isinstance(label, str) else None
 
     def say(self, person: str, rows: Sequence[Row], now: datetime | None = None) -> list[Decision]:
         """Write the rows of one action; returns when they are on the disk.

@@ -13,8 +13,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from curation import home
+from curation.examples import add_standards, take_back
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
-from curation.frame import after, frame, in_short, undone
+from curation.frame import after, frame, in_short
 from curation.grids import add_grid
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
@@ -69,7 +70,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
     @app.get("/")
     def show_home(person: Person) -> Response:
         desk.refresh()
-        contents = home.contents(desk)
+        contents = home.contents(desk, person)
         return HTMLResponse(
             templates.get_template("home.html").render(**frame(desk, person, "home", QUEUES), **contents)
         )
@@ -82,10 +83,10 @@ def make(desk: Desk, door: Door) -> FastAPI:
     @app.post("/undo")
     async def undo(request: Request, person: Person) -> Response:
         form = await form_of(request)
-        done = await run_in_threadpool(desk.undo, person, action_of(form), one(form, "of") or None)
+        undone = await run_in_threadpool(take_back, desk, person, action_of(form), one(form, "of") or None)
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or "/", 303)
-        return JSONResponse({"undone": undone(desk, done), **after(desk, person)})
+        return JSONResponse({"undone": undone, **after(desk, person)})
 
     @app.get("/invited/{secret}")
     def invited(secret: str) -> Response:
@@ -123,6 +124,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
         _add_page(app, page, desk, templates)
     for grid in GRIDS:
         add_grid(app, grid, desk, templates, QUEUES)
+    add_standards(app, desk, templates, QUEUES)
     return app
 
 

@@ -144,7 +144,9 @@ def prepared(
         run("git", "config", "user.name", "Ana")
         shutil.copy(ROOT / "params.yaml", clone)
         shutil.copy(ROOT / ".gitattributes", clone)
-        write(".gitignore", "/.dvc/tmp\n/data/*\n!/data/decisions\n!/data/classes.yaml\n*.partial\n")
+        write(
+            ".gitignore", "/.dvc/tmp\n/data/*\n!/data/decisions\n!/data/classes.yaml\n!/data/standards.md\n*.partial\n"
+        )
         merged = [name for name in sub_classes if name.startswith("boots")]
         write("data/classes.yaml", f"merge:\n  boots: {json.dumps(merged)}\n" if merged else "")
         write("data/decisions/.gitkeep", "")

@@ -141,15 +141,18 @@ let returning = 0; // undone items that are on their way back; keys wait for the
 let coming = Promise.resolve();
 function undo() {
   const last = past.pop(), action = newAction();
+  const stays = last?.isExample;
   if (last?.item) back(last.item);
-  else returning += 1;
+  else if (!stays) returning += 1;
   // Which one is the last is known only when what was pressed before has been answered.
   const body = () => new URLSearchParams({ page, action, of: last ? last.action : document.body.dataset.last ?? "" });
   send("/undo", body).then((answer) => {
     told(answer);
     say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
-    if (!last?.item) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
+    if (page === "standards" && answer.undone) return location.reload();
+    if (answer.undone?.page === "standards") uncommitted(-1);
+    else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
+    if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
   });
 }
 
@@ -167,6 +170,19 @@ function arrived() {
   returning -= 1;
   if (main && !current && !held.length) early.length = 0;
   drain();
+}
+
+// A picture is sent to the rules as an example; the item stays.
+function sendExample(kind, image_id) {
+  const action = newAction(), sent = { isExample: true, action };
+  past.push(sent);
+  send("/standards", new URLSearchParams({ action, key: kind, image_id })).then((answer) => {
+    told(answer);
+    if (answer.error) return past.splice(past.indexOf(sent), 1);
+    say(`Standards: ${answer.said}`);
+    if (page === "standards") location.reload();
+    else uncommitted(+1);
+  });
 }
 
 function back(item) {
@@ -212,8 +228,12 @@ export function count(change) {
   const left = byId("left"), bar = document.querySelector("header progress");
   left.textContent = Math.max(0, Number(left.textContent.replaceAll(",", "")) + change).toLocaleString("en");
   bar.value -= change;
-  const uncommitted = byId("uncommitted");
-  uncommitted.textContent = Math.max(0, Number(uncommitted.textContent.replaceAll(",", "")) - change).toLocaleString("en");
+  uncommitted(-change);
+}
+
+function uncommitted(change) {
+  const number = byId("uncommitted");
+  number.textContent = Math.max(0, Number(number.textContent.replaceAll(",", "")) + change).toLocaleString("en");
   document.querySelector("footer button").disabled = false;
 }
 
@@ -274,6 +294,9 @@ addEventListener("submit", (event) => {
   if (form.id === "undo") {
     event.preventDefault();
     undo();
+  } else if (form.matches(".example")) {
+    event.preventDefault();
+    sendExample(event.submitter.value, form.elements.image_id.value);
   } else if (main?.contains(form)) {
     event.preventDefault();
     if (form.matches(".typed")) choose(form);
@@ -281,7 +304,8 @@ addEventListener("submit", (event) => {
   }
 });
 
-export const doing = { example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
+const framed = () => document.querySelector(".framed[data-image-id]")?.dataset.imageId ?? "";
+export const doing = { good: () => sendExample("good", framed()), bad: () => sendExample("bad", framed()), example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
