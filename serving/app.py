@@ -106,11 +106,8 @@ def _header(name: str, what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string"}}
 
 
-# Whether one is needed is the gateway's --keys.
-_BY_KEY = [
-    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
-    Security(HTTPBearer(auto_error=False)),
-]
+# Described where keys are needed; it is the door that asks for one.
+_BY_KEY = [Security(APIKeyHeader(name="X-API-Key", auto_error=False)), Security(HTTPBearer(auto_error=False))]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}, "required": ["image"]}
 _PICTURE = {
@@ -139,6 +136,7 @@ class Door:
 
     def __init__(self, keys: Keys, rates: Rates, places: int) -> None:
         self._keys, self._rates, self._places = keys, rates, places
+        self.needs_key = keys.are_needed
         self.inside = 0
 
     def require(self, request: Request) -> str:
@@ -181,7 +179,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         door: who comes in.
         keeper: of the log; likewise.
     """
-    metrics = Metrics()
+    metrics, by_key = Metrics(), _BY_KEY if door.needs_key else []
     gateway.observe = metrics.observe
     metrics.watch("gateway_under_way", "Pictures under way", lambda: door.inside)
     metrics.watch("gateway_restarts", "Processes that were started again", gateway.restarts)
@@ -206,7 +204,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         return answer
 
     @app.post(
-        "/v1/identify", response_model=Identified, openapi_extra=_PICTURE, dependencies=_BY_KEY,
+        "/v1/identify", response_model=Identified, openapi_extra=_PICTURE, dependencies=by_key,
         responses=_problems(400, 401, 408, 413, 415, 422, 429, 503),
     )  # fmt: skip
     async def identify(request: Request) -> Response:
@@ -215,7 +213,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         return JSONResponse(answer.body, answer.status, _retry(answer.status))
 
     @app.post(
-        "/v1/feedback", openapi_extra=_SAID, dependencies=_BY_KEY,
+        "/v1/feedback", openapi_extra=_SAID, dependencies=by_key,
         responses=_problems(400, 401, 404, 408, 413, 415, 422, 429, 503),
     )  # fmt: skip
     async def feedback(request: Request) -> Noted:
@@ -227,7 +225,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         return Noted(transaction=said.transaction)
 
     @app.get(
-        "/v1/explain/{transaction}", response_class=Response, dependencies=_BY_KEY,
+        "/v1/explain/{transaction}", response_class=Response, dependencies=by_key,
         responses={200: {"content": {"image/png": {}}}, **_problems(401, 404, 422, 429, 503)},
     )  # fmt: skip
     async def explain(request: Request, transaction: Transaction) -> Response:
