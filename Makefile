@@ -95,6 +95,9 @@ gateway: .venv/ready ## answer photos over HTTP and log each one, at http://127.
 forget: .venv/ready ## leave nothing of an answer and its photo, TRANSACTION=...
 	@python -m serving.forget --transaction="$$TRANSACTION"
 
+harvest: .venv/ready ## fetch answers that people should judge [FROM=az://logs] [DAYS=7] [NUMBER=200]
+	@python -m intake.harvest --from="$$FROM" --days="$${DAYS:-7}" --number="$${NUMBER:-200}"
+
 #@ The DVC remote:
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for
 	@python -m remote.check

@@ -8,6 +8,7 @@ changes what another sent, but for what is older than agreed, which any of them 
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from runtime.digest import md5_of_bytes
 from runtime.errors import InputError, RemoteError
 from runtime.outputs import sync_folder
+from serving.transactions import SCHEMA
 
 _PICTURES = "pictures"
 _REMEDY = "Nothing was deleted here; it is sent again within the hour."
@@ -96,6 +98,21 @@ class Archive:
             for each in (path, _partial(path)):
                 self._remove(each)
         return changed
+
+    def read_rows(self, day: str, columns: Sequence[str]) -> pa.Table:
+        """Read columns of all replicas' rows that were received on a day or after it, each row once."""
+        days = [name for name in self._list("") if name.startswith("day=") and name.removeprefix("day=") >= day]
+        files = [f"{each}/{file}" for each in days for file in self._list(each) if file.endswith(".parquet")]
+        tables = [SCHEMA.empty_table(), *(self._rows(file) for file in files)]
+        return pa.concat_tables([table.select(columns) for table in tables])
+
+    def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
+        """Read a picture; None where it is not there."""
+        try:
+            data: bytes = self._storage.cat_file(self._picture(day, replica, image_id))
+        except FileNotFoundError:
+            return None
+        return data
 
     def remove_before(self, day: str) -> list[str]:
         """Remove the rows and pictures of all days before one.

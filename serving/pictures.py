@@ -35,7 +35,12 @@ class Pictures:
 
     def path(self, image_id: str) -> Path:
         """Say where a picture is, or would be."""
-        return self._folder / image_id[:2] / image_id
+        return self.place_of(self._folder, image_id)
+
+    @staticmethod
+    def place_of(folder: Path, image_id: str) -> Path:
+        """Say where a picture is, or would be, in a folder of pictures."""
+        return folder / image_id[:2] / image_id
 
     def all_ids(self) -> set[str]:
         """List the pictures that are there."""

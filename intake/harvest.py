@@ -1,0 +1,231 @@
+"""Fetch answers of the last days that people should judge: `make harvest`.
+
+A sample is drawn, stratified by how sure the model was and by class, so that rare classes and doubtful answers are seen
+too; each transaction has the probability with which it was drawn. Whatever users called wrong comes in any case. Run
+again, it draws the same of the same, and adds what is new. What was forgotten where it came from is forgotten here.
+
+    python -m intake.harvest --from build/gateway --days 7 --number 200
+
+Reads: a gateway's log (log.db, pictures/), or what gateways shipped to a place (day=*/*.parquet, pictures/)
+Writes: build/harvest/transactions.parquet (`transaction_id`, `received_at`, `image_id`, what was answered, `feedback`,
+    `review_probability`, `place`), build/harvest/pictures/<image_id>
+"""
+
+import argparse
+import hashlib
+import logging
+from collections.abc import Hashable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runtime.command import run
+from runtime.digest import md5_of_bytes
+from runtime.errors import InputError
+from runtime.outputs import whole
+from runtime.progress import progress
+from runtime.repository import require_root
+from runtime.wording import counted
+from serving.reading import Place, open_place
+from serving.settings import folder_of_log
+from serving.transactions import ANSWERED, COLUMNS
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path("build/harvest")
+TRANSACTIONS, PICTURES = FOLDER / "transactions.parquet", FOLDER / "pictures"
+_KEY, _PROBABILITY = "transaction_id", "review_probability"
+_BEST = [f"{name}_{rank}" for rank in (1, 2, 3) for name in ("class", "confidence")]
+_LOGGED = [
+    _KEY, "received_at", "replica", "image_id", "faults", "version", "threshold", *_BEST, "in_scope", "shown", "status",
+    "feedback", "comment",
+]  # fmt: skip
+SCHEMA = pa.schema(
+    [(name, COLUMNS[name]) for name in _LOGGED if name != "status"]
+    + [(_PROBABILITY, pa.float64()), ("place", pa.string())]
+)
+_WRONG = "wrong"
+
+
+def bands(rows: pd.DataFrame) -> pd.Series:
+    """Say how sure the model was, in four bands.
+
+    Args:
+        rows: columns `confidence_1`, `threshold`, `in_scope`, `shown`.
+
+    Returns:
+        `shown`; `out of scope`, by the model's own rule; `unsure`, from half the threshold; `lost`, below that.
+    """
+    in_scope = rows["in_scope"].map(lambda value: value is not False)
+    unsure = rows["confidence_1"] >= rows["threshold"] / 2
+    named = np.select([~in_scope, rows["shown"].astype(bool), unsure], ["out of scope", "shown", "unsure"], "lost")
+    return pd.Series(named, rows.index, dtype=object)
+
+
+def probabilities(strata: pd.Series, number: int) -> pd.Series:
+    """Share a number of draws among strata: as many of each, and all of those that have fewer.
+
+    Args:
+        strata: of each transaction.
+        number: of transactions to be drawn, on average; at least 1.
+
+    Returns:
+        For each transaction the probability with which it is drawn, above 0; their sum is the smaller of `number` and
+        how many there are.
+    """
+    sizes = strata.groupby(strata).transform("size").astype(float)
+    if len(strata) <= number:
+        return pd.Series(1.0, strata.index)
+    left, most, each = float(number), 0.0, np.sort(strata.value_counts().to_numpy())
+    for place, size in enumerate(each):
+        most = left / (len(each) - place)  # of each of those that remain
+        if size > most:
+            break
+        left -= size
+    return (most / sizes).clip(upper=1.0)
+
+
+def lot(transaction: str) -> float:
+    """Give a transaction's lot, from 0 to 1 and always the same: below its probability, it is drawn."""
+    digest = hashlib.blake2b(transaction.encode(), digest_size=8, person=b"harvest").digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def drawn(rows: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Draw transactions for review.
+
+    Args:
+        rows: that were answered and have a picture; columns of SCHEMA but the last two.
+        number: to be drawn, on average, beside those that users called wrong.
+
+    Returns:
+        Those that were drawn, with `review_probability`.
+    """
+    is_wrong = rows["feedback"] == _WRONG
+    others = rows[~is_wrong]
+    strata = bands(others) + " " + others["class_1"].astype(str)
+    given = probabilities(strata, number).reindex(rows.index, fill_value=1.0)
+    return rows.assign(**{_PROBABILITY: given})[rows[_KEY].map(lot).astype(float) < given]
+
+
+def joined(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Add what was drawn now to what was drawn before.
+
+    Args:
+        known: drawn before.
+        new: drawn now. Its fields count: users may have said something since.
+
+    Returns:
+        Each transaction once, in their order. The lot of a transaction never changes, so that it is drawn in one of
+        several runs where it is below the largest of their probabilities: that one stands in the row.
+    """
+    both = pd.concat([known, new]) if len(known) and len(new) else new if len(new) else known
+    largest = both.groupby(_KEY)[_PROBABILITY].transform("max")
+    return both.assign(**{_PROBABILITY: largest}).drop_duplicates(_KEY, keep="last").sort_values(_KEY)
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = _arguments()
+    require_root()
+    name = arguments.place or str(folder_of_log())
+    place, known = open_place(name), _known()
+    first = (datetime.now(UTC) - timedelta(days=arguments.days)).date().isoformat()
+    rows = place.rows(first, _LOGGED).to_pandas()
+    if not len(rows) and not len(known):
+        raise InputError(
+            f"{name} has no transactions since {first}. Name a gateway's log or where it ships to by FROM."
+        )
+
+    rows = rows[(rows["status"] == ANSWERED) & rows["image_id"].notna()].drop(columns="status")
+    found = joined(_remembered(known, place, name), drawn(rows, arguments.number).assign(place=name))
+    there = [_fetched(place, row) for row in progress(found.to_dict("records"), len(found), "pictures")]
+    kept = found[there]
+
+    _write(kept)
+    log.info(
+        "harvest: %s to judge (%d new, %d that users called wrong) are in %s%s",
+        counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == _WRONG).sum(), FOLDER,
+        f"; {counted(len(found) - len(kept), 'picture')} could not be found" if len(kept) < len(found) else "",
+    )  # fmt: skip
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m intake.harvest", description="Fetch answers that people judge.")
+    parser.add_argument("--from", dest="place", default="", help="a gateway's log, or where gateways ship to")
+    parser.add_argument("--days", type=_number, default=7, help="of which answers are drawn")
+    parser.add_argument("--number", type=_number, default=200, help="of answers to draw")
+    return parser.parse_args()
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**6:
+        raise InputError(f"{text!r} is not a whole number of at least 1, as DAYS and NUMBER are.")
+    return int(text)
+
+
+def _known() -> pd.DataFrame:
+    """Read what was harvested before."""
+    try:
+        known: pd.DataFrame = pq.read_table(TRANSACTIONS, schema=SCHEMA).to_pandas()
+        return known
+    except FileNotFoundError:
+        return pd.DataFrame(SCHEMA.empty_table().to_pandas())
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{TRANSACTIONS} is damaged ({error}). Delete it; harvest fetches again what is there."
+        ) from None
+
+
+def _remembered(known: pd.DataFrame, place: Place, name: str) -> pd.DataFrame:
+    """Leave out what was harvested from a place and must not be kept any more."""
+    of_place = known[known["place"] == name]
+    if not len(of_place):
+        return known
+    day = of_place["received_at"].min().date().isoformat()
+    return known[~known[_KEY].isin(place.forgotten(of_place[_KEY].tolist(), day))]
+
+
+def _fetched(place: Place, row: Mapping[Hashable, Any]) -> bool:
+    """Fetch a picture, unless it is here; False where it is nowhere."""
+    image_id = str(row["image_id"])
+    path = PICTURES / image_id
+    if path.is_file():
+        return True
+    data = place.picture(f"{row['received_at']:%Y-%m-%d}", str(row["replica"]), image_id)
+    if data is None or md5_of_bytes(data) != image_id:
+        return False
+    _make_private(PICTURES)
+    with whole(path) as partial:
+        partial.touch(0o600)
+        partial.write_bytes(data)
+    return True
+
+
+def _write(rows: pd.DataFrame) -> None:
+    """Write the list, then remove pictures that it does not name."""
+    _make_private(PICTURES)
+    with whole(TRANSACTIONS) as partial:
+        pq.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), partial)
+    _remove_all_but(rows["image_id"])
+
+
+def _remove_all_but(image_ids: Iterable[str]) -> None:
+    wanted = set(image_ids)
+    for path in PICTURES.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.chmod(0o700)  # people's photos
+
+
+if __name__ == "__main__":
+    run(main)

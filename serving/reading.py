@@ -1,0 +1,95 @@
+"""Read transactions and their pictures where they are: in a gateway's log, or where gateways ship them to."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from runtime.errors import InputError
+from serving.archive import Archive
+from serving.log import NAME
+from serving.pictures import Pictures
+from serving.transactions import to_arrow
+
+
+class Place(Protocol):
+    """Where transactions are."""
+
+    def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
+        """Read what was received on a day (ISO 8601, UTC) or after it."""
+
+    def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
+        """Read a picture of a row; None where it is not there."""
+
+    def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
+        """Say which of the transactions that were there, received on a day or after it, must not be kept any more."""
+
+
+def open_place(place: str) -> Place:
+    """Open a folder of a gateway's log, or a place that gateways ship to.
+
+    Raises:
+        InputError: fsspec knows no such place.
+    """
+    return LogPlace(Path(place)) if (Path(place) / NAME).is_file() else ArchivePlace(place)
+
+
+class LogPlace:
+    """The folder of a gateway's log. The gateway may run.
+
+    Args:
+        folder: of the log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
+        """Read what was received on a day (ISO 8601, UTC) or after it."""
+        return to_arrow(self._ask("SELECT * FROM transactions WHERE received_at >= ?", [day])).select(columns)
+
+    def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
+        """Read a picture; None where it is not there."""
+        try:
+            return Pictures.place_of(self._folder / "pictures", image_id).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
+        """Say which were forgotten. What was shipped is not here any more, and is no reason."""
+        return {row[0] for row in self._ask("SELECT transaction_id FROM forgotten", [])} & set(transactions)
+
+    def _ask(self, query: str, values: list[str]) -> list[sqlite3.Row]:
+        uri = f"{(self._folder / NAME).absolute().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                connection.row_factory = sqlite3.Row
+                return connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise InputError(f"{self._folder / NAME} cannot be read as a gateway's log: {error}.") from None
+
+
+class ArchivePlace:
+    """Where gateways ship to.
+
+    Args:
+        url: that fsspec knows.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._archive = Archive(url)
+
+    def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
+        """Read what was received on a day (ISO 8601, UTC) or after it."""
+        return self._archive.read_rows(day, columns)
+
+    def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
+        """Read a picture; None where it is not there."""
+        return self._archive.read_picture(day, replica, image_id)
+
+    def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
+        """Say which are not there any more: they were forgotten, or kept for as long as was agreed."""
+        return set(transactions) - set(self._archive.read_rows(day, ["transaction_id"])["transaction_id"].to_pylist())

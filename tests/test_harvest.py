@@ -1,0 +1,194 @@
+"""What is fetched from production for people to judge: a sample of known probabilities, and what users called wrong."""
+
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_gateway_keeper import World
+
+from intake import harvest
+from runtime.errors import InputError
+from serving import transactions
+from serving.pictures import image_id_of
+from serving.transaction_id import new_id
+
+NOW = datetime.now(UTC)
+SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=8)
+
+
+def strata_of(sizes: list[int]) -> pd.Series:
+    return pd.Series(np.repeat([f"stratum {number}" for number in range(len(sizes))], sizes))
+
+
+@given(SIZES, st.integers(1, 200))
+def test_draws_are_shared_evenly_and_all_are_taken_of_what_is_rare(sizes, number):
+    strata = strata_of(sizes)
+    given_to = harvest.probabilities(strata, number)
+    assert given_to.sum() == pytest.approx(min(number, len(strata)))
+    assert given_to.between(0, 1, inclusive="right").all()
+    expected = given_to.groupby(strata).sum()
+    short = expected[given_to.groupby(strata).first() < 1 - 1e-9]  # of these not all are drawn
+    assert short.empty or short.max() - short.min() < 1e-6
+    assert short.empty or expected.max() <= short.min() + 1e-6
+
+
+def population(num: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows of a log, of which the most frequent class is answered most surely."""
+    names = rng.choice(["cup", "jug", "urn"], num, p=[0.9, 0.08, 0.02])
+    confidences = np.where(names == "cup", 99.0, rng.uniform(0, 100, num))
+    return pd.DataFrame(
+        {
+            "transaction_id": [new_id(1_796_000_000_000 + number) for number in range(num)],
+            "class_1": names,
+            "confidence_1": confidences,
+            "threshold": 95.0,
+            "shown": confidences >= 95,
+            "in_scope": rng.random(num) < 0.95,
+            "feedback": np.where(rng.random(num) < 0.05, "wrong", None),
+        }
+    )
+
+
+def test_what_is_drawn_weighed_by_its_probability_counts_all_without_a_lean():
+    rng, estimates, truths = np.random.default_rng(0), [], []
+    for _ in range(120):
+        rows = population(400, rng)
+        drawn = harvest.drawn(rows, 60)
+        assert set(rows[rows["feedback"] == "wrong"]["transaction_id"]) <= set(drawn["transaction_id"])
+        for name in ("cup", "jug"):
+            estimates.append((1 / drawn["review_probability"])[drawn["class_1"] == name].sum())
+            truths.append((rows["class_1"] == name).sum())
+    errors = np.array(estimates) - np.array(truths)
+    assert abs(errors.mean()) < 3 * errors.std() / np.sqrt(len(errors))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 300), min_size=2, max_size=4), st.integers(0, 99))
+def test_several_runs_draw_what_the_largest_probability_would_have_drawn_at_once(ends, seed):
+    rows = population(300, np.random.default_rng(seed))
+    known, largest = rows.iloc[:0].assign(review_probability=0.0), pd.Series(0.0, rows["transaction_id"])
+    for end in ends:
+        seen = rows.iloc[:end]
+        known = harvest.joined(known, harvest.drawn(seen, 40))
+        whole = harvest.probabilities(
+            (harvest.bands(seen) + " " + seen["class_1"])[seen["feedback"] != "wrong"], 40
+        ).reindex(seen.index, fill_value=1.0)
+        largest.iloc[:end] = np.maximum(largest.iloc[:end].to_numpy(), whole.to_numpy())
+    expected = largest[[harvest.lot(each) < probability for each, probability in largest.items()]]
+    assert known.set_index("transaction_id")["review_probability"].to_dict() == expected.to_dict()
+
+
+@pytest.fixture
+def world(workspace):
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    made = World(workspace / "gateway")
+    yield made
+    made.log.close()
+
+
+def add(world, hours: float, name: str = "cup", **more) -> str:
+    """A transaction that was answered so many hours ago, with a picture of its own."""
+    row = {"transaction_id": new_id(), "received_at": NOW - timedelta(hours=hours), "status": "answered"}
+    row |= {"class_1": name, "confidence_1": 99.0, "threshold": 95.0, "shown": True, "in_scope": True, "version": 7}
+    row |= {"image_id": world.pictures.store(row["transaction_id"].encode()), "replica": "a_1"} | more
+    world.log.do(partial(transactions.insert, row=row)).result()
+    return row["transaction_id"]
+
+
+@pytest.fixture(autouse=True)
+def _all_is_logged(caplog):
+    caplog.set_level("INFO")
+
+
+def run(monkeypatch, *options: str | Path) -> pd.DataFrame:
+    monkeypatch.setattr("sys.argv", ["harvest", *map(str, options)])
+    harvest.main()
+    return pq.read_table(harvest.TRANSACTIONS).to_pandas()
+
+
+def test_what_is_harvested_is_listed_with_its_picture_and_again_is_the_same(world, monkeypatch, caplog):
+    wanted = sorted(add(world, hours) for hours in (1, 30, 100))
+    add(world, 24 * 9)  # too long ago
+    add(world, 1, status="refused", image_id=None)
+    add(world, 1, status="failed")
+    rows = run(monkeypatch, "--from", world.folder)
+    assert rows["transaction_id"].tolist() == wanted
+    assert rows["review_probability"].tolist() == [1.0] * 3
+    assert "3 answers to judge (3 new, 0 that users called wrong)" in caplog.text
+    for transaction, image_id in zip(rows["transaction_id"], rows["image_id"], strict=True):
+        assert (harvest.PICTURES / image_id).read_bytes() == transaction.encode()
+    assert harvest.FOLDER.stat().st_mode & 0o777 == 0o700
+    before = harvest.TRANSACTIONS.read_bytes()
+    run(monkeypatch, "--from", world.folder)
+    assert harvest.TRANSACTIONS.read_bytes() == before
+    assert "(0 new" in caplog.text
+
+
+def test_of_many_a_few_are_drawn_rare_classes_too_and_all_that_users_called_wrong(world, monkeypatch):
+    for _ in range(60):
+        add(world, 1)
+    rare, wrong = add(world, 1, "urn"), [add(world, 2, feedback="wrong", comment="a bowl") for _ in range(3)]
+    rows = run(monkeypatch, "--from", world.folder, "--number", "8").set_index("transaction_id")
+    assert {rare, *wrong} <= set(rows.index)
+    assert 4 <= len(rows) < 40
+    assert rows.loc[wrong, ["review_probability", "comment"]].to_numpy().tolist() == [[1.0, "a bowl"]] * 3
+    assert rows["review_probability"].min() == pytest.approx(7 / 60)
+
+
+def test_what_was_shipped_is_harvested_from_there_and_what_is_forgotten_is_not_kept(world, monkeypatch):
+    monkeypatch.setenv("RETRAIN_GATEWAY", str(world.folder))
+    first, second = sorted(add(world, 30) for _ in range(2))
+    assert run(monkeypatch)["transaction_id"].tolist() == [first, second]
+    world.keeper.forget(first, NOW)
+    assert run(monkeypatch)["transaction_id"].tolist() == [second]
+    world.keeper.ship(NOW)
+    assert run(monkeypatch)["transaction_id"].tolist() == [second]  # no longer here, but not forgotten
+    third = add(world, 20)
+    world.keeper.ship(NOW)
+    shutil.rmtree(harvest.FOLDER)
+    assert run(monkeypatch, "--from", world.url)["transaction_id"].tolist() == sorted([second, third])
+    world.keeper.forget(second, NOW)
+    assert run(monkeypatch, "--from", world.url)["transaction_id"].tolist() == [third]
+    assert [path.name for path in harvest.PICTURES.iterdir()] == [image_id_of(third.encode())]
+
+
+def test_a_picture_that_is_nowhere_is_said_and_its_answer_left_out(world, monkeypatch, caplog):
+    lost, there = add(world, 1), add(world, 1)
+    world.pictures.remove(image_id_of(lost.encode()))
+    assert run(monkeypatch, "--from", world.folder)["transaction_id"].tolist() == [there]
+    assert "1 picture could not be found" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--from", "nothing"], "nothing has no transactions since"),
+        (["--from", "ftpx://place"], "is no place to ship to"),
+        (["--days", "0"], "'0' is not a whole number"),
+        (["--number", "many"], "'many' is not a whole number"),
+    ],
+)
+def test_what_cannot_be_harvested_is_refused_in_words(world, monkeypatch, options, words):
+    with pytest.raises(InputError, match=words):
+        run(monkeypatch, *options)
+
+
+def test_a_damaged_list_or_log_is_said(world, monkeypatch, workspace):
+    add(world, 1)
+    run(monkeypatch, "--from", world.folder)
+    harvest.TRANSACTIONS.write_bytes(b"no table")
+    with pytest.raises(InputError, match="is damaged .* Delete it"):
+        run(monkeypatch, "--from", world.folder)
+    harvest.TRANSACTIONS.unlink()
+    (workspace / "other").mkdir()
+    (workspace / "other/log.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match="cannot be read as a gateway's log"):
+        run(monkeypatch, "--from", "other")
