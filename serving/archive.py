@@ -103,8 +103,7 @@ class Archive:
         """Read columns of all replicas' rows that were received on a day or after it, each row once."""
         days = [name for name in self._list("") if name.startswith("day=") and name.removeprefix("day=") >= day]
         files = [f"{each}/{file}" for each in days for file in self._list(each) if file.endswith(".parquet")]
-        tables = [SCHEMA.empty_table(), *(self._rows(file) for file in files)]
-        return pa.concat_tables([table.select(columns) for table in tables])
+        return pa.concat_tables([SCHEMA.empty_table().select(columns), *(self._rows(file, columns) for file in files)])
 
     def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""
@@ -148,8 +147,9 @@ class Archive:
         self._put(f"{self._folder}/{file}", data)
         return file
 
-    def _rows(self, file: str) -> pa.Table:
-        return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
+    def _rows(self, file: str, columns: Sequence[str] | None = None) -> pa.Table:
+        read = pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}"))
+        return pq.read_table(read, columns=None if columns is None else list(columns))
 
     def _is_whole(self, file: str) -> bool:
         return md5_of_bytes(self._storage.cat_file(f"{self._folder}/{file}")) in file

@@ -1,7 +1,7 @@
 """The table `transactions` of the gateway's log: a row per picture that somebody sent, in SQLite and in Parquet."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -87,9 +87,10 @@ def update(connection: sqlite3.Connection, transaction: str, changes: Mapping[st
     return done.rowcount > 0
 
 
-def to_arrow(rows: list[sqlite3.Row]) -> pa.Table:
-    """Turn rows of the log into a table."""
-    return pa.Table.from_pylist([{name: _read(row[name], COLUMNS[name]) for name in COLUMNS} for row in rows], SCHEMA)
+def to_arrow(rows: list[sqlite3.Row], columns: Sequence[str] = tuple(COLUMNS)) -> pa.Table:
+    """Turn rows of the log into a table of some columns."""
+    schema = pa.schema([(name, COLUMNS[name]) for name in columns])
+    return pa.Table.from_pylist([{name: _read(row[name], COLUMNS[name]) for name in columns} for row in rows], schema)
 
 
 def text_of(moment: datetime) -> str:
