@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from azure.core.exceptions import ResourceExistsError
 from gateways import rows_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputError, RemoteError
@@ -251,8 +251,11 @@ def test_the_command_leaves_nothing_here_or_there_wherever_the_gateway_was_kille
     assert b"secret face" not in world.everything()
 
 
-@settings(max_examples=25)
-@given(breaks=st.lists(st.tuples(st.booleans(), st.integers(0, 14)), max_size=4))
+@settings(max_examples=6)
+@given(breaks=st.lists(st.tuples(st.booleans(), st.integers(0, 14)), max_size=3))
+@example(breaks=[(True, 2), (False, 3)])  # the changed file is there, and the old one too
+@example(breaks=[(True, 3), (False, 3)])  # only the changed one is, which the log does not know
+@example(breaks=[(True, 6)])  # the row is gone, and its picture is not
 def test_forgetting_may_end_anywhere_and_is_done_again(breaks):
     with TemporaryDirectory() as name:
         folder = Path(name)
