@@ -1,6 +1,7 @@
 """Serve the desk: people decide about pictures in the browser, and each decision is a row of data/decisions.
 
     python -m curation.desk [--port 8765] [--person ana]
+    python -m curation.desk --team ana,ben,carl [--share 0.1]
     python -m curation.desk --host 192.168.1.5 [--site desk.example.org] [--invite ben [--days 30] | --withdraw ben]
 
 Reads: the tables of the last run, the pictures, data/decisions/
@@ -15,6 +16,7 @@ import uvicorn
 
 from curation import security, web
 from curation.invites import DAYS, Invites
+from curation.parting import SHARE, Parting
 from curation.state import Desk, person_of
 from runtime.command import run
 from runtime.errors import InstructionError, RepositoryError
@@ -30,6 +32,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8765, help="to listen on")
     parser.add_argument("--site", default="", help="name by which browsers call it, such as a proxy's")
     parser.add_argument("--person", default="", help="whose decisions are written")
+    parser.add_argument("--team", default="", help="people among whom queues are parted, with commas between them")
+    parser.add_argument("--share", type=float, default=None, help="of the pictures that two of the team decide, 0 to 1")
     parser.add_argument("--invite", default="", help="print a link for this person, and end")
     parser.add_argument("--days", type=int, default=DAYS, help="that the link lasts")
     parser.add_argument("--withdraw", default="", help="end all links of this person")
@@ -61,11 +65,28 @@ def _withdraw(name: str) -> None:
     log.info("desk: %s of %s ended", counted(Invites().withdraw(person), "link"), person)
 
 
+def _parting(options: argparse.Namespace) -> Parting:
+    """Read among whom queues are parted."""
+    team = tuple(sorted({person_of(name) for each in options.team.split(",") if (name := each.strip())}))
+    share = SHARE if options.share is None else options.share
+    if not 0 <= share <= 1:
+        raise InstructionError(f"SHARE={share:g} is no share: give a number from 0 to 1, such as SHARE=0.1.")
+    if options.share is not None and len(team) < 2:
+        raise InstructionError("a share is given to two of a team: make desk SHARE=0.1 TEAM=ana,ben.")
+    return Parting(team, share if team else 0.0)
+
+
 def _serve(options: argparse.Namespace) -> None:
     proxy = security.Proxy(options.proxy, options.user_header) if options.proxy else None
     person = person_of(options.person)
     door = security.door(options.host, options.port, person, options.site, proxy)
-    desk = Desk()
+    parting = _parting(options)
+    if parting.team and door.owner and door.owner not in parting.team:
+        raise InstructionError(
+            f"{door.owner} is not in the team {', '.join(parting.team)}. Add the name: make desk "
+            f"TEAM={','.join((*parting.team, door.owner))}; everybody gives the same TEAM and SHARE."
+        )
+    desk = Desk(parting=parting)
     desk.snapshot  # noqa: B018 (a damaged table is a message, not a page)
     for notice in desk.file(person).notices if door.owner else ():
         log.warning("desk: %s", notice)

@@ -9,9 +9,10 @@ from curation.actions import action_id, latest_actions, pictures_of
 from curation.forms import new_action
 from curation.pages.page import Queue, short
 from curation.state import Desk
+from curation.upcoming import open_keys
 from stages.labels.decisions import Decision
 
-OTHERS = (("standards", "Standards"),)  # pages without a queue: address and title
+OTHERS = (("standards", "Standards"), ("people", "People"))  # pages without a queue: address and title
 LAST = 10  # actions that a page lists
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
@@ -31,7 +32,9 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
         notices, file.notices[:] = list(file.notices), []
         if desk.tables.notice:
             notices.append(desk.tables.notice)
-        queues = [(page, sum(1 for _ in page.keys(desk.snapshot, desk.ledger, {}))) for page in pages]
+        if desk.parting.team and person not in desk.parting.team:
+            notices.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
+        queues = [(page, sum(1 for _ in open_keys(desk, person, page, {}))) for page in pages]
         return {
             "queues": queues,
             "others": OTHERS,

@@ -10,6 +10,7 @@ from threading import RLock
 from curation.actions import Row, action_id, open_actions, pictures_of, restoring
 from curation.decision_file import LOCKS, DecisionFile
 from curation.ledger import Ledger
+from curation.parting import EVERYTHING, Parting
 from curation.snapshot import Snapshot, Tables
 from curation.standards import PATH as STANDARDS
 from curation.standards import Standards
@@ -24,10 +25,11 @@ _MOST = 100  # letters of a person's name
 class Desk:
     """The state of a running desk; methods may be called by several threads."""
 
-    def __init__(self, folder: str | Path = FOLDER, locks: str | Path = LOCKS):
+    def __init__(self, folder: str | Path = FOLDER, locks: str | Path = LOCKS, parting: Parting = EVERYTHING):
         self.lock = RLock()
         self.tables = Tables()
         self.later: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self.parting = parting
         self._folder, self._locks = Path(folder), Path(locks)
         self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
         self._files: dict[str, DecisionFile] = {}
@@ -58,6 +60,11 @@ class Desk:
     def ledger(self) -> Ledger:
         """What everybody said."""
         return self._ledger
+
+    @property
+    def said(self) -> dict[str, list[Decision]]:
+        """Everybody's decisions, by person, in the order of the names and of time."""
+        return {person: file.said for person, file in sorted(self._files.items())}
 
     @property
     def snapshot(self) -> Snapshot:

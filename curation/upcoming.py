@@ -2,10 +2,29 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from curation.pages.duplicates import Duplicates
 from curation.pages.page import Queue
 from curation.state import Desk
 
 LATER = " "  # the key
+
+
+def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Go through the open items of a page that are a person's to decide, in their order.
+
+    A class that was asked for is not parted. Of pictures that two people decide, each of the two gets those that the
+    other has decided; of groups of duplicates, only where the two work in clones of their own.
+
+    Args:
+        desk: its state.
+        person: who looks.
+        page: with the queue.
+        query: what the queue is filtered by.
+    """
+    if query.get("class") or query.get("name"):
+        return page.keys(desk.snapshot, desk.ledger, query)
+    ledger = desk.ledger if isinstance(page, Duplicates) else desk.parting.view(desk.ledger, person)
+    return (key for key in page.keys(desk.snapshot, ledger, query) if desk.parting.is_for(person, key))
 
 
 def upcoming(
@@ -22,7 +41,7 @@ def upcoming(
     """
     later = desk.later[person, page.name]
     waiting = set()
-    for key in page.keys(desk.snapshot, desk.ledger, query):
+    for key in open_keys(desk, person, page, query):
         if key in skipped:
             continue
         if key in later:

@@ -23,11 +23,12 @@ from curation.pages.grid import GridPage
 from curation.pages.label import Label
 from curation.pages.page import Page, Pressed, Queue
 from curation.pages.sort import Sort
+from curation.people import add_people
 from curation.pictures import Pictures
 from curation.renditions import SIDES, Renditions
 from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
-from curation.upcoming import LATER, leave_for_later, upcoming
+from curation.upcoming import LATER, leave_for_later, open_keys, upcoming
 from review.markdown import visible
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
@@ -125,6 +126,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
     for grid in GRIDS:
         add_grid(app, grid, desk, templates, QUEUES)
     add_standards(app, desk, templates, QUEUES)
+    add_people(app, desk, templates, QUEUES)
     return app
 
 
@@ -146,7 +148,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         query = query_of(request)
         found = items(person, query, 1)
         with desk.lock:
-            left = sum(1 for _ in page.keys(desk.snapshot, desk.ledger, query))
+            left = sum(1 for _ in open_keys(desk, person, page, query))
         contents = frame(desk, person, page.name, QUEUES) | {
             "page": page,
             "left": left,

@@ -149,7 +149,7 @@ function undo() {
   send("/undo", body).then((answer) => {
     told(answer);
     say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (page === "standards" && answer.undone) return location.reload();
+    if (answer.undone && ["standards", "people"].includes(page)) return location.reload();
     if (answer.undone?.page === "standards") uncommitted(-1);
     else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
