@@ -41,7 +41,10 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
         desk.refresh()
         with desk.lock:
             around = page.around(desk.snapshot, desk.ledger, query)
-            parts = [_part(desk, person, page, grid["query"], one(query, PART)) for grid in around["grids"]]
+            parts = [
+                _part(desk, person, page, grid["query"], "" if number else one(query, PART))
+                for number, grid in enumerate(around["grids"])
+            ]
         contents = frame(desk, person, page.name, queues) | around
         grids = [{**grid, **part} for grid, part in zip(around["grids"], parts, strict=True)]
         names = sorted({*desk.snapshot.classes.class_names, *desk.snapshot.sub_classes})

@@ -29,6 +29,10 @@ class Ledger:
                 self._about[image_id].remove(decision)
                 self._forget(image_id)
 
+    def image_ids(self) -> list[str]:
+        """List the pictures that something was said of, and that may have been withdrawn, sorted."""
+        return sorted(self._about)
+
     def about(self, image_ids: Iterable[str]) -> list[Decision]:
         """List the decisions about pictures, and about those that a decision joins to one, in the order of time."""
         wanted = set(image_ids)

@@ -95,6 +95,12 @@ class Snapshot:
         return kept_first.drop_duplicates("image_id").set_index("image_id")
 
     @cached_property
+    def labels(self) -> dict[str, str]:
+        """The sub-class of each picture of the library that is in use, by image_id."""
+        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]["sub_class"].dropna()
+        return {str(image_id): str(label) for image_id, label in zip(used.index, used, strict=True)}
+
+    @cached_property
     def review(self) -> pd.DataFrame:
         """What a person should look at, worst first, by image_id."""
         return self.tables[REVIEW].drop_duplicates("image_id").set_index("image_id")

@@ -17,6 +17,7 @@ from curation.examples import add_standards, take_back
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
 from curation.frame import after, frame, in_short
 from curation.grids import add_grid
+from curation.pages.classes import Classes
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
 from curation.pages.grid import GridPage
@@ -36,7 +37,7 @@ from stages.images.errors import UnreadableError
 
 HERE = Path(__file__).parent
 PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label())
-GRIDS: tuple[GridPage, ...] = (Sort(),)
+GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
 QUEUES: tuple[Queue, ...] = (*PAGES, *GRIDS)
 MOST_ITEMS = 8  # that a page asks for at once
 

@@ -207,6 +207,19 @@ def whys(person: str = "ana") -> list[str]:
     return [re.sub(r"; (act|bulk):[0-9a-f]{12}$", "", fields[4]) for _, fields in decisions.read_lines(text, "")][1:]
 
 
+@contextmanager
+def watched(browser) -> Iterator:
+    """A tab in which nothing may go wrong."""
+    context = browser.new_context(viewport={"width": 1400, "height": 850})
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+    yield page
+    context.close()
+    assert problems == []
+
+
 def go(tab, server, path):
     tab.goto(server.address + path)
     tab.wait_for_selector("html[data-ready]", state="attached")

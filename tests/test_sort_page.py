@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from desks import Server, go, prepared, said, settled, shown, whys
+from desks import Server, go, prepared, said, settled, shown, watched, whys
 from repositories import run
 
 from stages.tables.identified import IDENTIFIED
@@ -39,14 +39,8 @@ def server(world):
 
 @pytest.fixture
 def tab(browser, server):
-    context = browser.new_context(viewport={"width": 1400, "height": 850})
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
-    yield page
-    context.close()
-    assert page.problems == []
+    with watched(browser) as page:
+        yield page
 
 
 def press(tab, *keys):

@@ -101,6 +101,18 @@ def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
     return name
 
 
+def sub_classes_named(snapshot: Snapshot, name: str, ids: Sequence[str]) -> dict[str, str]:
+    """Give pictures the sub-class or class that somebody typed; a name that there is not yet becomes a sub-class.
+
+    Raises:
+        InputError: the name cannot be a folder's.
+    """
+    if name in snapshot.sub_classes and name not in snapshot.classes.class_names:
+        chosen = zip(ids, snapshot.sub_classes_of(name, ids), strict=True)
+        return {image_id: value for image_id, value in chosen if value}
+    return dict.fromkeys(ids, sub_class_named(snapshot, name, ids[0]))
+
+
 def _notes(row: pd.Series) -> list[str]:
     words = {
         "wanted": "its class lacks pictures",

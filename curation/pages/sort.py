@@ -10,7 +10,7 @@ from curation.actions import Row, why
 from curation.forms import is_image_id
 from curation.ledger import Ledger
 from curation.pages.grid import Batch, left_over
-from curation.pages.label import sub_class_named
+from curation.pages.label import sub_classes_named
 from curation.pages.page import REASONS, Pressed, said_by_model, unknown_key
 from curation.snapshot import Snapshot, row_of, text_of
 from curation.suggestions import MOST_NAMED, class_of, num_real, reaching, resembling_benchmark, suggested, told
@@ -95,7 +95,7 @@ class Sort:
         if pressed.key == "y":
             return self._accepted(snapshot, ledger, pressed, ids, left)
         if pressed.key == "t":
-            values = _named(snapshot, pressed.name, ids)
+            values = sub_classes_named(snapshot, pressed.name, ids) if ids else {}
             words = [f"{counted(len(ids), 'picture')} will be {told(values.values(), snapshot)}."]
         elif pressed.key.startswith("d:") and pressed.key[2:] in REASONS:
             values = {}
@@ -198,16 +198,6 @@ def _open(snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> tuple
     ids = [each for each in unique if each in snapshot.identified.index and not ledger.is_decided(each)]
     gone = len(unique) - len(ids)
     return ([f"{counted(gone, 'picture')} decided already: left out."] if gone else []), ids
-
-
-def _named(snapshot: Snapshot, name: str, ids: Sequence[str]) -> dict[str, str]:
-    """Give pictures the sub-class or class that somebody typed."""
-    if not ids:
-        return {}
-    if name in snapshot.sub_classes and name not in snapshot.classes.class_names:
-        chosen = zip(ids, snapshot.sub_classes_of(name, ids), strict=True)
-        return {image_id: value for image_id, value in chosen if value}
-    return dict.fromkeys(ids, sub_class_named(snapshot, name, ids[0]))
 
 
 def _number(text: str) -> float:

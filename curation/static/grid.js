@@ -43,10 +43,10 @@ function frame(cell, { focus = true } = {}) {
     each.classList.toggle("framed", each === cell);
     boxOf(each).tabIndex = each === cell ? 0 : -1;
   }
-  if (!cell) return;
+  if (!cell || !focus) return;
   grid = cell.closest(".grid");
   for (const each of grids) each.classList.toggle("acted", each === grid);
-  if (focus) boxOf(cell).focus({ preventScroll: true });
+  boxOf(cell).focus({ preventScroll: true });
   cell.scrollIntoView({ block: "nearest" });
   if (closer.open) showCloser();
 }
@@ -311,8 +311,6 @@ addEventListener("keydown", (event) => {
 
 // ---- begin
 
-for (const side of grids) frame(cellsOf(side)[0], { focus: false });
-if (framed(grids[0]) || grids.length === 1) grid = grids[0];
+for (const side of [...grids].reverse()) frame(cellsOf(side)[0], { focus: side === grids[0] });
 for (const side of grids) side.classList.toggle("acted", side === grid);
-if (framed()) boxOf(framed()).focus({ preventScroll: true });
 counted();

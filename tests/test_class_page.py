@@ -1,0 +1,176 @@
+"""The grid of a class in a real browser, by keys alone; the file is compared row for row."""
+
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from desks import Server, go, prepared, said, settled, shown, watched, whys
+from repositories import run
+
+from curation import snapshot as snapshots
+from curation.ledger import Ledger
+from curation.pages.classes import Classes
+
+pytestmark = pytest.mark.slow
+HOSTILE = [
+    "<script>document.title='ran'</script>", "\"><img src=x onerror=document.title='ran'>", "a & b; c?#%2F",
+    "{{ 7 * 7 }}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}gnp", "javascript:alert(1)", "50%",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with prepared(tmp_path_factory.mktemp("class"), num_pictures=20) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared):
+    Path("data/decisions/ana.csv").unlink(missing_ok=True)
+    run("git", "reset", "--quiet", "--hard", run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+    return shared
+
+
+@pytest.fixture
+def server(world):
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def tab(browser, server):
+    with watched(browser) as page:
+        yield page
+
+
+def press(tab, *keys):
+    for key in keys:
+        tab.keyboard.press(key)
+
+
+def asked(tab) -> list[str]:
+    tab.wait_for_selector("#ask[open]")
+    return tab.eval_on_selector_all("#ask li", "nodes => nodes.map(each => each.textContent)")
+
+
+def order(name) -> list[str]:
+    return list(Classes().keys(snapshots.read_snapshot(), Ledger(), {"name": [name]}))
+
+
+def test_a_class_is_split_by_keys_alone(world, tab, server):
+    hats = order("hat")
+    go(tab, server, "/class/hat")
+    assert tab.get_attribute("body", "data-page") == "class"
+    assert shown(tab) == hats
+    press(tab, "x", "ArrowRight", "ArrowRight", "x", "t")
+    tab.keyboard.type("fez")
+    press(tab, "Enter")
+    assert asked(tab) == [
+        "2 pictures will be labelled fez (a new sub-class).",
+        "The new sub-class is made when somebody runs `make intake`.",
+    ]
+    press(tab, "Enter")
+    settled(tab, 2)
+    assert said() == [(hats[0], "relabel", "fez"), (hats[2], "relabel", "fez")]
+    assert whys()[0] == "class; model 1; said shirt 98.0; 1 of 2"
+    tab.wait_for_selector("#left:text-is('18')")
+    assert hats[0] not in shown(tab)
+    press(tab, "k")
+    settled(tab, 3)
+    assert said()[2] == (hats[3], "relabel", "hat")
+    go(tab, server, "/class/fez")
+    assert set(shown(tab)) == {hats[0], hats[2]}
+    press(tab, "Backspace", "Backspace")
+    settled(tab, 0)
+    go(tab, server, "/class/hat")
+    assert shown(tab) == hats
+
+
+def test_two_classes_stand_side_by_side_and_pictures_go_across(world, tab, server):
+    hats, shirts = order("hat"), order("shirt")
+    go(tab, server, "/class/hat")
+    press(tab, "w")
+    tab.keyboard.type("shirt")
+    press(tab, "Enter")
+    tab.wait_for_url("**beside=shirt**")
+    tab.wait_for_selector("html[data-ready] .cell.framed")
+    assert shown(tab) == [*hats, *shirts]
+    press(tab, "o", "ArrowRight", "Shift+ArrowRight", "t")
+    tab.keyboard.type("hat")
+    press(tab, "Enter")
+    assert asked(tab) == ["2 pictures will be labelled hat."]
+    press(tab, "Enter")
+    settled(tab, 2)
+    assert said() == [(shirts[1], "relabel", "hat"), (shirts[2], "relabel", "hat")]
+    tab.wait_for_selector(f"[aria-label='hat'] [data-image-id='{shirts[1]}']")
+    assert tab.get_attribute(".acted .framed", "data-image-id") == shirts[3]
+    press(tab, "o", "d", "4")
+    settled(tab, 3)
+    assert said()[2] == (hats[0], "remove", "")
+    with Server() as again:
+        go(tab, again, "/class/hat?beside=shirt")
+        assert set(shown(tab)) == {*hats[1:], *shirts}
+        press(tab, "Backspace", "Backspace")
+        settled(tab, 0)
+        tab.goto("about:blank")
+
+
+def test_the_first_page_leads_to_the_classes_by_keys(world, tab, server):
+    go(tab, server, "/")
+    press(tab, "5")
+    tab.wait_for_url("**/class")
+    assert tab.inner_text("tr:first-child th") == "boots"
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    press(tab, "f")
+    tab.keyboard.type("boots_tall")
+    press(tab, "Enter")
+    tab.wait_for_url("**/class?name=boots_tall")
+    assert set(shown(tab)) == set(world.library["boots_tall"])
+    go(tab, server, "/class/boots?only=boots")
+    assert set(shown(tab)) == set(world.library["boots"])
+
+
+def test_it_works_without_a_script(world, browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    hats = order("hat")
+    tab.goto(f"{server.address}/class/hat")
+    for image_id in hats[:2]:
+        tab.check(f"[value='{image_id}']")
+    tab.fill("#act ~ * [name=name], .typed [name=name]", "shirt")
+    tab.press(".typed [name=name]", "Enter")
+    assert "2 pictures will be labelled shirt." in tab.inner_text("main")
+    tab.click("text=write it")
+    assert said() == [(hats[0], "relabel", "shirt"), (hats[1], "relabel", "shirt")]
+    assert urllib.parse.urlsplit(tab.url).path == "/class/hat"
+    context.close()
+
+
+@pytest.mark.parametrize("path", ["/class", "/class/hat?beside=boots"])
+@pytest.mark.parametrize("width", [1400, 350])
+def test_everybody_can_read_the_page(world, browser, server, path, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    go(page, server, path)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_hostile_names_stay_text(tmp_path, browser):
+    names = [name.replace("/", "\N{DIVISION SLASH}") for name in HOSTILE]
+    with prepared(tmp_path, names, num_pictures=3, num_unlabelled=1), Server() as server, watched(browser) as tab:
+        go(tab, server, "/class")
+        links = tab.eval_on_selector_all("th a", "nodes => nodes.map(each => each.getAttribute('href'))")
+        assert len(links) == len(names)
+        for number, (name, link) in enumerate(zip(sorted(names), links, strict=True)):
+            go(tab, server, f"{link}?beside={urllib.parse.quote(names[0])}")
+            assert tab.title() != "ran"
+            assert tab.evaluate("document.querySelectorAll('script').length") == 1
+            assert tab.locator(".grid").first.locator(".cell").count() == 3
+            tab.keyboard.press("k")
+            settled(tab, number + 1)
+            assert said()[-1][2] == name
