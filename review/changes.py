@@ -1,13 +1,18 @@
 """What a branch changed: metrics, classes, decisions and parameters, as sections of Markdown."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from review.markdown import folded, section, table
+from runtime.wording import counted, listed
 from stages.labels import decisions
 
 COUNTED = ("real", "staged", "synthetic", "train", "validation", "test")
+# How the reason of each row ends that one key of the desk wrote for several pictures.
+_BATCH = re.compile(r"; bulk:([0-9a-f]{12})$")
 Flat = dict[str, Any]
 Row = Mapping[str, str]
 
@@ -69,11 +74,30 @@ def decisions_section(before: Mapping[str, str], after: Mapping[str, str]) -> st
         if added:
             said = [fields[1] for fields in added]
             counts.append((Path(path).stem, *(said.count(kind) or "" for kind in kinds)))
-            rows += [(Path(path).stem, kind, image_id, value, why) for image_id, kind, value, _, why in added]
+            rows += [(Path(path).stem, *line) for line in _with_batches_as_one(added)]
     if not rows:
         return section("Decisions added", (), ())
     listed = section("Each decision", ("person", "decision", "image_id", "value", "why"), rows)
     return f"## Decisions added\n\n{table(('person', *kinds), counts)}\n\n{folded(listed)}"
+
+
+def _with_batches_as_one(added: Sequence[Sequence[str]]) -> list[tuple[str, str, str, str]]:
+    """Give decision, picture, value and reason of each row; a batch of the desk is one, with what its rows share."""
+    batches: dict[tuple[str, str], list[Sequence[str]]] = {}
+    for number, fields in enumerate(added):
+        found = _BATCH.search(fields[4])
+        batches.setdefault((found[1] if found else str(number), fields[1]), []).append(fields)
+    return [_line(rows) for rows in batches.values()]
+
+
+def _line(rows: Sequence[Sequence[str]]) -> tuple[str, str, str, str]:
+    image_id, kind, value, _, why = rows[0]
+    if len(rows) == 1:
+        return kind, image_id, value, why
+    shared = set.intersection(*(set(row[4].split("; ")) for row in rows))
+    values = Counter(row[2] for row in rows if row[2])
+    named = listed([f"{name} ({number})" for name, number in values.most_common()])
+    return kind, counted(len(rows), "picture"), named, "; ".join(part for part in why.split("; ") if part in shared)
 
 
 def params_section(before: Flat, after: Flat) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from repositories import commit, dvc, run, surroundings, write
 
+from curation.actions import Row, numbered, why
 from review import changed_pictures, changes, pull_request, summary, verdict
 from review.contact_sheet import COLUMNS, SIDE, contact_sheet
 from review.markdown import MOST_CHARACTERS, MOST_ROWS
@@ -86,6 +87,18 @@ def test_decisions_that_were_added_are_counted_by_person():
     )
     assert "| ann |  | 1 |  |  |  |  |" in text
     assert f"| ann | remove | {'0' * 32} |  | y |" in text
+
+
+def test_a_batch_of_the_desk_is_one_line_with_what_its_pictures_share():
+    reason = [why("sort", "accepted", f"hat {number}", action="ab" * 6, batch=True) for number in range(3)]
+    rows = [Row(f"{number:032x}", "relabel", "hat" if number else "bee", reason[number]) for number in range(3)]
+    alone = Row("f" * 32, "remove", "", why("label", "blurred", action="cd" * 6))
+    lines = [f"{r.image_id},{r.decision},{r.value},2026-01-01T00:00:00.000Z,{r.why}" for r in (*numbered(rows), alone)]
+    text = changes.decisions_section({}, {"d/ann.csv": "\n".join(["header", *lines, ""])})
+    assert "| ann |  | 1 | 3 |  |  |  |" in text
+    assert "| ann | relabel | 3 pictures | hat (2), bee (1) | sort; accepted; bulk&#58;abababababab |" in text
+    assert f"| ann | remove | {'f' * 32} |  | label; blurred; act&#58;cdcdcdcdcdcd |" in text
+    assert "hat 1" not in text
 
 
 def compared(**values):
@@ -303,7 +316,7 @@ def write_images(**labels: str | None) -> None:
     IMAGES.write(images.assign(set="library").reindex(columns=IMAGES.schema.names))
 
 
-def numbered(**labels: str | None) -> dict[str, str | None]:
+def by_number(**labels: str | None) -> dict[str, str | None]:
     return {name.removeprefix("n"): label for name, label in labels.items()}
 
 
@@ -311,11 +324,11 @@ def test_pictures_that_came_went_or_changed_their_label_are_drawn_with_the_works
     world, monkeypatch, capsys
 ):
     run("git", "switch", "--quiet", "main")
-    write_images(**numbered(n0="bee", n1="bee", n2="cow", n3="cow"))
+    write_images(**by_number(n0="bee", n1="bee", n2="cow", n3="cow"))
     dvc("add", "--quiet", IMAGES.path)
     commit("Four pictures")
     run("git", "switch", "--quiet", "--create", "labels")
-    write_images(**numbered(n0="bee", n1="cow", n2=None, n4="elk"))
+    write_images(**by_number(n0="bee", n1="cow", n2=None, n4="elk"))
     text = review_now(monkeypatch, capsys).out
     assert "1 added, 2 removed, 1 relabelled." in text
     assert f"[4 of them on a sheet]({pull_request.CHANGED}), numbered as here." in text
