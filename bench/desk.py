@@ -1,6 +1,6 @@
-"""The desk in headless Chromium: how long a key takes, how many decisions an hour, and what kill -9 loses.
+"""The desk in headless Chromium: what a key takes, how many decisions an hour, what kill -9 loses, what a batch takes.
 
-    python -m bench.desk CLONE [--items 200] [--kills 50]
+    python -m bench.desk CLONE [--items 200] [--kills 50] [--batch 5000]
 
 CLONE has the tables of a run. Nothing in it changes: its data is linked into a folder of our own, with no decisions.
 """
@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 
 from bench import harness
+from curation.actions import Row, why
+from curation.state import Desk
 from stages.tables.images import IMAGES
 
 PERSON = "bench"
@@ -177,15 +179,42 @@ def killed(classes: list[str], num_kills: int) -> tuple[object, ...]:
     return num_kills, len(answered), len(set(answered) - set(found)), len(found) - len(set(found))
 
 
+def batch(number: int) -> tuple[object, ...]:
+    """Write one action of many pictures, and take it back, before and after a commit; in seconds, without HTTP."""
+    FILE.unlink(missing_ok=True)
+    desk, seconds = Desk(), []
+
+    def timed(work: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+
+    def said(action: str) -> list[Row]:
+        reason = why("sort", "accepted", action=action, batch=True)
+        return [Row(f"{each:032x}", "relabel", "boots", reason) for each in range(number)]
+
+    timed(lambda: desk.say(PERSON, said("a" * 12)))
+    timed(lambda: desk.undo(PERSON, "b" * 12))
+    desk.say(PERSON, said("c" * 12))
+    subprocess.run(["git", "add", "--force", str(FILE)], check=True)
+    author = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"]
+    subprocess.run(["git", *author, "commit", "--quiet", "--message", "A batch"], check=True)
+    timed(lambda: desk.undo(PERSON, "d" * 12))
+    return number, *seconds
+
+
 def main() -> None:
     """Run the measurement."""
-    given = harness.options(__doc__, "clone", items=200, kills=50)
+    given = harness.options(__doc__, "clone", items=200, kills=50, batch=5000)
     with linked(given.clone) as classes:
         columns = ["keys", "items", "median ms", "95th percentile ms", "longest ms", "decisions an hour",
                    "file as the script", "start s", "server MB"]  # fmt: skip
         harness.print_table(columns, in_browser(classes, given.items))
         print()
         harness.print_table(["kill -9", "answered", "of them lost", "written twice"], [killed(classes, given.kills)])
+        print()
+        columns = ["pictures of a batch", "on the disk s", "taken back s", "taken back after a commit s"]
+        harness.print_table(columns, [batch(given.batch)])
 
 
 if __name__ == "__main__":
