@@ -11,6 +11,7 @@ Reads: the files named; data/fingerprints.parquet, data/embeddings/, data/images
 
 import argparse
 import logging
+import os
 import shlex
 from pathlib import Path
 
@@ -83,9 +84,10 @@ def _copies(
     pictures: pd.DataFrame, params: parameters.Dedup, asked: NDArray[np.float32], known: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The pairs of a picture asked about and a neighbour of it that, laid over each other, show the same."""
-    number = min(params.neighbours, len(known))
-    cosines = rounded(asked) @ rounded(known).T
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :number]
+    number, whole = min(params.neighbours, len(known)), rounded(known).T
+    nearest = np.empty((len(asked), number), np.int64)
+    for row, vector in enumerate(rounded(asked)):  # of 100,000 pictures the cosines of all to all would be gigabytes
+        nearest[row] = np.argsort(-(vector @ whole), kind="stable")[:number]
     first, second = np.repeat(np.arange(len(asked)), number), len(asked) + nearest.ravel()
     edges, colours, turn = register(looks_in(pictures), first, second).T
     copies = are_copies(pd.DataFrame({"edges": edges, "colours": colours}), params).to_numpy()
@@ -102,12 +104,12 @@ def list_files(names: str) -> list[Path]:
         InputError: no name was given, there is no such file, or a folder holds none.
     """
     try:
-        each = [names] if Path(names).exists() else shlex.split(names)
+        each = [names] if os.path.exists(names) else shlex.split(names)  # noqa: PTH110 (a long list is no path)
     except ValueError as error:
         raise InputError(f"{names} cannot be read as names of files: {error}.") from None
     if not names or not each:
         raise InputError('Name pictures, or folders of them: `make known FILES="photo.jpg folder"`.')
-    return sorted({file for name in each for file in _files_in(Path(name).expanduser())})
+    return sorted({file for name in each for file in _files_in(Path(os.path.expanduser(name)))})  # noqa: PTH111 (as above)
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -169,12 +171,11 @@ def _places(known: pd.Series, everything: pd.DataFrame, labels: pd.Series) -> li
     return files.groupby(everything["image_id"]).agg(" and ".join).loc[known].tolist()
 
 
-def _matches(rows: pd.DataFrame, params: parameters.Dedup) -> dict[int, list[str]]:
-    """Say what each readable file is known as, by its row."""
+def _matches(asked: pd.DataFrame, params: parameters.Dedup) -> dict[int, list[str]]:
+    """Say what each of the files is known as, by its number; columns of `_read`, no error."""
     everything = FINGERPRINTS.read()
     known = everything[everything["error"].isna()].drop_duplicates("image_id")
     places = _places(known["image_id"], everything, _labels(IMAGES.read()))
-    asked = rows[rows["error"].isna()]
     vectors = units(np.stack(asked["vector"].tolist())), _vectors(known["image_id"])
     removed = decisions.settle(decisions.read_decisions(decisions.FOLDER, None)).removed
     found = [["somebody decided to remove this file"] if image_id in removed else [] for image_id in asked["image_id"]]
@@ -190,13 +191,16 @@ def main() -> None:
     files = list_files(parser.parse_args().files)
     require_root()
     params, max_pixels = parameters.read(parameters.Dedup), parameters.read(parameters.Fingerprint).max_pixels
-    rows = pd.DataFrame([_read(path, max_pixels) for path in progress(files, len(files), "pictures")])
-    matches = _matches(rows, params) if rows["error"].isna().any() else {}
-    for number, (path, error) in enumerate(zip(files, rows["error"], strict=True)):
+    read = [_read(path, max_pixels) for path in progress(files, len(files), "pictures")]
+    readable = {number: row for number, row in enumerate(read) if row["error"] is None}
+    # Apart from the others, of which a hash of 64 bits would become a float.
+    asked = pd.DataFrame(list(readable.values()), index=list(readable))
+    matches = _matches(asked.astype({"phash": np.uint64}), params) if readable else {}
+    for number, (path, row) in enumerate(zip(files, read, strict=True)):
         known = "; ".join(matches.get(number, [])) or "new"
-        log.info("%s: %s", path, known if number in matches else f"cannot be read: {error}")
-    num_unreadable, num_known = int(rows["error"].notna().sum()), sum(map(bool, matches.values()))
-    num_new = len(files) - num_known - num_unreadable
+        log.info("%s: %s", path, known if number in matches else f"cannot be read: {row['error']}")
+    num_known, num_unreadable = sum(map(bool, matches.values())), len(files) - len(readable)
+    num_new = len(readable) - num_known
     log.info("%s: %d known, %d new, %d unreadable", counted(len(files), "file"), num_known, num_new, num_unreadable)
 
 

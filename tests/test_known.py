@@ -110,6 +110,18 @@ def test_what_is_not_there_and_an_empty_folder_are_named(said, tmp_path):
         said("")
     with pytest.raises(InputError, match="No closing quotation"):
         said("'a.png")
+    with pytest.raises(InputError, match="photo_0.png is not there"):
+        said(" ".join(f"photo_{number}.png" for number in range(100)))  # is longer than a path may be
+
+
+def test_the_bits_of_a_hash_are_kept_beside_a_file_that_cannot_be_read(repository, said, monkeypatch, tmp_path):
+    hashes = []
+    monkeypatch.setattr(known, "_matches", lambda asked, params: hashes.append(asked["phash"].tolist()) or {})
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    shutil.copy(repository / "data/library/bee/0.png", tmp_path / "b.png")
+    said(tmp_path)
+    rows = known.FINGERPRINTS.read().set_index("path")
+    assert hashes == [[rows.loc["library/bee/0.png", "phash"]]]
 
 
 def test_names_are_taken_as_a_shell_takes_them_and_a_file_twice_named_once(repository, said, tmp_path):
