@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import uvicorn
 
 from curation import security, web
-from curation.invites import DAYS, Invites
+from curation.invites import DAYS, MOST_DAYS, Invites
 from curation.parting import SHARE, Parting
 from curation.state import Desk, person_of
 from runtime.command import run
@@ -48,14 +48,17 @@ def _options() -> argparse.Namespace:
 
 def _invite(options: argparse.Namespace) -> None:
     """Print a link for a person."""
-    if security.is_loopback(options.host) and not options.site:
+    if not options.site and (security.is_loopback(options.host) or options.host in security.ANY_ADDRESS):
         raise RepositoryError(
-            "nobody else can reach 127.0.0.1. Say where the desk is found: make desk INVITE=ben HOST=192.168.1.5, or "
-            "SITE=desk.example.org behind a proxy."
+            f"nobody else can reach {options.host}. Say where the desk is found: make desk INVITE=ben "
+            "HOST=192.168.1.5, or SITE=desk.example.org behind a proxy."
         )
+    if not 1 <= options.days <= MOST_DAYS:
+        raise InstructionError(f"a link lasts 1 to {MOST_DAYS} days: make desk INVITE=ben DAYS=30.")
     person = person_of(options.invite)
     secret = Invites().add(person, options.days, datetime.now(UTC))
-    place = f"https://{options.site}" if options.site else f"http://{options.host}:{options.port}"
+    address = f"[{options.host}]" if ":" in options.host else options.host
+    place = f"https://{options.site}" if options.site else f"http://{address}:{options.port}"
     lasts = counted(options.days, "day")
     log.info("desk: for %s alone, for %s: %s/invited/%s", person, lasts, place, secret)
 
@@ -78,8 +81,7 @@ def _parting(options: argparse.Namespace) -> Parting:
 
 def _serve(options: argparse.Namespace) -> None:
     proxy = security.Proxy(options.proxy, options.user_header) if options.proxy else None
-    person = person_of(options.person)
-    door = security.door(options.host, options.port, person, options.site, proxy)
+    door = security.door(options.host, options.port, options.person, options.site, proxy)
     parting = _parting(options)
     if parting.team and door.owner and door.owner not in parting.team:
         raise InstructionError(
@@ -88,7 +90,7 @@ def _serve(options: argparse.Namespace) -> None:
         )
     desk = Desk(parting=parting)
     desk.snapshot  # noqa: B018 (a damaged table is a message, not a page)
-    for notice in desk.file(person).notices if door.owner else ():
+    for notice in desk.file(door.owner).notices if door.owner else ():
         log.warning("desk: %s", notice)
     who = door.owner or ("whoever the proxy names" if proxy else "whoever was invited (make desk INVITE=ben)")
     log.info("desk: %s, at http://%s:%d/; Ctrl-C ends it", who, options.host, options.port)

@@ -23,9 +23,11 @@ async def form_of(request: Request) -> dict[str, list[str]]:
     Raises:
         InputError: it is too large.
     """
-    body = await request.body()
-    if len(body) > _MOST_BYTES:
-        raise InputError("the form is too large.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _MOST_BYTES:
+            raise InputError("the form is too large.")
     return parse_qs(body.decode(errors="replace"), keep_blank_values=True)
 
 

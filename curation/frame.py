@@ -1,6 +1,7 @@
 """What every page of the desk shows around its own: the queues, the pace, what was decided last."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -10,10 +11,12 @@ from curation.forms import new_action
 from curation.pages.page import Queue, short
 from curation.state import Desk
 from curation.upcoming import open_keys
+from runtime.errors import RetrainError
 from stages.labels.decisions import Decision
 
 OTHERS = (("standards", "Standards"), ("people", "People"))  # pages without a queue: address and title
 LAST = 10  # actions that a page lists
+_MOST_WORDED = 3  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
 
@@ -57,7 +60,8 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
                 break
             recent.append(rows)
         acts = [(rows[0].on, action_id(rows[0].why), in_short(desk, rows)) for rows in recent[:LAST]]
-        acts += [(each.on, each.action, each.words) for each in desk.standards.by(person)[-LAST:]]
+        with suppress(RetrainError):  # a damaged file of rules must not make a decision that is written look refused
+            acts += [(each.on, each.action, each.words) for each in desk.standards.by(person)[-LAST:]]
         return {
             "pace": pace([rows[0].on for rows in recent[:_PACED]]),
             "decided": sum(1 for rows in recent if rows[0].on.date() == today),
@@ -75,10 +79,9 @@ def pace(times: Sequence[datetime]) -> int | None:
 def in_short(desk: Desk, rows: Sequence[Decision]) -> str:
     """Say what the rows of an action decide, in a few words."""
     labels = desk.snapshot.images["sub_class"]
-    texts = [
-        short(row, labels.get(row.image_id) if isinstance(labels.get(row.image_id), str) else None) for row in rows
-    ]
-    return ", ".join(dict.fromkeys(texts)) if len(rows) < 4 else f"{texts[0]} and {len(rows) - 1} more"
+    few = rows if len(rows) <= _MOST_WORDED else rows[:1]
+    texts = [short(row, label if isinstance(label := labels.get(row.image_id), str) else None) for row in few]
+    return ", ".join(dict.fromkeys(texts)) if few is rows else f"{texts[0]} and {len(rows) - 1:,} more"
 
 
 def undone(desk: Desk, rows: Sequence[Decision]) -> dict[str, Any] | None:

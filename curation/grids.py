@@ -15,7 +15,7 @@ from curation.pages.grid import GridPage
 from curation.pages.page import Pressed, Queue
 from curation.security import Person
 from curation.state import Desk
-from curation.upcoming import LATER, leave_for_later, upcoming
+from curation.upcoming import LATER, leave_for_later, ledger_of, upcoming
 from runtime.errors import InputError
 
 SIZE = 60  # pictures of a part of a grid
@@ -104,7 +104,7 @@ def _decide(desk: Desk, person: str, page: GridPage, pressed: Pressed, is_sure: 
             return {"said": "later", **after(desk, person)}
         written = [each for each in desk.file(person).said if each.why.endswith(f":{pressed.action}")]
         if not written:  # else the answer to the same request was lost
-            batch = page.batch(desk.snapshot, desk.ledger, pressed)
+            batch = page.batch(desk.snapshot, ledger_of(desk, person, page), pressed)
             if len(pressed.image_ids) > 1 and not is_sure:
                 return {"ask": list(batch.words)}
             written = desk.say(person, batch.rows)
@@ -115,7 +115,7 @@ def _part(desk: Desk, person: str, page: GridPage, query: Query, part: str, show
     """Collect a part of a grid: the one that was asked for, or the one that has a picture, or the last there is."""
     query = {name: values for name, values in query.items() if name not in _OWN}
     keys = list(upcoming(desk, person, page, query))
-    wanted = keys.index(shown) // SIZE + 1 if shown in keys else int(part) if part.isdecimal() else 1
+    wanted = keys.index(shown) // SIZE + 1 if shown in keys else int(part[:9]) if part.isdecimal() else 1
     num_parts = max(1, -(-len(keys) // SIZE))
     number = min(max(wanted, 1), num_parts)
     first = SIZE * (number - 1)

@@ -67,11 +67,12 @@ def commit(desk: Desk, person: str) -> None:
         paths = [path for path, words in parts.items() if words]
         if not paths:
             return
-        git("add", "--", *paths)
+        git("--literal-pathspecs", "add", "--", *paths)
         message = f"{person}: {' and '.join(filter(None, parts.values()))} at the desk"
         if shown.others and str(desk.standards.path) in paths:
             message += f"\n\nWith examples of {', '.join(shown.others)}."
-        git("commit", "--only", f"--author={_author(person)}", "--message", message, "--", *paths)
+        author = f"--author={_author(person)}"
+        git("--literal-pathspecs", "commit", "--only", author, "--message", message, "--", *paths)
 
 
 def _author(person: str) -> str:

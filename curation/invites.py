@@ -14,7 +14,7 @@ from runtime.json_files import read_json
 from runtime.outputs import whole
 
 FILE = Path(".dvc/tmp/retrain/desk/invites.json")
-DAYS = 30  # that a link lasts unless something else is asked for
+DAYS, MOST_DAYS = 30, 3660  # that a link lasts, unless something else is asked for
 _REMEDY = "Delete it, and invite again: make desk INVITE=ben."
 
 

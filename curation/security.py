@@ -22,7 +22,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 COOKIE = "desk"
 OPEN = ("/static/", "/invited")  # what somebody may ask for of whom nothing is known
-_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (is compared with)
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (is compared with)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -79,7 +79,8 @@ class Door:
     def _named(self, request: Request, proxy: Proxy) -> str | None:
         if request.client is None or request.client.host != proxy.address:
             return None
-        name = request.headers.get(proxy.header, "").partition("@")[0]
+        names = request.headers.getlist(proxy.header)  # of several, a client may have sent the first
+        name = names[0].partition("@")[0] if len(names) == 1 else ""
         return person_of(name) if name else None
 
     def is_ours(self, host: str) -> bool:
@@ -88,18 +89,18 @@ class Door:
         return host in self.hosts or (self.any_address and _is_address(address))
 
 
-def door(host: str, port: int, person: str | None, name: str = "", proxy: Proxy | None = None) -> Door:
+def door(host: str, port: int, person: str, name: str = "", proxy: Proxy | None = None) -> Door:
     """Decide who comes in.
 
     Args:
         host: the address that the desk listens on.
         port: likewise.
-        person: whose decisions are written where nobody else can reach the desk.
+        person: whose decisions are written where nobody else can reach the desk, as `person_of` takes it.
         name: by which browsers call it besides, if any: of this machine or of a proxy, with a port where it has one.
         proxy: the one that says who somebody is.
     """
-    owner = person if is_loopback(host) and not name and proxy is None else None
-    return Door(hosts(host, port, name), port, host in _ANY_ADDRESS, owner, proxy, Invites())
+    owner = person_of(person) if is_loopback(host) and not name and proxy is None else None
+    return Door(hosts(host, port, name), port, host in ANY_ADDRESS, owner, proxy, Invites())
 
 
 def is_loopback(host: str) -> bool:

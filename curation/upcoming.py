@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from curation.ledger import Ledger
+from curation.pages.classes import Classes
+from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
 from curation.pages.page import Queue
 from curation.state import Desk
@@ -12,8 +15,7 @@ LATER = " "  # the key
 def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Go through the open items of a page that are a person's to decide, in their order.
 
-    A class that was asked for is not parted. Of pictures that two people decide, each of the two gets those that the
-    other has decided; of groups of duplicates, only where the two work in clones of their own.
+    A class that was asked for, to be looked at as a whole, is not parted.
 
     Args:
         desk: its state.
@@ -21,10 +23,25 @@ def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence
         page: with the queue.
         query: what the queue is filtered by.
     """
-    if query.get("class") or query.get("name"):
+    if isinstance(page, Classes) or (isinstance(page, DoubleCheck) and query.get("class")):
         return page.keys(desk.snapshot, desk.ledger, query)
-    ledger = desk.ledger if isinstance(page, Duplicates) else desk.parting.view(desk.ledger, person)
-    return (key for key in page.keys(desk.snapshot, ledger, query) if desk.parting.is_for(person, key))
+    keys = page.keys(desk.snapshot, ledger_of(desk, person, page), query)
+    return (key for key in keys if desk.parting.is_for(person, key))
+
+
+def ledger_of(desk: Desk, person: str, page: Queue) -> Ledger:
+    """Give the ledger that a page works with: of pictures that two people decide, without what the other one said.
+
+    So each of the two gets those that the other has decided; of groups of duplicates, only where the two work in clones
+    of their own.
+
+    Args:
+        desk: its state.
+        person: who looks.
+        page: with the queue.
+    """
+    is_whole = isinstance(page, Classes | Duplicates)
+    return desk.ledger if is_whole else desk.parting.view(desk.ledger, person)
 
 
 def upcoming(

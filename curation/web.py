@@ -64,10 +64,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
     async def mendable(request: Request, error: RetrainError) -> Response:
         if wants_json(request):
             return JSONResponse({"error": str(error)}, 409)
-        page = templates.get_template("error.html").render(
-            message=str(error), **frame(desk, request.state.person, "", QUEUES)
-        )
-        return HTMLResponse(page, 409)
+        return HTMLResponse(templates.get_template("error.html").render(message=str(error)), 409)
 
     @app.get("/")
     def show_home(person: Person) -> Response:

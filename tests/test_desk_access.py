@@ -20,7 +20,10 @@ from curation.security import hosts, is_loopback
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-PAGES = ("/", "/double-check", "/label", "/duplicates", "/label/items")
+PAGES = (
+    "/", "/double-check", "/label", "/duplicates", "/label/items", "/sort", "/class", "/class/boots", "/cells/sort",
+    "/ids/sort", "/standards", "/people",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -50,9 +53,9 @@ def asked(port: int, path: str, method: str = "GET", body: str | None = None, **
 
 
 def test_an_invited_person_comes_in_by_the_link_and_decides_under_their_name(world, browser):
-    place = "--host=0.0.0.0"
-    with Server(place) as server:
-        link = re.search(r"http://\S+/invited/(\S+)", desk(place, f"--port={server.port}", "--invite=ben"))
+    with Server("--host=0.0.0.0") as server:
+        told = desk("--host=10.1.2.3", f"--port={server.port}", "--invite=ben")
+        link = re.search(rf"http://10\.1\.2\.3:{server.port}/invited/(\S+)", told)
         secret = link[1]
         assert secret not in FILE.read_text()
         assert FILE.stat().st_mode & 0o077 == 0
@@ -78,6 +81,37 @@ def test_an_invited_person_comes_in_by_the_link_and_decides_under_their_name(wor
         tab.reload()
         assert "does not know you yet" in tab.inner_text("body")
         tab.close()
+
+
+def twice(port: int, header: str, *values: str) -> int:
+    """The status of a request that has a header several times."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.putrequest("GET", "/", skip_host=True)
+        connection.putheader("Host", "desk.example.org")
+        for value in values:
+            connection.putheader(header, value)
+        connection.endheaders()
+        return connection.getresponse().status
+
+
+def test_what_a_stranger_sends_stops_the_desk_for_nobody(world):
+    with Server("--host=0.0.0.0") as server:
+        secret = Invites().add("ben", 1, datetime.now(UTC))
+        status, text, _ = asked(server.port, "/invited", "POST", f"secret={'x' * 2**21}")
+        assert (status, "the form is too large" in text, "Double-check" in text) == (409, True, False)
+        assert asked(server.port, "/", Cookie=f"desk={secret}")[0] == 200
+
+
+def test_two_people_on_one_desk_each_sort_what_is_given_to_both(world):
+    with Server("--host=0.0.0.0", "--team=ana,ben", "--share=1") as server:
+        for person in ("ana", "ben"):
+            secret = Invites().add(person, 1, datetime.now(UTC))
+            body = f"key=y&image_id={world.unlabelled[0]}"
+            status, text, _ = asked(
+                server.port, "/sort", "POST", body, Cookie=f"desk={secret}", Accept="application/json"
+            )
+            assert status == 200, text
+            assert [row[0] for row in said(person)] == [world.unlabelled[0]]
 
 
 def test_without_a_person_nobody_sees_a_page_or_a_picture_or_decides(world):
@@ -119,6 +153,7 @@ def test_a_header_names_people_only_where_the_proxy_sends_it(world):
         assert person(server, X_Forwarded_User="ben@example.org") == "ben"
         assert person(server) == 401
         assert person(server, X_Forwarded_User="../ben") == 401
+        assert twice(server.port, "X-Forwarded-User", "eva", "ben") == 401, "a client may have sent the first"
     with Server(*proxied, "--proxy=10.0.0.5") as server:
         assert person(server, X_Forwarded_User="ben", X_Forwarded_For="10.0.0.5") == 401
 
@@ -127,6 +162,8 @@ def test_a_header_names_people_only_where_the_proxy_sends_it(world):
     ("options", "match"),
     [
         (["--invite=ben"], "Say where the desk is found: make desk INVITE=ben HOST="),
+        (["--invite=ben", "--host=0.0.0.0"], "nobody else can reach 0.0.0.0"),
+        (["--invite=ben", "--host=10.0.0.1", "--days=0"], "a link lasts 1 to 3660 days"),
         (["--invite=../ben", "--host=10.0.0.1"], "cannot be a person's name"),
         (["--proxy=10.0.0.5"], "a proxy and its header go together"),
         (["--withdraw=nobody"], "0 links of nobody ended"),

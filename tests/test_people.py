@@ -88,7 +88,7 @@ def clean(world):
 
 def test_queues_of_a_team_are_parts_of_the_whole_in_its_order_whenever_it_was_decided(clean):
     team = ("ana", "ben", "carl")
-    for page in QUEUES:
+    for page in (each for each in QUEUES if each.name != "class"):  # which is looked at as a whole
         whole = list(open_keys(Desk(), "ana", page, {}))
         parts = {person: list(open_keys(Desk(parting=Parting(team)), person, page, {})) for person in team}
         assert sorted(each for part in parts.values() for each in part) == sorted(whole)

@@ -88,8 +88,7 @@ def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
     Raises:
         InputError: the name cannot be a folder's.
     """
-    name = composed(name.strip())
-    name = snapshot.classes.renamed.get(name, name)
+    name = _as_written(snapshot, name)
     if name in snapshot.classes.class_names:
         return name
     if name in snapshot.sub_classes:
@@ -101,12 +100,19 @@ def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
     return name
 
 
+def _as_written(snapshot: Snapshot, name: str) -> str:
+    """Give a typed name as folders are called, by their present names."""
+    name = composed(name.strip())
+    return snapshot.classes.renamed.get(name, name)
+
+
 def sub_classes_named(snapshot: Snapshot, name: str, ids: Sequence[str]) -> dict[str, str]:
     """Give pictures the sub-class or class that somebody typed; a name that there is not yet becomes a sub-class.
 
     Raises:
         InputError: the name cannot be a folder's.
     """
+    name = _as_written(snapshot, name)
     if name in snapshot.sub_classes and name not in snapshot.classes.class_names:
         chosen = zip(ids, snapshot.sub_classes_of(name, ids), strict=True)
         return {image_id: value for image_id, value in chosen if value}

@@ -1,5 +1,6 @@
 """Sort: pictures that nobody has labelled yet, many at a time, chosen by what the model says of them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -182,7 +183,7 @@ def matching(identified: pd.DataFrame, filters: Filters) -> "pd.Series[bool]":
         identified: columns of data/identified.parquet, by image_id.
         filters: from `read_filters`.
     """
-    found = identified["confidence_1"].between(filters.least, filters.most)
+    found = identified["confidence_1"].fillna(0.0).between(filters.least, filters.most)
     if filters.class_name:
         found &= identified["class_1"] == filters.class_name
     if filters.group:
@@ -202,6 +203,9 @@ def _open(snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> tuple
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise InputError(f"{text!r} is no number. Confidences are numbers from 0 to 100.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{text!r} is no number. Confidences are numbers from 0 to 100.")
+    return number
