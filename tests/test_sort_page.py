@@ -153,6 +153,17 @@ def test_all_pictures_of_a_filter_are_one_batch_and_do_not_come_back(world, tab,
     assert shown(tab) == world.unlabelled[125:]
 
 
+def test_two_thousand_marked_pictures_are_written(tmp_path, browser):
+    with prepared(tmp_path, num_pictures=3, num_unlabelled=2000, side=8) as world:
+        with Server() as server, watched(browser) as tab:
+            go(tab, server, "/sort")
+            press(tab, "a", "y")
+            assert asked(tab)[0].startswith("2,000 pictures will be labelled")
+            press(tab, "Enter")
+            tab.wait_for_selector(".none", timeout=60_000)
+            assert [row[0] for row in said()] == world.unlabelled
+
+
 def test_more_like_this_and_a_closer_look_by_keys(world, tab, server):
     go(tab, server, "/sort")
     press(tab, "ArrowRight", "l")

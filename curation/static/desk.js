@@ -5,6 +5,7 @@ const AHEAD = 5; // items that are held ready, their pictures fetched and decode
 const RETRY_MS = 700;
 const MOST_MATCHES = 8;
 const MOST_SHOWN = 9; // pictures of a group
+const MOST_KEPT_ALIVE = 60_000; // bytes; a browser sends no more than 64 KiB for a page that is left
 export const page = document.body.dataset.page;
 const main = document.querySelector("#item");
 export const byId = (id) => document.getElementById(id);
@@ -201,7 +202,8 @@ export function send(path, body) {
     if (typeof body === "function") body = body();
     for (;;) {
       try {
-        const answer = await fetch(path, { method: "POST", body, headers: { accept: "application/json" }, keepalive: true });
+        const keepalive = String(body).length < MOST_KEPT_ALIVE;
+        const answer = await fetch(path, { method: "POST", body, headers: { accept: "application/json" }, keepalive });
         if (answer.ok || answer.status === 409) return await answer.json();
         return { error: `The desk refused this (${answer.status}). Reload the page.` };
       } catch {
