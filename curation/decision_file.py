@@ -179,7 +179,9 @@ class DecisionFile:
             content = self.path.read_bytes()
             lines = _split(content)
             whole = lines[:-1] if _is_torn(lines) else lines
-            whole = whole[: len(whole) - num_begun(whole)]
+            num_gone = num_begun(whole)
+            if num_gone and not self._is_committed(whole[-num_gone:]):  # else a person took the others out
+                whole = whole[:-num_gone]
             if gone := lines[len(whole) :]:
                 with self.path.open("r+b") as file:
                     file.truncate(len(content) - sum(map(len, gone)))
@@ -189,6 +191,12 @@ class DecisionFile:
                     f"{self.path}: the last {what}, as by a power cut, and has been taken out: "
                     f"{b''.join(gone).decode(errors='replace')!r}. Every answered key is in the file."
                 )
+
+    def _is_committed(self, lines: Sequence[bytes]) -> bool:
+        """Say whether the last commit holds any of these lines."""
+        committed = self.committed()
+        text = b"".join(lines).decode(errors="replace")
+        return any(tuple(fields) in committed for _, fields in decisions.read_lines(text, str(self.path)))
 
     def _write(self, data: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

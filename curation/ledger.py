@@ -22,13 +22,6 @@ class Ledger:
                 self._about[image_id].append(decision)
                 self._forget(image_id)
 
-    def remove(self, decisions: Iterable[Decision]) -> None:
-        """Take decisions out that were taken in."""
-        for decision in decisions:
-            for image_id in pictures_of([decision]):
-                self._about[image_id].remove(decision)
-                self._forget(image_id)
-
     def image_ids(self) -> list[str]:
         """List the pictures that something was said of, and that may have been withdrawn, sorted."""
         return sorted(self._about)

@@ -1,5 +1,6 @@
 """The page of the people who decide: how many, how fast, and how often two of them agree."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,11 +58,18 @@ def _days(first: datetime | None, last: datetime | None) -> str:
     return " to ".join(dict.fromkeys(days))
 
 
+def _page_of(desk: Desk, image_ids: Sequence[str]) -> str:
+    """Name the page on which a dispute is decided again."""
+    if len(image_ids) > 1:
+        return "duplicates"
+    return "label" if image_ids[0] in desk.snapshot.identified.index else "double-check"
+
+
 def _dispute(desk: Desk, said: list[Decision]) -> dict[str, Any]:
     image_ids = [image_id for image_id in said[-1].subject if image_id]
     return {
         "image_ids": image_ids,
         "label": desk.label_of(image_ids[0]),
-        "page": "duplicates" if len(image_ids) > 1 else "double-check",
+        "page": _page_of(desk, image_ids),
         "said": [(each.person, " ".join(filter(None, each.answer))) for each in said],
     }

@@ -23,11 +23,11 @@ def suggested(snapshot: Snapshot, image_ids: Sequence[str]) -> dict[str, str]:
     return {image_id: value for image_id in image_ids if (value := found.get(image_id))}
 
 
-def resembling_benchmark(snapshot: Snapshot, ledger: Ledger) -> set[str]:
-    """Find the pictures that show the same as one of a benchmark, and that nobody called distinct from it."""
-    images = snapshot.images
-    benchmark = set(images.index[images["set"] != "library"])
-    pairs = snapshot.tables[DUPLICATES]
+def resembling_benchmark(snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> set[str]:
+    """Find those of the pictures that show the same as one of a benchmark, and that nobody called distinct from it."""
+    images, pairs = snapshot.images, snapshot.tables[DUPLICATES]
+    pairs = pairs[pairs["image_a"].isin(image_ids) | pairs["image_b"].isin(image_ids)]
+    benchmark = set(images.index[images["set"] != "library"]) if len(pairs) else set()
     found = set()
     for a, b in zip(pairs["image_a"], pairs["image_b"], strict=True):
         if (a in benchmark) != (b in benchmark):

@@ -448,3 +448,19 @@ def decide(person: str, image_ids: list[str], decision: str) -> None:
     file = DecisionFile(person)
     for start in range(0, len(image_ids), 20):
         file.append([row(each, decision, action=f"{start:012x}") for each in image_ids[start : start + 20]])
+
+
+def test_rows_of_a_commit_stay_where_a_person_takes_out_the_others_of_their_action(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], check=True)
+        decide("ana", IDS[:3], "remove")
+        commit("Decisions")
+        path = Path("data/decisions/ana.csv")
+        left = path.read_text().splitlines(keepends=True)[:-1]
+        path.write_text("".join(left))
+        file = DecisionFile("ana")
+        file.refresh()
+        assert [each.image_id for each in file.said] == IDS[:2]
+        assert path.read_text() == "".join(left)

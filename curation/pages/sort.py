@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -109,16 +109,12 @@ class Sort:
         self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed, ids: Sequence[str], left: Sequence[str]
     ) -> Batch:
         """Give pictures the class that the model takes them for; those that resemble a benchmark are left out."""
-        known = resembling_benchmark(snapshot, ledger)
+        known = resembling_benchmark(snapshot, ledger, ids)
         apart = [image_id for image_id in ids if image_id in known]
         values = suggested(snapshot, [image_id for image_id in ids if image_id not in known])
         words = [f"{counted(len(values), 'picture')} will be {told(values.values(), snapshot)}."]
-        minimum = parameters.read(parameters.Split).minimum
-        added = Counter(class_of(snapshot, value) for value in values.values())
-        if reached := reaching(num_real(snapshot, ledger), added, minimum):
-            verb = "reaches" if len(reached) == 1 else "reach"
-            names = listed(reached, most=MOST_NAMED)
-            words.append(f"{counted(len(reached), 'class', 'classes')} {verb} {minimum}: {names}.")
+        if len(ids) > 1:  # of one picture nobody reads the words, and the key is answered sooner
+            words += _reached(snapshot, ledger, values.values())
         if apart:
             verb = "resembles" if len(apart) == 1 else "resemble"
             words.append(f"{counted(len(apart), 'picture')} {verb} a benchmark: left out.")
@@ -157,6 +153,18 @@ class Sort:
             for image_id, name, confidence in zip(ids, guessed["class_1"], guessed["confidence_1"], strict=True)
         ]
         return Batch(rows, words)
+
+
+def _reached(snapshot: Snapshot, ledger: Ledger, values: Collection[str]) -> list[str]:
+    """Say which classes reach the cut-off with pictures of these sub-classes."""
+    minimum = parameters.read(parameters.Split).minimum
+    added = Counter(class_of(snapshot, value) for value in values)
+    reached = reaching(num_real(snapshot, ledger), added, minimum)
+    if not reached:
+        return []
+    verb = "reaches" if len(reached) == 1 else "reach"
+    names = listed(reached, most=MOST_NAMED)
+    return [f"{counted(len(reached), 'class', 'classes')} {verb} {minimum}: {names}."]
 
 
 def read_filters(query: Mapping[str, Sequence[str]]) -> Filters:
