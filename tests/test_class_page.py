@@ -116,6 +116,20 @@ def test_two_classes_stand_side_by_side_and_pictures_go_across(world, tab, serve
         tab.goto("about:blank")
 
 
+def test_who_leaves_while_decisions_wait_for_a_slow_desk_is_asked_first(world, tab, server):
+    hats, questions = order("hat"), []
+    tab.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.dismiss()))
+    go(tab, server, "/class/hat")
+    tab.route("**/class", lambda route: (tab.wait_for_timeout(500), route.continue_()))
+    press(tab, "k", "k", "k", "T")
+    settled(tab, 3)
+    assert questions == ["beforeunload"]
+    assert {row[0] for row in said()} == set(hats[:3])
+    press(tab, "T")
+    tab.wait_for_url("**/double-check?class=hat")
+    assert questions == ["beforeunload"]
+
+
 def test_the_first_page_leads_to_the_classes_by_keys(world, tab, server):
     go(tab, server, "/")
     press(tab, "5")

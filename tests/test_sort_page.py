@@ -154,14 +154,14 @@ def test_all_pictures_of_a_filter_are_one_batch_and_do_not_come_back(world, tab,
 
 
 def test_two_thousand_marked_pictures_are_written(tmp_path, browser):
-    with prepared(tmp_path, num_pictures=3, num_unlabelled=2000, side=8) as world:
-        with Server() as server, watched(browser) as tab:
-            go(tab, server, "/sort")
-            press(tab, "a", "y")
-            assert asked(tab)[0].startswith("2,000 pictures will be labelled")
-            press(tab, "Enter")
-            tab.wait_for_selector(".none", timeout=60_000)
-            assert [row[0] for row in said()] == world.unlabelled
+    many = prepared(tmp_path, num_pictures=3, num_unlabelled=2000, side=8)
+    with many as world, Server() as server, watched(browser) as tab:
+        go(tab, server, "/sort")
+        press(tab, "a", "y")
+        assert asked(tab)[0].startswith("2,000 pictures will be labelled")
+        press(tab, "Enter")
+        tab.wait_for_selector(".none", timeout=60_000)
+        assert [row[0] for row in said()] == world.unlabelled
 
 
 def test_more_like_this_and_a_closer_look_by_keys(world, tab, server):
@@ -176,6 +176,14 @@ def test_more_like_this_and_a_closer_look_by_keys(world, tab, server):
     tab.wait_for_selector("html[data-ready] .cell.framed")
     assert framed(tab) == world.unlabelled[2]
     assert set(shown(tab)) != set(world.unlabelled[:60])
+
+
+def test_more_like_this_waits_for_what_was_decided_before(world, tab, server):
+    go(tab, server, "/sort")
+    tab.route("**/sort", lambda route: (tab.wait_for_timeout(300), route.continue_()))
+    press(tab, "y", "y", "d", "1", "m")
+    tab.wait_for_url(f"**like={world.unlabelled[3]}")
+    assert [row[0] for row in said()] == world.unlabelled[:3]
 
 
 def test_it_works_without_a_script(world, browser, server):

@@ -24,6 +24,7 @@ const onTheirWay = new Map(); // action to item, not yet answered
 let refilling = false;
 let exhausted = false;
 let chain = Promise.resolve();
+let unanswered = 0; // requests that the desk has not answered yet, those that wait in the chain too
 
 const query = () => new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name !== "first"));
 
@@ -150,7 +151,7 @@ function undo() {
   send("/undo", body).then((answer) => {
     told(answer);
     say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone && ["standards", "people"].includes(page)) return location.reload();
+    if (answer.undone && ["standards", "people"].includes(page)) return reload();
     if (answer.undone?.page === "standards") uncommitted(-1);
     else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
@@ -181,7 +182,7 @@ function sendExample(kind, image_id) {
     told(answer);
     if (answer.error) return past.splice(past.indexOf(sent), 1);
     say(`Standards: ${answer.said}`);
-    if (page === "standards") location.reload();
+    if (page === "standards") reload();
     else uncommitted(+1);
   });
 }
@@ -198,6 +199,7 @@ function back(item) {
 }
 
 export function send(path, body) {
+  unanswered += 1;
   const sent = chain.then(async () => {
     if (typeof body === "function") body = body();
     for (;;) {
@@ -212,8 +214,18 @@ export function send(path, body) {
       }
     }
   });
-  chain = sent;
-  return sent;
+  chain = sent.finally(() => (unanswered -= 1));
+  return chain;
+}
+
+// Who leaves the page by a key waits until nothing is on its way.
+export async function allAnswered() {
+  while (unanswered) await chain;
+}
+
+async function reload() {
+  await allAnswered();
+  location.reload();
 }
 
 export function told(answer) {
@@ -247,7 +259,7 @@ export function notice(text) {
   byId("notices").append(Object.assign(document.createElement("p"), { textContent: text }));
 }
 
-addEventListener("beforeunload", (event) => onTheirWay.size && event.preventDefault());
+addEventListener("beforeunload", (event) => unanswered && event.preventDefault());
 
 // ---- keys
 

@@ -1,7 +1,7 @@
 // A grid of pictures that keys act on: arrows go, keys mark, and what is marked is decided as one batch.
 // What a key would do to several pictures is said first, and written after Enter.
 
-import { byId, choose, count, doing, drain, early, newAction, notice, own, page, past, say, send, told } from "./desk.js";
+import { allAnswered, byId, choose, count, doing, drain, early, newAction, notice, own, page, past, say, send, told } from "./desk.js";
 
 const grids = [...document.querySelectorAll(".grid")];
 const act = byId("act"), asking = byId("ask"), closer = byId("closer");
@@ -267,11 +267,12 @@ Object.assign(doing, {
     showCloser();
     closer.showModal();
   },
-  like: () => {
+  like: async () => {
     if (!framed()) return;
     const asked = new URLSearchParams(location.search);
     asked.delete("part");
     asked.set("like", idOf(framed()));
+    await waited(allAnswered());
     location.search = asked;
   },
 });
