@@ -10,7 +10,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -180,16 +180,24 @@ class Gateway:
         return self.preparing.restarts + sum(each.processes.restarts for each in models)
 
     async def close(self) -> None:
-        """Wait for shadows, and end what was started."""
-        if self._shadows:
-            await asyncio.wait(self._shadows, timeout=10)
-        if self._explaining:
-            with suppress(DiedError):
-                await asyncio.to_thread((await self._explaining).close)
-        await asyncio.to_thread(self.preparing.close)
-        for model in self._models():
-            await model.close()
-        await asyncio.to_thread(self.log.close)
+        """Wait for shadows, and end what was started, the log last."""
+        async with AsyncExitStack() as ends:  # the last is ended first, and each of them whatever another one raises
+            ends.push_async_callback(asyncio.to_thread, self.log.close)
+            for model in self._models():
+                ends.push_async_callback(model.close)
+            ends.push_async_callback(asyncio.to_thread, self.preparing.close)
+            ends.push_async_callback(self._end_explaining)
+            if self._shadows:
+                await asyncio.wait(self._shadows, timeout=10)
+
+    async def _end_explaining(self) -> None:
+        if self._explaining is None:
+            return
+        try:
+            processes = await self._explaining
+        except Exception:  # it did not start, which whoever asked was told
+            return
+        await asyncio.to_thread(processes.close)
 
     async def _explainer(self) -> Processes:
         """Give the process that draws, which the first who asks starts; one that failed to start is tried again."""

@@ -39,6 +39,7 @@ class Processes:
 
     Raises:
         RetrainError: what `make` raised.
+        DiedError: a process does not start. Nothing of what was started is left then.
     """
 
     def __init__(self, name: str, make: Callable[[], Work], number: int = 1, timeout_seconds: float = 30.0) -> None:
@@ -49,10 +50,7 @@ class Processes:
         self._lock = threading.Lock()  # of the two above, and of this:
         self._is_away = False  # none is ready, and none could be started when that was tried last
         self._ends = threading.Event()
-        first = [_Process(name, make) for _ in range(number)]
-        for process in first:
-            if not process.is_ready(_START_SECONDS):
-                raise DiedError(f"{name} does not start")
+        first = _all_started(name, make, number)
         self._threads = [
             threading.Thread(target=self._serve, args=[process], name=name, daemon=True) for process in first
         ]
@@ -134,12 +132,21 @@ class Processes:
         """Start a process, trying until one starts; None where all is to end."""
         while not self._ends.is_set():
             self.restarts += 1
-            process = _Process(self.name, self._make)
-            if self._starts(process):
+            if process := self._started():
                 return process
-            process.end()
             self._refuse()
             self._ends.wait(_PAUSE_SECONDS)
+        return None
+
+    def _started(self) -> "_Process | None":
+        """Try once to start a process."""
+        try:
+            process = _Process(self.name, self._make)
+        except OSError:  # no memory, or too many processes or files are open
+            return None
+        if self._starts(process):
+            return process
+        process.end()
         return None
 
     def _starts(self, process: "_Process") -> bool:
@@ -175,6 +182,23 @@ class Processes:
         return DiedError(f"{self.name} does not start")
 
 
+def _all_started(name: str, make: Callable[[], Work], number: int) -> "list[_Process]":
+    """Start several processes, or end them all where one does not start."""
+    started: list[_Process] = []
+    try:
+        for _ in range(number):
+            started.append(_Process(name, make))
+        if not all(process.is_ready(_START_SECONDS) for process in started):
+            raise DiedError(f"{name} does not start")
+    except BaseException as error:
+        for process in started:
+            process.end()
+        if isinstance(error, OSError):
+            raise DiedError(f"{name} does not start: {error}") from None
+        raise
+    return started
+
+
 class _Process:
     def __init__(self, name: str, make: Callable[[], Work]) -> None:
         self._connection, theirs = _CONTEXT.Pipe()
@@ -186,9 +210,9 @@ class _Process:
     def is_ready(self, seconds: float) -> bool:
         """Wait this long for it to be ready, and raise what it raised."""
         try:
-            error = self._receive(seconds)[1]
-        except TimeoutError:
-            return False
+            if not self._connection.poll(seconds):
+                return False
+            error = self._connection.recv()[1]
         except (EOFError, OSError):
             raise DiedError(f"{self._process.name} does not start") from None
         if error is not None:
@@ -199,14 +223,27 @@ class _Process:
         return self._process.is_alive()
 
     def do(self, argument: Any, timeout_seconds: float) -> tuple[Any, Exception | None]:
-        self._connection.send(argument)
-        return self._receive(timeout_seconds)
-
-    def _receive(self, timeout_seconds: float) -> tuple[Any, Exception | None]:
-        if not self._connection.poll(timeout_seconds):
+        """Have a task done. One that takes longer is ended by a timer: sending and receiving have no timeout."""
+        is_late = threading.Event()
+        timer = threading.Timer(timeout_seconds, self._end_late, [is_late])
+        timer.start()
+        try:
+            self._connection.send(argument)
+            received: tuple[Any, Exception | None] = self._connection.recv()
+        except (EOFError, OSError):
+            if is_late.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+        if is_late.is_set():  # it was ended just after it had answered
             raise TimeoutError
-        received: tuple[Any, Exception | None] = self._connection.recv()
         return received
+
+    def _end_late(self, is_late: threading.Event) -> None:
+        is_late.set()
+        self._process.kill()
 
     def end(self) -> None:
         self._connection.close()
