@@ -2,7 +2,8 @@
 
 A sample is drawn, stratified by how sure the model was and by class, so that rare classes and doubtful answers are seen
 too; each transaction has the probability with which it was drawn. Whatever users called wrong comes in any case. Run
-again, it draws the same of the same, and adds what is new. What was forgotten where it came from is forgotten here.
+again, it draws the same of the same, and adds what is new. What was forgotten or removed where it came from is removed
+here.
 
     python -m intake.harvest --from build/gateway --days 7 --number 200
 
@@ -31,7 +32,7 @@ from runtime.outputs import whole
 from runtime.progress import progress
 from runtime.repository import require_root
 from runtime.wording import counted
-from serving.reading import Place, open_place
+from serving.reading import Place, normal, open_place
 from serving.settings import folder_of_log
 from serving.transactions import ANSWERED, COLUMNS
 
@@ -133,7 +134,7 @@ def main() -> None:
     """Run the command."""
     arguments = _arguments()
     require_root()
-    name = arguments.place or str(folder_of_log())
+    name = arguments.place.rstrip("/") or str(folder_of_log())
     place, known = open_place(name), _known()
     first = (datetime.now(UTC) - timedelta(days=arguments.days)).date().isoformat()
     rows = place.rows(first, _LOGGED).to_pandas()
@@ -145,7 +146,7 @@ def main() -> None:
     rows = rows[(rows["status"] == ANSWERED) & rows["image_id"].notna()].drop(columns="status")
     found = joined(_remembered(known, place, name), drawn(rows, arguments.number).assign(place=name))
     there = [_fetched(place, row) for row in progress(found.to_dict("records"), len(found), "pictures")]
-    kept = found[there]
+    kept = found[np.array(there, dtype=bool)]
 
     _write(kept)
     log.info(
@@ -184,7 +185,7 @@ def _known() -> pd.DataFrame:
 
 def _remembered(known: pd.DataFrame, place: Place, name: str) -> pd.DataFrame:
     """Leave out what was harvested from a place and must not be kept any more."""
-    of_place = known[known["place"] == name]
+    of_place = known[known["place"].map(normal) == normal(name)]
     if not len(of_place):
         return known
     day = of_place["received_at"].min().date().isoformat()

@@ -2,6 +2,7 @@
 
     TO/day=2026-11-27/<replica>-<number>-<digest>.parquet     rows of `transactions`
     TO/pictures/day=2026-11-27/<replica>/<image_id>           their pictures
+    TO/gateway.txt                                            says that this is such a place
 
 A file is there whole or not at all, and its name has its digest, so that sending it again changes nothing. No replica
 changes what another sent, but for what is older than agreed, which any of them removes.
@@ -24,6 +25,10 @@ from runtime.outputs import sync_folder
 from serving.transactions import SCHEMA
 
 _PICTURES = "pictures"
+_MARK = "gateway.txt"
+_MARK_TEXT = (
+    b"Gateways ship their logs to this place. Leave this file here: it shows that the place is not another one.\n"
+)
 _REMEDY = "Nothing was deleted here; it is sent again within the hour."
 
 
@@ -33,17 +38,38 @@ class Archive:
     Args:
         url: that fsspec knows.
 
+    Attributes:
+        url: without a slash at its end; of a folder its absolute path, since who reads it may work in another folder.
+
     Raises:
         InputError: fsspec knows no such place.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
         try:
-            self._storage, folder = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+            self._storage, folder = fsspec.core.url_to_fs(url.rstrip("/"), use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise InputError(f"{url} is no place to ship to: {error}. Try az://container, or a folder.") from None
         self._folder = folder.rstrip("/")
+        self.url = self._folder if isinstance(self._storage, LocalFileSystem) else url.rstrip("/")
+
+    def mark(self) -> None:
+        """Leave a file that shows that this is such a place."""
+        if not self._storage.exists(f"{self._folder}/{_MARK}"):
+            self._put(f"{self._folder}/{_MARK}", _MARK_TEXT)
+
+    def require_there(self) -> None:
+        """Refuse a place that nothing was ever shipped to: that a row is not there means nothing then.
+
+        Raises:
+            RemoteError: neither the mark nor the rows of any day are there.
+        """
+        names = self._list("")
+        if _MARK not in names and not any(name.startswith("day=") for name in names):
+            raise RemoteError(
+                f"{self.url} is not there, or holds nothing that a gateway shipped: a disk may not be mounted, or the "
+                f"path begins in another folder. Bring it back. If everything was removed, make an empty {_MARK} there."
+            )
 
     def send_rows(self, rows: pa.Table, day: str, name: str) -> str:
         """Send rows, unless they are there.
@@ -83,8 +109,9 @@ class Archive:
             The path of the file that has these rows now; None where they are gone, as after a retention.
 
         Raises:
-            RemoteError: what arrived is not what was sent, or what is there is damaged.
+            RemoteError: what arrived is not what was sent, what is there is damaged, or the place is not there.
         """
+        self.require_there()
         folder, _, name = file.rpartition("/")
         day, stem = folder.removeprefix("day="), name.rpartition("-")[0]
         files = self._sent(folder, stem)

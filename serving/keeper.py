@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.errors import InputError, RetrainError, is_storage_failure
+from runtime.errors import InputError, RemoteError, RetrainError, is_storage_failure
 from runtime.outputs import whole
 from serving.archive import Archive
 from serving.log import Log
@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 60.0
 _HOUR = timedelta(hours=1)
 _DAY_SHIPPED = "substr(file, 5, 10)"  # day=2026-11-27/...
-_LARGEST_BATCH = 10_000  # rows of a file: a thousand classes make it 2 MB before compression
+_LARGEST_BATCH = 10_000  # rows of a file: the scores of a thousand classes make it 40 MB before compression
 
 
 class _Batch(NamedTuple):
@@ -81,16 +81,19 @@ class Keeper:
     def ship(self, now: datetime) -> int:
         """Send what is at least an hour old, whole hours at a time. What was begun goes to where it was begun.
 
+        It stops between two pictures or files where the keeper is to end, and goes on when it is started again.
+
         Returns:
             How many rows were sent, each exactly once, whatever ended before.
 
         Raises:
             InputError: it is not known where something was begun to be sent to.
+            RemoteError: what arrived is not what was sent, or a place that had rows before is not there.
         """
         place = self._archive.url if self._archive else None
         before = text_of(now.replace(minute=0, second=0, microsecond=0) - _HOUR)
         num_rows = 0
-        while batch := self._log.do(partial(_take, before=before, place=place)).result():
+        while not self._end.is_set() and (batch := self._log.do(partial(_take, before=before, place=place)).result()):
             num_rows += self._send(batch, self._place(batch.place), now)
         return num_rows
 
@@ -106,7 +109,7 @@ class Keeper:
             self._remove_there(day)
 
     def end_lost(self, now: datetime) -> None:
-        """Say of what is under way for more than an hour that it is not: its end could not be logged."""
+        """Mark rows as aborted that have been under way for more than an hour: their end could not be logged."""
         self._log.do(partial(_abort, before=text_of(now - _HOUR))).result()
 
     def sweep(self, _now: datetime) -> None:
@@ -120,12 +123,19 @@ class Keeper:
 
         Returns:
             Whether there was one.
+
+        Raises:
+            RemoteError: the place that it was shipped to is not there, or could not be used.
         """
         find = partial(_find, transaction=transaction)
         row = self._log.do(find).result()
         if row and row["batch"] is not None:  # on its way
             self.ship(now)
             row = self._log.do(find).result()
+            if row and row["batch"] is not None:
+                raise RemoteError(
+                    "the gateway ends before what was begun is shipped; it is forgotten after its next start"
+                )
         if row:
             self._forget(row, transaction, now)
         self._remove_unnamed()  # also where what was begun ended before
@@ -165,11 +175,20 @@ class Keeper:
         return Archive(url)
 
     def _remove_there(self, day: str) -> None:
-        """Remove the rows and pictures of days before one, wherever they were shipped to."""
-        places = set(self._log.do(partial(_places_before, day=day)).result())
-        for url in sorted(places | ({self._archive.url} if self._archive else set())):
-            self._place(url).remove_before(day)
-        self._log.do(partial(_remove_shipped_before, day=day), erases=True).result()
+        """Remove the rows and pictures of days before one, wherever they were shipped to; all places are tried."""
+        noted = set(self._log.do(partial(_places_before, day=day)).result())
+        problems = []
+        for url in sorted(noted | ({self._archive.url} if self._archive else set())):
+            try:
+                place = self._place(url)
+                if url in noted:
+                    place.require_there()
+                place.remove_before(day)
+                self._log.do(partial(_remove_shipped_before, day=day, place=url), erases=True).result()
+            except Exception as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
     def _work(self) -> None:
         kept_hour = ""
@@ -197,16 +216,28 @@ class Keeper:
         return True
 
     def _send(self, batch: _Batch, archive: Archive, now: datetime) -> int:
+        if self._log.do(partial(_has_rows_of_ours, place=archive.url)).result():
+            archive.require_there()  # and not the empty folder that a disk is to be mounted at
+        archive.mark()
         rows = self._log.do(partial(_rows_of, batch=batch.number)).result()
         for image_id in sorted({row["image_id"] for row in rows} - {None}):
-            data = self._pictures.path(image_id).read_bytes()
-            archive.send_picture(data, batch.day, self._replica, image_id)
+            if self._end.is_set():
+                return 0
+            self._send_picture(batch.day, image_id, archive)
         file = archive.send_rows(to_arrow(rows), batch.day, f"{self._replica}-{batch.number:06d}")
         done = partial(_shipped, batch=batch.number, place=archive.url, file=file, moment=text_of(now))
         self._log.do(done).result()
         self._remove_unnamed()
         log.info("gateway: %d rows of %s are %s/%s", len(rows), batch.day, archive.url, file)
         return len(rows)
+
+    def _send_picture(self, day: str, image_id: str, archive: Archive) -> None:
+        try:
+            data = self._pictures.path(image_id).read_bytes()
+        except FileNotFoundError:  # its row is shipped all the same, and so are all the others
+            log.warning("gateway: the picture %s is gone; its row is shipped without it", image_id)
+            return
+        archive.send_picture(data, day, self._replica, image_id)
 
     def _remove_unnamed(self) -> None:
         """Remove the pictures of rows that are gone, and what the write-ahead log has of these rows.
@@ -262,6 +293,10 @@ def _rows_of(connection: sqlite3.Connection, batch: int) -> list[sqlite3.Row]:
     return connection.execute("SELECT * FROM transactions WHERE batch = ? ORDER BY transaction_id", [batch]).fetchall()
 
 
+def _has_rows_of_ours(connection: sqlite3.Connection, place: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM shipped WHERE place = ? LIMIT 1", [place]).fetchone())
+
+
 def _shipped(connection: sqlite3.Connection, batch: int, place: str, file: str, moment: str) -> None:
     connection.execute(
         "INSERT INTO shipped SELECT transaction_id, image_id, ?, ? FROM transactions WHERE batch = ?",
@@ -287,8 +322,8 @@ def _places_before(connection: sqlite3.Connection, day: str) -> list[str]:
     return [row[0] for row in found]
 
 
-def _remove_shipped_before(connection: sqlite3.Connection, day: str) -> None:
-    connection.execute(f"DELETE FROM shipped WHERE {_DAY_SHIPPED} < ?", [day])  # noqa: S608
+def _remove_shipped_before(connection: sqlite3.Connection, day: str, place: str) -> None:
+    connection.execute(f"DELETE FROM shipped WHERE {_DAY_SHIPPED} < ? AND place = ?", [day, place])  # noqa: S608
 
 
 def _abort(connection: sqlite3.Connection, before: str) -> None:

@@ -1,11 +1,13 @@
 """Read transactions and their pictures where they are: in a gateway's log, or where gateways ship them to."""
 
+import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
+import fsspec
 import pyarrow as pa
 
 from runtime.errors import InputError
@@ -13,6 +15,11 @@ from serving.archive import Archive
 from serving.log import NAME
 from serving.pictures import Pictures
 from serving.transactions import to_arrow
+
+_KEPT = """
+    SELECT transaction_id FROM transactions WHERE transaction_id IN (SELECT value FROM json_each(?1))
+    UNION SELECT transaction_id FROM shipped WHERE transaction_id IN (SELECT value FROM json_each(?1))"""
+_ANYTHING = "SELECT 1 FROM transactions UNION ALL SELECT 1 FROM shipped UNION ALL SELECT 1 FROM forgotten LIMIT 1"
 
 
 class Place(Protocol):
@@ -25,7 +32,11 @@ class Place(Protocol):
         """Read a picture of a row; None where it is not there."""
 
     def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
-        """Say which of the transactions that were there, received on a day or after it, must not be kept any more."""
+        """Say which of the transactions that were there, received on a day or after it, must not be kept any more.
+
+        Raises:
+            RetrainError: the place is not there, or holds nothing at all: then it is more likely another one.
+        """
 
 
 def open_place(place: str) -> Place:
@@ -35,6 +46,12 @@ def open_place(place: str) -> Place:
         InputError: fsspec knows no such place.
     """
     return LogPlace(Path(place)) if (Path(place) / NAME).is_file() else ArchivePlace(place)
+
+
+def normal(place: str) -> str:
+    """Write a place always in the same way: `az://logs` for `az://logs/` too, and of a folder its absolute path."""
+    protocol, path = fsspec.core.split_protocol(place)
+    return str(Path(path).resolve()) if protocol in (None, "file", "local") else place.rstrip("/")
 
 
 class LogPlace:
@@ -60,8 +77,13 @@ class LogPlace:
             return None
 
     def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
-        """Say which were forgotten. What was shipped is not here any more, and is no reason."""
-        return {row[0] for row in self._ask("SELECT transaction_id FROM forgotten", [])} & set(transactions)
+        """Say which were forgotten, or kept for as long as was agreed. What was shipped is kept elsewhere."""
+        if not self._ask(_ANYTHING, []):
+            raise InputError(
+                f"{self._folder / NAME} holds nothing at all, though answers were fetched from there. If they were "
+                "removed there, delete what was fetched too; else name the log that they came from."
+            )
+        return set(transactions) - {row[0] for row in self._ask(_KEPT, [json.dumps(list(transactions))])}
 
     def _ask(self, query: str, values: list[str]) -> list[sqlite3.Row]:
         uri = f"{(self._folder / NAME).absolute().as_uri()}?mode=ro"
@@ -93,4 +115,5 @@ class ArchivePlace:
 
     def forgotten(self, transactions: Collection[str], day: str) -> set[str]:
         """Say which are not there any more: they were forgotten, or kept for as long as was agreed."""
+        self._archive.require_there()
         return set(transactions) - set(self._archive.read_rows(day, ["transaction_id"])["transaction_id"].to_pylist())

@@ -230,7 +230,7 @@ def run_forget(monkeypatch, world, transaction):
     forget.main()
 
 
-@pytest.mark.parametrize("steps", range(12))
+@pytest.mark.parametrize("steps", range(14))
 def test_the_command_leaves_nothing_here_or_there_wherever_the_gateway_was_killed_while_it_shipped(
     tmp_path, monkeypatch, steps
 ):
@@ -289,7 +289,7 @@ def test_what_was_begun_to_be_shipped_goes_to_where_it_was_begun_and_the_rest_to
     world = World(tmp_path, str(tmp_path / "old"))
     begun = world.add(NOW - timedelta(hours=3))
     with monkeypatch.context() as patch:
-        kill_after(4, patch, world)  # both are there, but that they are is not noted
+        kill_after(6, patch, world)  # both are there, but that they are is not noted
         with suppress(KilledError):
             world.keeper.ship(NOW)
     assert world.there() == world.here() == [begun]
@@ -376,6 +376,91 @@ def test_what_is_under_way_for_an_hour_has_lost_its_end(world):
     world.keeper.end_lost(NOW)
     statuses = {row["transaction_id"]: row["status"] for row in rows_of(world.folder)}
     assert statuses == {lost: "aborted", recent: "under_way"}
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_while_the_place_is_not_mounted_nothing_is_forgotten_removed_or_shipped_and_later_all_is(tmp_path, is_empty):
+    world = World(tmp_path, retention_days=2)
+    old, kept = (world.add(NOW - timedelta(days=days), f"{days} days".encode()) for days in (1, 0.5))
+    world.keeper.ship(NOW)
+    late = world.add(NOW - timedelta(hours=3), b"late")
+    place, away = Path(world.url), tmp_path / "away"
+    place.rename(away)
+    if is_empty:
+        place.mkdir()
+    for step in (partial(world.keeper.forget, old), world.keeper.ship):
+        with pytest.raises(RemoteError, match="is not there, or holds nothing that a gateway shipped"):
+            step(NOW)
+    with pytest.raises(RemoteError, match="is not there, or holds nothing that a gateway shipped"):
+        world.keeper.remove_old(NOW + timedelta(days=2))  # all but `late`
+    assert not is_empty or list(place.iterdir()) == []
+    if is_empty:
+        place.rmdir()
+    away.rename(place)
+    assert world.keeper.forget(old, NOW)
+    world.keeper.ship(NOW)
+    assert world.there() == sorted([kept, late])
+    world.keeper.remove_old(NOW + timedelta(days=3))
+    assert (world.there(), b"0.5 days" in world.everything()) == ([], False)
+    world.log.close()
+
+
+def test_a_place_in_a_relative_folder_is_found_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path / "shop")
+    world = World(tmp_path, "archive")
+    transaction = world.add(NOW - timedelta(hours=3))
+    world.keeper.ship(NOW)
+    world.log.close()
+    monkeypatch.chdir(tmp_path)
+    run_forget(monkeypatch, world, transaction)
+    assert fsspec.filesystem("file").glob(f"{tmp_path}/shop/archive/pictures/*/*/*") == []
+
+
+def test_a_place_that_fails_keeps_no_other_from_being_cleared(tmp_path):
+    places = [tmp_path / name for name in ("first", "second")]
+    for place in places:
+        world = World(tmp_path, str(place), retention_days=2)
+        world.add(NOW - timedelta(days=1), place.name.encode())
+        world.keeper.ship(NOW)
+        world.log.close()
+    places[0].rename(tmp_path / "away")
+    world = World(tmp_path, str(places[1]), retention_days=2)
+    with pytest.raises(RemoteError, match=r"first is not there"):
+        world.keeper.remove_old(NOW + timedelta(days=4))
+    assert world.there() == []
+    (tmp_path / "away").rename(places[0])
+    world.keeper.remove_old(NOW + timedelta(days=4))
+    assert list(places[0].glob("day=*")) == []
+    world.log.close()
+
+
+def test_a_picture_that_is_gone_keeps_no_row_from_being_shipped(world, caplog):
+    rows = [world.add(NOW - timedelta(hours=3), data) for data in (b"lost", b"there")]
+    world.pictures.path(image_id_of(b"lost")).unlink()
+    assert world.keeper.ship(NOW) == 2
+    assert (world.there(), world.here()) == (sorted(rows), [])
+    assert f"the picture {image_id_of(b'lost')} is gone" in caplog.text
+    assert [path.read_bytes() for path in Path(world.url).glob("pictures/*/*/*")] == [b"there"]
+
+
+def test_a_keeper_that_ends_ships_no_more_and_goes_on_after_its_next_start(world, monkeypatch):
+    rows = [world.add(NOW - timedelta(hours=3), data) for data in (b"one", b"two")]
+    send = world.archive.send_picture
+
+    def send_and_end(*arguments):
+        send(*arguments)
+        world.keeper.close()
+
+    monkeypatch.setattr(world.archive, "send_picture", send_and_end)
+    assert world.keeper.ship(NOW) == 0
+    assert (world.there(), len(list(Path(world.url).glob("pictures/*/*/*")))) == ([], 1)
+    with pytest.raises(RemoteError, match="it is forgotten after its next start"):
+        world.keeper.forget(rows[0], NOW)
+    monkeypatch.undo()
+    again = Keeper(world.folder, world.log, world.pictures, "a_1", world.archive)
+    assert again.forget(rows[0], NOW)
+    assert world.there() == rows[1:]
 
 
 def test_a_request_to_forget_that_fails_keeps_no_other_waiting(world, monkeypatch):

@@ -5,6 +5,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from test_gateway_keeper import World
 
 from intake import harvest
-from runtime.errors import InputError
+from runtime.errors import InputError, RemoteError
 from serving import transactions
+from serving.keeper import Keeper
 from serving.pictures import image_id_of
+from serving.reading import normal
 from serving.transaction_id import new_id
 
 NOW = datetime.now(UTC)
@@ -46,7 +49,7 @@ def population(num: int, rng: np.random.Generator) -> pd.DataFrame:
     confidences = np.where(names == "cup", 99.0, rng.uniform(0, 100, num))
     return pd.DataFrame(
         {
-            "transaction_id": [new_id(1_796_000_000_000 + number) for number in range(num)],
+            "transaction_id": [str(UUID(bytes=rng.bytes(16))) for _ in range(num)],  # by chance, but always the same
             "class_1": names,
             "confidence_1": confidences,
             "threshold": 95.0,
@@ -158,6 +161,72 @@ def test_what_was_shipped_is_harvested_from_there_and_what_is_forgotten_is_not_k
     world.keeper.forget(second, NOW)
     assert run(monkeypatch, "--from", world.url)["transaction_id"].tolist() == [third]
     assert [path.name for path in harvest.PICTURES.iterdir()] == [image_id_of(third.encode())]
+
+
+def test_where_all_was_forgotten_or_refused_the_list_is_empty(world, monkeypatch):
+    add(world, 1, status="refused", image_id=None)
+    assert run(monkeypatch, "--from", world.folder).empty
+    only = add(world, 1)
+    assert run(monkeypatch, "--from", world.folder)["transaction_id"].tolist() == [only]
+    world.keeper.forget(only, NOW)
+    assert run(monkeypatch, "--from", world.folder).empty
+    assert list(harvest.PICTURES.iterdir()) == []
+
+
+def test_what_is_removed_after_its_time_where_it_came_from_is_removed_here(world, monkeypatch):
+    add(world, 24 * 5)
+    shipped = add(world, 24)
+    alone = Keeper(world.folder, world.log, world.pictures, "a_1", retention_days=2)
+    assert len(run(monkeypatch, "--from", world.folder)) == 2
+    alone.remove_old(NOW)
+    world.keeper.ship(NOW)
+    assert run(monkeypatch, "--from", world.folder)["transaction_id"].tolist() == [shipped]
+    assert [path.name for path in harvest.PICTURES.iterdir()] == [image_id_of(shipped.encode())]
+    alone.remove_old(NOW + timedelta(days=9))
+    add(world, 1, status="failed")
+    assert run(monkeypatch, "--from", world.folder).empty
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_place_that_is_away_or_empty_wipes_nothing_and_is_one_however_it_is_written(world, monkeypatch, is_empty):
+    first, second = sorted(add(world, 30) for _ in range(2))
+    world.keeper.ship(NOW)
+    place, away = Path(world.url), Path(world.url).with_name("away")
+    assert len(run(monkeypatch, "--from", place)) == 2
+    place.rename(away)
+    if is_empty:
+        place.mkdir()
+    with pytest.raises(RemoteError, match="is not there, or holds nothing that a gateway shipped"):
+        run(monkeypatch, "--from", place)
+    assert len(pq.read_table(harvest.TRANSACTIONS)) == len(list(harvest.PICTURES.iterdir())) == 2
+    if is_empty:
+        place.rmdir()
+    away.rename(place)
+    world.keeper.forget(first, NOW)
+    assert run(monkeypatch, "--from", f"file://{place}/")["transaction_id"].tolist() == [second]
+    shutil.rmtree(place)
+    place.mkdir()
+    (place / "gateway.txt").touch()  # everything was removed there, as the message asks to say
+    assert run(monkeypatch, "--from", place).empty
+
+
+def test_a_new_log_in_place_of_the_one_that_was_harvested_wipes_nothing(world, monkeypatch):
+    add(world, 1)
+    run(monkeypatch, "--from", world.folder)
+    world.log.close()
+    shutil.rmtree(world.folder)
+    World(world.folder.parent).log.close()
+    with pytest.raises(InputError, match="holds nothing at all, though answers were fetched from there"):
+        run(monkeypatch, "--from", world.folder)
+    assert len(pq.read_table(harvest.TRANSACTIONS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("az://logs", "az://logs/"), ("logs", "./logs/"), ("logs", "file:///here/logs")]
+)
+def test_a_place_is_the_same_however_it_is_written(monkeypatch, one, other):
+    monkeypatch.setattr("pathlib.Path.resolve", lambda path: Path("/here") / path)
+    assert normal(one) == normal(other) != normal("others")
 
 
 def test_a_picture_that_is_nowhere_is_said_and_its_answer_left_out(world, monkeypatch, caplog):
