@@ -107,7 +107,8 @@ class Users:
         """Hash a user, such as an address."""
         day = self._now().date().isoformat()
         if day != self._day:
-            self._day, self._salt = day, secrets.token_bytes(32)
-            write_json(self._path, {"day": day, "salt": self._salt.hex()})
+            salt = secrets.token_bytes(32)
+            write_json(self._path, {"day": day, "salt": salt.hex()})
             self._path.chmod(0o600)
+            self._day, self._salt = day, salt  # not before: one that was not written would be lost by a restart
         return hashlib.blake2b(user.encode(errors="replace"), key=self._salt, digest_size=12).hexdigest()

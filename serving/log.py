@@ -25,6 +25,7 @@ _MODE, _FOLDER_MODE = 0o600, 0o700
 _LARGEST_BATCH = 256
 _PROBE_BYTES = 2**14  # the scores of 8,000 classes
 _REMEDY = "Choose another folder by RETRAIN_GATEWAY, or end what holds this one."
+_PATIENCE = "busy_timeout = 5000"  # milliseconds, for another program that has the database's lock
 Result = TypeVar("Result")
 _TABLES = (
     CREATE,
@@ -156,7 +157,7 @@ def _make_private(folder: Path) -> None:
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "busy_timeout = 5000"):
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", _PATIENCE):
         connection.execute(f"PRAGMA {setting}")
     connection.execute("BEGIN IMMEDIATE")
     for table in _TABLES:
@@ -198,9 +199,12 @@ def _commit(connection: sqlite3.Connection, tasks: list[_Task]) -> None:
 def _erase(connection: sqlite3.Connection, result: Any) -> tuple[Any, BaseException | None]:
     """Empty the write-ahead log; deleted rows are overwritten in the database (secure_delete)."""
     try:
+        connection.execute("PRAGMA busy_timeout = 0")  # all answers would wait for whoever reads
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.Error as error:
         return None, error
+    finally:
+        connection.execute(f"PRAGMA {_PATIENCE}")
     words = "another program reads the log, so that its old pages cannot be erased yet"
     return (None, sqlite3.OperationalError(words)) if busy else (result, None)
 

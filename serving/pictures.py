@@ -86,23 +86,23 @@ class Pictures:
         return image_id
 
     def remove(self, image_id: str) -> bool:
-        """Remove a picture that no row names any more, overwriting it.
+        """Remove a picture that no row names any more, overwriting it. One thread does so, the log's.
 
         Returns:
             Whether it is gone: it stays where it is in use.
         """
-        with self._lock:
+        path = self.path(image_id)
+        # Under its own name it is whole or not there at all, wherever this ends.
+        partial = path.with_name(f"{image_id}-removed{_PARTIAL}")
+        with self._lock:  # not for longer: answers wait for it
             if self._in_use[image_id]:
                 return False
-            path = self.path(image_id)
-            # Under its own name it is whole or not there at all, wherever this ends.
-            partial = path.with_name(f"{image_id}-removed{_PARTIAL}")
             with contextlib.suppress(FileNotFoundError):
                 path.rename(partial)
-            with contextlib.suppress(FileNotFoundError):
-                _erase(partial)
-            sync_folder(path.parent)
-            return True
+        with contextlib.suppress(FileNotFoundError):
+            _erase(partial)
+        sync_folder(path.parent)
+        return True
 
 
 def _write(path: Path, data: bytes) -> None:

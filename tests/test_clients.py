@@ -55,3 +55,14 @@ def test_a_user_is_the_same_for_a_day_whatever_restarts_and_another_on_the_next(
     assert Users(path, lambda: day).hash_of("ann") != first  # yesterday's salt is lost
     path.write_text("damaged")
     assert Users(path, lambda: day).hash_of("ann") != first
+
+
+def test_a_salt_that_could_not_be_written_counts_for_nobody(tmp_path):
+    day, folder = datetime(2026, 11, 27, 12, tzinfo=UTC), tmp_path / "log"
+    users = Users(folder / "salt.json", lambda: day)
+    folder.touch()  # no folder, so that nothing can be written there
+    for _ in range(2):
+        with pytest.raises(OSError, match="log"):
+            users.hash_of("ann")
+    folder.unlink()
+    assert users.hash_of("ann") == Users(folder / "salt.json", lambda: day).hash_of("ann")

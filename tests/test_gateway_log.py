@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputError
+from serving import pictures as pictures_module
 from serving import transactions
 from serving.log import Log
 from serving.pictures import Pictures, image_id_of
@@ -141,6 +142,8 @@ def test_what_cannot_be_erased_yet_is_said_to_who_asked_for_it_alone(tmp_path):
     assert other.result(30) == 2
     with pytest.raises(sqlite3.OperationalError, match="another program reads the log"):
         erasing.result(30)
+    (milliseconds,) = log.do(lambda connection: connection.execute("PRAGMA busy_timeout").fetchone()).result(30)
+    assert milliseconds == 5000  # what others have locked is waited for, apart from that
     reader.close()
     log.close()
 
@@ -197,6 +200,24 @@ def test_a_picture_that_is_sent_again_after_its_removal_ended_half_way_is_whole(
     assert pictures.path(image_id).read_bytes() == b"a picture"
     assert pictures.remove(image_id)
     assert [path.name for path in Pictures(tmp_path / "pictures").path(image_id).parent.iterdir()] == []
+
+
+def test_while_a_picture_is_overwritten_another_one_can_be_used(tmp_path, monkeypatch):
+    made, erase = Pictures(tmp_path), pictures_module._erase
+    image_id, other = made.store(b"a picture"), made.store(b"another")
+    used = threading.Event()
+
+    def use():
+        with made.in_use(other), made.in_use(image_id):
+            used.set()
+
+    def erase_while_others_are_used(path):
+        threading.Thread(target=use, daemon=True).start()
+        assert used.wait(60)
+        erase(path)
+
+    monkeypatch.setattr(pictures_module, "_erase", erase_while_others_are_used)
+    assert made.remove(image_id)
 
 
 def test_one_picture_sent_by_many_at_once_is_kept_once_and_whole(tmp_path):
