@@ -21,7 +21,6 @@ from serving import transactions
 from serving.keeper import Keeper
 from serving.pictures import image_id_of
 from serving.reading import normal
-from serving.transaction_id import new_id
 
 NOW = datetime.now(UTC)
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=8)
@@ -43,13 +42,18 @@ def test_draws_are_shared_evenly_and_all_are_taken_of_what_is_rare(sizes, number
     assert short.empty or expected.max() <= short.min() + 1e-6
 
 
+def drawn_id(rng: np.random.Generator) -> str:
+    """An identity by chance, but always the same: which transactions are drawn follows from it."""
+    return str(UUID(bytes=rng.bytes(16)))
+
+
 def population(num: int, rng: np.random.Generator) -> pd.DataFrame:
     """Rows of a log, of which the most frequent class is answered most surely."""
     names = rng.choice(["cup", "jug", "urn"], num, p=[0.9, 0.08, 0.02])
     confidences = np.where(names == "cup", 99.0, rng.uniform(0, 100, num))
     return pd.DataFrame(
         {
-            "transaction_id": [str(UUID(bytes=rng.bytes(16))) for _ in range(num)],  # by chance, but always the same
+            "transaction_id": [drawn_id(rng) for _ in range(num)],
             "class_1": names,
             "confidence_1": confidences,
             "threshold": 95.0,
@@ -93,13 +97,14 @@ def test_several_runs_draw_what_the_largest_probability_would_have_drawn_at_once
 def world(workspace):
     subprocess.run(["git", "init", "--quiet"], check=True)
     made = World(workspace / "gateway")
+    made.rng = np.random.default_rng(0)
     yield made
     made.log.close()
 
 
 def add(world, hours: float, name: str = "cup", **more) -> str:
     """A transaction that was answered so many hours ago, with a picture of its own."""
-    row = {"transaction_id": new_id(), "received_at": NOW - timedelta(hours=hours), "status": "answered"}
+    row = {"transaction_id": drawn_id(world.rng), "received_at": NOW - timedelta(hours=hours), "status": "answered"}
     row |= {"class_1": name, "confidence_1": 99.0, "threshold": 95.0, "shown": True, "in_scope": True, "version": 7}
     row |= {"image_id": world.pictures.store(row["transaction_id"].encode()), "replica": "a_1"} | more
     world.log.do(partial(transactions.insert, row=row)).result()
