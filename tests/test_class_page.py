@@ -116,6 +116,20 @@ def test_two_classes_stand_side_by_side_and_pictures_go_across(world, tab, serve
         tab.goto("about:blank")
 
 
+def test_what_comes_back_elsewhere_is_not_marked_here(world, tab, server):
+    go(tab, server, "/class/hat")
+    press(tab, "Shift+ArrowRight", "d", "1")
+    asked(tab)
+    press(tab, "Enter")
+    settled(tab, 2)
+    go(tab, server, "/class/shirt")
+    first = shown(tab)[0]
+    press(tab, "Backspace", "k")
+    settled(tab, 1)
+    assert said() == [(first, "relabel", "shirt")]
+    assert tab.inner_text("#marked") == "0"
+
+
 def test_who_leaves_while_decisions_wait_for_a_slow_desk_is_asked_first(world, tab, server):
     hats, questions = order("hat"), []
     tab.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.dismiss()))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from desks import Server, prepared, said
+from desks import Server, go, prepared, said
 from repositories import ROOT
 
 from curation.invites import FILE, Invites
@@ -112,6 +112,23 @@ def test_two_people_on_one_desk_each_sort_what_is_given_to_both(world):
             )
             assert status == 200, text
             assert [row[0] for row in said(person)] == [world.unlabelled[0]]
+
+
+def test_the_end_of_a_link_is_said_once_on_an_open_page(world, browser):
+    with Server("--host=0.0.0.0") as server:
+        secret = Invites().add("ben", 1, datetime.now(UTC))
+        tab = browser.new_page()
+        tab.context.add_cookies([{"name": "desk", "value": secret, "url": server.address}])
+        go(tab, server, "/label")
+        assert "1 link of ben ended" in desk("--withdraw=ben")
+        tab.keyboard.press("1")
+        tab.keyboard.press("1")
+        tab.wait_for_timeout(2500)
+        assert tab.locator("#notices p").all_inner_texts() == [
+            "Your link has ended. Ask whoever runs the desk for another, open it, and reload this page."
+        ]
+        assert (said("ana"), said("ben")) == ([], [])
+        tab.close()
 
 
 def test_without_a_person_nobody_sees_a_page_or_a_picture_or_decides(world):

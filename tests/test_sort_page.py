@@ -178,6 +178,36 @@ def test_more_like_this_and_a_closer_look_by_keys(world, tab, server):
     assert set(shown(tab)) != set(world.unlabelled[:60])
 
 
+def test_an_answer_that_comes_late_brings_nothing_back(world, tab, server):
+    late = []
+
+    def answer_late(route):
+        answer = route.fetch()
+        late.append(route.request.url)
+        tab.wait_for_timeout(1500 if len(late) == 1 else 0)
+        route.fulfill(response=answer)
+
+    go(tab, server, "/sort")
+    tab.route("**/cells/sort?*", answer_late)
+    press(tab, "y")
+    while not late:
+        tab.wait_for_timeout(25)
+    press(tab, "y")
+    settled(tab, 2)
+    tab.wait_for_timeout(2000)
+    assert len(late) == 2
+    assert shown(tab) == world.unlabelled[2:62]
+
+
+def test_arrows_wait_while_a_question_is_open(world, tab, server):
+    go(tab, server, "/sort")
+    press(tab, "x", "ArrowRight", "x", "y")
+    asked(tab)
+    press(tab, "ArrowRight", "Shift+ArrowRight", "End", "Escape")
+    assert framed(tab) == world.unlabelled[1]
+    assert tab.inner_text("#marked") == "2"
+
+
 def test_more_like_this_waits_for_what_was_decided_before(world, tab, server):
     go(tab, server, "/sort")
     tab.route("**/sort", lambda route: (tab.wait_for_timeout(300), route.continue_()))

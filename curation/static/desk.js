@@ -22,6 +22,7 @@ export const past = []; // items that were decided since the page was opened, fo
 export const early = []; // keys that were pressed before the next item was there
 const onTheirWay = new Map(); // action to item, not yet answered
 let refilling = false;
+let complaint = ""; // why nothing more comes, said once
 let exhausted = false;
 let chain = Promise.resolve();
 let unanswered = 0; // requests that the desk has not answered yet, those that wait in the chain too
@@ -51,9 +52,11 @@ async function refill() {
       const asked = query();
       asked.set("most", AHEAD - held.length);
       asked.set("skip", [...new Set(known)].join(","));
-      const answer = await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } });
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      const { items } = await answer.json();
+      const { items, error, isOver } = await get(`/${page}/items?${asked}`);
+      if (error && error !== complaint) notice(error);
+      complaint = error ?? "";
+      if (isOver) return;
+      if (error) throw new Error(error);
       const have = new Set([current, ...held, ...onTheirWay.values()].filter(Boolean).map((item) => item.key));
       const fresh = items.filter((item) => !have.has(item.key)).map(toItem);
       held.push(...fresh);
@@ -61,8 +64,7 @@ async function refill() {
       if (!current && held.length) await next();
       if (!fresh.length) break;
     }
-  } catch (error) {
-    if (!(error instanceof TypeError)) notice(error.message);
+  } catch {
     setTimeout(refill, RETRY_MS);
   } finally {
     refilling = false;
@@ -150,7 +152,7 @@ function undo() {
   const body = () => new URLSearchParams({ page, action, of: last ? last.action : document.body.dataset.last ?? "" });
   send("/undo", body).then((answer) => {
     told(answer);
-    say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
+    if (!answer.error) say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
     if (answer.undone && ["standards", "people"].includes(page)) return reload();
     if (answer.undone?.page === "standards") uncommitted(-1);
     else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
@@ -163,8 +165,7 @@ async function bring(undone) {
   if (!main) return own.undone?.(undone.image_ids);
   const asked = query();
   for (const id of undone.image_ids.slice(0, MOST_SHOWN)) asked.append("first", id);
-  const answer = await fetch(`/${page}/items?${asked}`, { headers: { accept: "application/json" } });
-  const [item] = answer.ok ? (await answer.json()).items : [];
+  const [item] = (await get(`/${page}/items?${asked}`)).items ?? [];
   if (item && undone.image_ids.includes(item.key)) back(toItem(item));
 }
 
@@ -198,6 +199,17 @@ function back(item) {
   show(item);
 }
 
+// What the desk answers. Where it refuses, `error` says why in words; where asking again helps nobody, it `isOver`.
+async function read(answer) {
+  if (answer.ok || answer.status === 409) return answer.json();
+  if (answer.status === 401) return { error: "Your link has ended. Ask whoever runs the desk for another, open it, and reload this page.", isOver: true };
+  return { error: `The desk refused this (${answer.status}). Reload the page.`, isOver: answer.status < 500 };
+}
+
+export async function get(address) {
+  return read(await fetch(address, { headers: { accept: "application/json" } }));
+}
+
 export function send(path, body) {
   unanswered += 1;
   const sent = chain.then(async () => {
@@ -206,8 +218,7 @@ export function send(path, body) {
       try {
         const keepalive = String(body).length < MOST_KEPT_ALIVE;
         const answer = await fetch(path, { method: "POST", body, headers: { accept: "application/json" }, keepalive });
-        if (answer.ok || answer.status === 409) return await answer.json();
-        return { error: `The desk refused this (${answer.status}). Reload the page.` };
+        return await read(answer);
       } catch {
         say("The desk does not answer. What you decided is kept here, and sent when it does.");
         await new Promise((done) => setTimeout(done, RETRY_MS));
@@ -256,6 +267,7 @@ export function say(text) {
 }
 
 export function notice(text) {
+  [...byId("notices").children].find((each) => each.textContent === text)?.remove(); // it is said again, and stands once
   byId("notices").append(Object.assign(document.createElement("p"), { textContent: text }));
 }
 

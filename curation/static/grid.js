@@ -1,7 +1,7 @@
 // A grid of pictures that keys act on: arrows go, keys mark, and what is marked is decided as one batch.
 // What a key would do to several pictures is said first, and written after Enter.
 
-import { allAnswered, byId, choose, count, doing, drain, early, newAction, notice, own, page, past, say, send, told } from "./desk.js";
+import { allAnswered, byId, choose, count, doing, drain, early, get, newAction, notice, own, page, past, say, send, told } from "./desk.js";
 
 const grids = [...document.querySelectorAll(".grid")];
 const act = byId("act"), asking = byId("ask"), closer = byId("closer");
@@ -13,6 +13,8 @@ let anchor = null; // {grid, at}: where the range begins
 let extends_ = false; // whether arrows mark, too
 let busy = 0; // how many answers keys wait for
 let underway = 0; // decisions that are not answered yet
+const leaving = new Set(); // image_ids that they are about
+const loads = new Map(); // a grid to the number of its last request: what an earlier one answers is out of date
 
 const cellsOf = (each = grid) => [...each.querySelectorAll(".cell")];
 const boxOf = (cell) => cell.querySelector("input");
@@ -112,8 +114,7 @@ function unmark() {
 }
 
 async function markAll() {
-  const answer = await fetch(`/ids/${page}?${grid.dataset.query}`, { headers: { accept: "application/json" } });
-  const { ids, error } = await answer.json();
+  const { ids, error } = await get(`/ids/${page}?${grid.dataset.query}`);
   if (error) return notice(error);
   ids.forEach((id, at) => marked.set(id, MOST_CELLS * grids.indexOf(grid) + at));
   for (const each of cellsOf()) boxOf(each).checked = marked.has(idOf(each));
@@ -127,17 +128,24 @@ async function load(side, part, { shown, at = 0 } = {}) {
   const asked = new URLSearchParams(side.dataset.query);
   asked.set("part", part);
   if (shown) asked.set("show", shown);
-  const answer = await fetch(`/cells/${page}?${asked}`, { headers: { accept: "application/json" } });
-  const part_ = await answer.json();
+  const number = outdate(side);
+  const part_ = await get(`/cells/${page}?${asked}`);
+  if (number !== loads.get(side)) return;
   if (part_.error) return notice(part_.error);
   const before = framed(side), kept = before && idOf(before);
   side.innerHTML = part_.html;
   read(side, part_);
+  for (const each of cellsOf(side)) if (leaving.has(idOf(each))) each.remove();
   const cells = cellsOf(side);
   for (const each of cells) if (marked.has(idOf(each))) mark(each, true);
   const next = cells.find((each) => idOf(each) === (shown ?? kept)) ?? cells.at(Math.min(at, cells.length - 1));
   const focus = side === grid && !document.activeElement?.matches(".typed input, .filters *") && !closer.open && !asking.open;
   if (next) frame(next, { focus });
+}
+
+function outdate(side) {
+  loads.set(side, (loads.get(side) ?? 0) + 1);
+  return loads.get(side);
 }
 
 function read(side, { part, parts, first, total }) {
@@ -173,6 +181,7 @@ async function decide(key, name = "") {
   underway += 1;
   const answer = await send(`/${page}`, body);
   underway -= 1;
+  if (!underway) leaving.clear();
   const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
   if (refused >= 0) past.splice(refused, 1);
   if (!answer.error && key !== " ") count(-answer.number);
@@ -190,7 +199,9 @@ function agreed(words) {
 // The page moves on: what was decided goes, and the next picture is framed.
 function leave(ids) {
   const gone = new Set(ids);
+  for (const id of ids) leaving.add(id);
   for (const side of grids) {
+    outdate(side);
     const cells = cellsOf(side), from = Math.max(0, cells.indexOf(framed(side)));
     const next = [...cells.slice(from), ...cells.slice(0, from).reverse()].find((each) => !gone.has(idOf(each)));
     for (const each of cells) if (gone.has(idOf(each))) each.remove();
@@ -206,18 +217,25 @@ async function refresh(options = {}) {
   byId("left").textContent = grids.reduce((sum, side) => sum + Number(side.dataset.total), 0).toLocaleString("en");
 }
 
-own.undone = async (ids) => {
+// What comes back is marked, to be decided anew; only what is in a grid of this page: nobody decides what is not shown.
+own.undone = async (undone) => {
   unmark();
-  await refresh({ shown: ids[0] });
-  if (ids.length === 1) return;
-  for (const id of ids) marked.set(id, MOST_CELLS * grids.length); // until it is seen where they are
+  const wanted = new Set(undone), found = new Map();
+  for (const [number, side] of grids.entries()) {
+    const { ids = [] } = await get(`/ids/${page}?${side.dataset.query}`);
+    ids.forEach((id, at) => wanted.has(id) && found.set(id, MOST_CELLS * number + at));
+  }
+  const [shown] = found.keys();
+  await refresh({ shown });
+  if (undone.length === 1) return;
+  for (const [id, at] of found) marked.set(id, at);
   for (const each of grids.flatMap((side) => cellsOf(side))) if (marked.has(idOf(each))) mark(each, true);
   counted();
 };
 
 for (const arrow of ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]) {
-  own.keys[arrow] = () => go(arrow, extends_);
-  own.keys[`Shift+${arrow}`] = () => go(arrow, true);
+  own.keys[arrow] = () => asking.open || go(arrow, extends_);
+  own.keys[`Shift+${arrow}`] = () => asking.open || go(arrow, true);
 }
 own.named = (name) => decide("t", name);
 
