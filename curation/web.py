@@ -180,6 +180,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
 
 def _decide(desk: Desk, person: str, page: Page, pressed: Pressed) -> str:
     with desk.lock:
+        desk.refresh()
         if pressed.key == LATER:
             leave_for_later(desk, person, page, pressed.image_ids[:1])
             return "later"

@@ -212,7 +212,7 @@ def watched(browser) -> Iterator:
     """A tab in which nothing may go wrong."""
     context = browser.new_context(viewport={"width": 1400, "height": 850})
     page = context.new_page()
-    problems = []
+    page.problems = problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: message.type == "error" and problems.append(message.text))
     yield page

@@ -1,11 +1,17 @@
 """The desk in a real browser, by keys alone; the file is compared row for row."""
 
+import json
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from desks import Server, go, prepared, said, settled, shown, watched, whys
-from repositories import run
+from repositories import run, write
+
+from stages.tables import predictions
+from stages.tables.duplicates import DUPLICATES
+from stages.tables.identified import IDENTIFIED
 
 pytestmark = pytest.mark.slow
 HOSTILE = [
@@ -223,6 +229,71 @@ def test_duplicates_by_keys_alone(world, tab, server):
     settled(tab, 5)
     tab.wait_for_selector(f"[data-image-id='{g}']")
     assert shown(tab) == [g, h]
+
+
+@pytest.fixture
+def three(world):
+    """A group of three pictures, A, B and C, the first one of the queue; and how ben removes one of them."""
+    before, table = Path(DUPLICATES.path).read_bytes(), DUPLICATES.read()
+    a, b, c = ids = sorted(world.library["hat"][:3])
+    others = table[~table["image_a"].isin(ids)].assign(kind="near")
+    pair = {"kind": "identical", "distance": 0, "similarity": 1.0, "turn": "none", "label_conflict": True}
+    pairs = [pair | {"image_a": one, "image_b": other, "keep": a} for one, other in ((a, b), (a, c), (b, c))]
+    DUPLICATES.write(pd.concat([pd.DataFrame(pairs), others])[table.columns].sort_values(["image_a", "image_b"]))
+
+    def remove(image_id):
+        Path("data/decisions/ben.csv").write_text(
+            f"image_id,decision,value,on,why\n{image_id},remove,,2026-01-01T00:00:00.000Z,by hand\n"
+        )
+
+    yield ids, remove
+    Path("data/decisions/ben.csv").unlink(missing_ok=True)
+    Path(DUPLICATES.path).write_bytes(before)
+
+
+@pytest.mark.parametrize("key", ["2", "Enter", "s", "a"])
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_group_that_another_person_changed_is_shown_anew_and_nothing_is_written(three, browser, fresh, key, gone):
+    ids, remove = three
+    tab = browser.new_page()
+    go(tab, fresh, "/duplicates")
+    assert shown(tab) == ids
+    remove(ids[gone])
+    press(tab, key)
+    tab.wait_for_selector("#notices:has-text('this group is another now than when it was shown')")
+    assert said() == []
+    press(tab, " ")
+    left = [each for each in ids if each != ids[gone]]
+    tab.wait_for_selector(f"[data-image-id='{left[0]}']")
+    assert shown(tab) == left
+    press(tab, "2")
+    settled(tab, 2)
+    assert said() == [(left[1], "keep", ""), (left[0], "remove", "")]
+    tab.close()
+
+
+@pytest.mark.parametrize("key", ["1", "2", "p"])
+def test_a_button_writes_the_name_that_it_showed_also_after_another_run(world, browser, fresh, key):
+    page, ids = ("double-check", world.review) if key == "p" else ("label", world.unlabelled)
+    tab = browser.new_page()
+    go(tab, fresh, f"/{page}")
+    press(tab, " ", " ")
+    tab.wait_for_selector(f"[data-image-id='{ids[2]}']")
+    button = tab.locator(f"main [data-key='{key}']").inner_text()
+    before = {path: Path(path).read_bytes() for path in (IDENTIFIED.path, predictions.CLASSES)}
+    IDENTIFIED.write(IDENTIFIED.read().assign(class_1="shirt", class_2="shirt"))
+    write(predictions.CLASSES, json.dumps(json.loads(before[predictions.CLASSES].decode())[::-1]))
+    try:
+        tab.wait_for_timeout(1200)  # the desk looks for new tables once a second
+        press(tab, key)
+        settled(tab, 1)
+    finally:
+        for path, content in before.items():
+            Path(path).write_bytes(content)
+    ((image_id, _, value),) = said()
+    assert image_id == ids[2]
+    assert value in button
+    tab.close()
 
 
 def test_label_by_keys_alone(world, fresh, tab):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
-from curation.pages.page import REASONS, Pressed, said_by_model, unknown_key
+from curation.pages.page import REASONS, Pressed, named_by, said_by_model, unknown_key
 from curation.snapshot import Snapshot, row_of, text_of
 from runtime.errors import InputError
 
@@ -80,16 +80,17 @@ class DoubleCheck:
 
         key = pressed.key
         label = text_of(row_of(snapshot.images, image_id), "sub_class")
-        if key == "k":
+        if key.startswith("k:") and key[2:] != (label or ""):
+            now = f"labelled {label} now" if label else "of no class now"
+            raise InputError(f"this picture is {now}. Nothing was written; look at it again.")
+        if key == "k" or key.startswith("k:"):
             return row("relabel", label) if label else row("keep")
         if key.startswith("d:") and key[2:] in REASONS:
             return row("remove", reason=key[2:])
         if not label:  # a relabelling would not be obeyed: the picture is out of every class's scope
             raise unknown_key(pressed)
-        if key == "p" and best:
-            return row("relabel", snapshot.sub_class_for(best[0][0], image_id))
-        if key in ("1", "2", "3") and int(key) <= len(best):
-            return row("relabel", snapshot.sub_class_for(best[int(key) - 1][0], image_id))
+        if named := named_by(pressed, snapshot):
+            return row("relabel", named)
         if key == "t":
             return row("relabel", known_sub_class(snapshot, pressed.name, image_id))
         raise unknown_key(pressed)

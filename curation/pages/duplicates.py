@@ -38,6 +38,7 @@ class Duplicates:
         files = snapshot.files.reindex(members)
         return {
             "image_id": key,
+            "image_ids": members,
             "pictures": [
                 {
                     "image_id": image_id,
@@ -58,31 +59,35 @@ class Duplicates:
         }
 
     def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
-        """Say what a key decides."""
+        """Say what a key decides: about the pictures that were shown, where they still are the group.
+
+        A key that keeps a picture says which: `keep:<image_id>`, or `same:<image_id>`.
+        """
         found = groups(snapshot, ledger).get(pressed.image_ids[0])
-        if found is None:
-            raise InputError("this group has its answer already.")
-        members, kept, key = shown(found), suggested(found), pressed.key
-        if key == "Enter":
-            key = str(members.index(kept) + 1)
-        text = why(self.name, f"model {snapshot.version}", f"suggested {kept}", action=pressed.action)
+        members = shown(found) if found is not None else []
+        if found is None or set(members) != set(pressed.image_ids):
+            raise self._changed(snapshot, ledger, pressed.image_ids)
+        key, _, kept = pressed.key.partition(":")
+        others = [each for each in members if each != kept]
+        text = why(self.name, f"model {snapshot.version}", f"suggested {suggested(found)}", action=pressed.action)
         if key == "a":
             pairs = sorted(zip(found["image_a"], found["image_b"], strict=True))
             return [Row(a, "distinct", b, text) for a, b in pairs if a in members and b in members]
-        if key == "s":
-            return [
-                Row(kept, "keep", "", text),
-                *(Row(kept, "duplicate", other, text) for other in members if other != kept),
-            ]
-        if key.isdecimal() and 1 <= int(key) <= len(members):
-            chosen = members[int(key) - 1]
-            return [
-                Row(chosen, "keep", "", text),
-                *(Row(each, "remove", "", text) for each in members if each != chosen),
-            ]
         if key == "r":
             return self._relabel(snapshot, ledger, members, pressed)
-        raise unknown_key(pressed)
+        if kept not in members or key not in ("keep", "same"):
+            raise unknown_key(pressed)
+        rest = [
+            Row(kept, "duplicate", each, text) if key == "same" else Row(each, "remove", "", text) for each in others
+        ]
+        return [Row(kept, "keep", "", text), *rest]
+
+    def _changed(self, snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> InputError:
+        """Say that a group is not what it was when it was shown."""
+        now = {image_id for pairs in groups(snapshot, ledger).values() for image_id in shown(pairs)}
+        if now.isdisjoint(image_ids):
+            return InputError("this group has its answer already.")
+        return InputError("this group is another now than when it was shown. Nothing was written; look at it again.")
 
     def _relabel(self, snapshot: Snapshot, ledger: Ledger, members: Sequence[str], pressed: Pressed) -> list[Row]:
         """Give every labelled picture of the group one label."""

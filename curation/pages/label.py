@@ -7,7 +7,7 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
-from curation.pages.page import Pressed, said_by_model, unknown_key
+from curation.pages.page import Pressed, named_by, said_by_model, unknown_key
 from curation.snapshot import NUM_BEST, Snapshot, row_of, text_of
 from intake.new_folder import can_be_folder
 from runtime.errors import InputError
@@ -54,10 +54,8 @@ class Label:
             notes = (note, f"model {snapshot.version}", said_by_model(best))
             return [Row(image_id, decision, value, why(self.name, *notes, action=pressed.action))]
 
-        if key in ("1", "2", "3") and int(key) <= len(best):
-            return row("relabel", snapshot.sub_class_for(best[int(key) - 1][0], image_id))
-        if key.startswith("is:") and key[3:] in snapshot.classes.class_names:
-            return row("relabel", key[3:])
+        if named := named_by(pressed, snapshot):
+            return row("relabel", named)
         if key == "t":
             return row("relabel", sub_class_named(snapshot, pressed.name, image_id))
         if key == "u":

@@ -80,6 +80,20 @@ def unknown_key(pressed: Pressed) -> InputError:
     return InputError(f"the key {pressed.key!r} means nothing on this page. `?` lists the keys.")
 
 
+def named_by(pressed: Pressed, snapshot: Snapshot) -> str | None:
+    """Read the sub-class that a button names, `is:<sub-class>`; None where it names none.
+
+    Raises:
+        InputError: there is none of this name any more: the tables are others than when the button was shown.
+    """
+    if not pressed.key.startswith("is:"):
+        return None
+    name = pressed.key.removeprefix("is:")
+    if name not in snapshot.classes.class_names:
+        raise InputError(f"there is no sub-class {name!r} any more. Nothing was written; look at the picture again.")
+    return name
+
+
 def said_by_model(best: Sequence[tuple[str, float]]) -> str:
     """Write what the model said of a picture, for `why`."""
     return f"said {best[0][0]} {best[0][1]:.1f}" if best else "no model"

@@ -131,11 +131,12 @@ function decide(form, values) {
   onTheirWay.set(action, item);
   if (body.get("key") !== " ") past.push({ item, action });
   next();
-  send(`/${page}`, body).then((answer) => {
+  send(`/${page}`, body).then(async (answer) => {
     onTheirWay.delete(action);
     const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
     if (refused >= 0) past.splice(refused, 1);
     if (!answer.error && answer.said !== "later") count(-1);
+    if (answer.error && !answer.isOver) await anew(body.getAll("image_id")).catch(() => {});
     told(answer);
     refill();
   });
@@ -163,10 +164,25 @@ function undo() {
 async function bring(undone) {
   if (undone?.page !== page) return;
   if (!main) return own.undone?.(undone.image_ids);
+  const item = await itemWith(undone.image_ids);
+  if (item) back(item);
+}
+
+async function itemWith(ids) {
   const asked = query();
-  for (const id of undone.image_ids.slice(0, MOST_SHOWN)) asked.append("first", id);
+  for (const id of ids.slice(0, MOST_SHOWN)) asked.append("first", id);
   const [item] = (await get(`/${page}/items?${asked}`)).items ?? [];
-  if (item && undone.image_ids.includes(item.key)) back(toItem(item));
+  return item && ids.includes(item.key) ? toItem(item) : null;
+}
+
+// What the desk refused comes next, as it is now: never in the place of what keys act on.
+async function anew(ids) {
+  const item = await itemWith(ids);
+  if (!item || current?.key === item.key) return;
+  const twice = held.findIndex((each) => each.key === item.key);
+  if (twice >= 0) held.splice(twice, 1);
+  held.unshift(item);
+  if (!current) next();
 }
 
 function arrived() {
