@@ -20,6 +20,7 @@ from runtime.errors import InputError
 
 SIZE = 60  # pictures of a part of a grid
 MOST_MARKED = 20_000  # pictures that one key decides about
+CHANGED = "Nothing was written: it would be something else by now."
 PART = "part"  # in an address: which part of the grid, the first is 1
 _OWN = (PART, "show")
 
@@ -85,7 +86,7 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
             raise InputError("no picture is marked. Mark one first.")
         if len(pressed.image_ids) > MOST_MARKED:
             raise InputError(f"{len(pressed.image_ids):,} pictures are marked; expected at most {MOST_MARKED:,}.")
-        answer = await run_in_threadpool(_decide, desk, person, page, pressed, bool(one(form, "sure")))
+        answer = await run_in_threadpool(_decide, desk, person, page, pressed, one(form, "sure"))
         if wants_json(request):
             return JSONResponse(answer)
         back = _back(page, one(form, "back") or request.headers.get("referer", ""))
@@ -95,8 +96,16 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
         return HTMLResponse(templates.get_template("ask.html").render(**contents))
 
 
-def _decide(desk: Desk, person: str, page: GridPage, pressed: Pressed, is_sure: bool) -> dict[str, Any]:
-    """Write what a key decides; about several pictures, say first what it would be."""
+def _decide(desk: Desk, person: str, page: GridPage, pressed: Pressed, sure: str) -> dict[str, Any]:
+    """Write what a key decides; about several pictures, say first what it would be.
+
+    Args:
+        desk: its state.
+        person: who pressed the key.
+        page: on which.
+        pressed: the key.
+        sure: digest of what was read and agreed to; if other rows would be written by now, that is asked anew.
+    """
     with desk.lock:
         desk.refresh()
         if pressed.key == LATER:
@@ -105,8 +114,9 @@ def _decide(desk: Desk, person: str, page: GridPage, pressed: Pressed, is_sure: 
         written = [each for each in desk.file(person).said if each.why.endswith(f":{pressed.action}")]
         if not written:  # else the answer to the same request was lost
             batch = page.batch(desk.snapshot, ledger_of(desk, person, page), pressed)
-            if len(pressed.image_ids) > 1 and not is_sure:
-                return {"ask": list(batch.words)}
+            if len(pressed.image_ids) > 1 and sure != batch.digest:
+                words = [CHANGED, *batch.words] if sure else list(batch.words)
+                return {"ask": words, "digest": batch.digest}
             written = desk.say(person, batch.rows)
         return {"said": in_short(desk, written), "number": len(written), **after(desk, person)}
 

@@ -216,6 +216,27 @@ def test_more_like_this_waits_for_what_was_decided_before(world, tab, server):
     assert [row[0] for row in said()] == world.unlabelled[:3]
 
 
+def test_what_changed_while_the_question_was_open_is_asked_anew(world, tab, server):
+    go(tab, server, "/sort")
+    ids = world.unlabelled
+    press(tab, "x", "ArrowRight", "x", "ArrowRight", "x", "y")
+    assert asked(tab) == ["3 pictures will be labelled: 2 hat, 1 shirt."]
+    ben = Path("data/decisions/ben.csv")
+    ben.write_text(f"image_id,decision,value,on,why\n{ids[1]},remove,,2026-01-01T00:00:00.000Z,by hand\n")
+    try:
+        press(tab, "Enter")
+        tab.wait_for_selector("#ask[open] li:has-text('something else by now')")
+        assert asked(tab)[1:] == ["2 pictures will be labelled hat.", "1 picture decided already: left out."]
+        assert said() == []
+        press(tab, "Enter")
+        settled(tab, 2)
+        assert said() == [(ids[0], "relabel", "hat"), (ids[2], "relabel", "hat")]
+        press(tab, "Backspace")
+        settled(tab, 0)
+    finally:
+        ben.unlink()
+
+
 def test_it_works_without_a_script(world, browser, server):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()

@@ -1,5 +1,6 @@
 """What pages with a grid of pictures have: cells that keys mark, and what a key would write about those marked."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +23,11 @@ class Batch:
 
     rows: Sequence[Row]
     words: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """Tell these rows from others: 32 hex digits."""
+        return hashlib.sha256(repr([tuple(row) for row in self.rows]).encode()).hexdigest()[:32]
 
 
 class GridPage(Queue, Protocol):

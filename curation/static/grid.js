@@ -174,22 +174,32 @@ async function decide(key, name = "") {
     const answer = await waited(send(`/${page}`, body));
     if (answer.error) return notice(answer.error);
     if (!(await agreed(answer.ask))) return framed() && boxOf(framed()).focus();
-    body.set("sure", "1");
+    body.set("sure", answer.digest);
   }
   leave(ids);
   if (key !== " ") past.push({ action });
   underway += 1;
-  const answer = await send(`/${page}`, body);
+  let answer = await send(`/${page}`, body);
+  while (answer.ask && (await agreed(answer.ask))) { // what would be written has changed meanwhile
+    body.set("sure", answer.digest);
+    answer = await send(`/${page}`, body);
+  }
   underway -= 1;
   if (!underway) leaving.clear();
-  const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
+  const refused = answer.error || answer.ask ? past.findIndex((each) => each.action === action) : -1;
   if (refused >= 0) past.splice(refused, 1);
-  if (!answer.error && key !== " ") count(-answer.number);
+  if (!answer.error && !answer.ask && key !== " ") count(-answer.number);
   told(answer);
   await refresh();
 }
 
+let question = Promise.resolve(); // one is open at a time
 function agreed(words) {
+  question = question.then(() => agreedTo(words));
+  return question;
+}
+
+function agreedTo(words) {
   byId("ask-words").replaceChildren(...words.map((each) => Object.assign(document.createElement("li"), { textContent: each })));
   asking.returnValue = "";
   asking.showModal();
