@@ -5,15 +5,15 @@ lock keeps two desks of one person apart.
 """
 
 import csv
-import fcntl
 import io
 import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from curation.actions import Row, action_id, num_begun, numbered
+from curation.shared_file import ABSENT, locked, next_instant, partial_of, replace, signature, signature_of
 from runtime.errors import InstructionError, RepositoryError
 from runtime.outputs import sync_folder
 from stages.labels import decisions
@@ -21,10 +21,6 @@ from stages.labels.decisions import Decision
 
 LOCKS = ".dvc/tmp/retrain/desk"
 _HEADER = ",".join(decisions.COLUMNS) + "\n"
-_ABSENT = (0, 0, 0)  # the signature of a file that is not there
-_TICK = timedelta(milliseconds=1)
-# Two of a person's actions never share an instant, but a time that somebody typed wrongly is not followed this far.
-_FOLLOWED = timedelta(hours=1)
 
 
 class DecisionFile:
@@ -59,9 +55,9 @@ class DecisionFile:
         Raises:
             InstructionError: a line cannot be read.
         """
-        if self._began and _signature(self.path) == self._signature:
+        if self._began and signature(self.path) == self._signature:
             return False
-        with self._locked():
+        with locked(self._lock):
             return self._refresh()
 
     def append(self, rows: Sequence[Row], now: datetime | None = None) -> list[Decision]:
@@ -80,13 +76,13 @@ class DecisionFile:
             InstructionError: the file holds a line that cannot be read.
             RepositoryError: the disk refused the rows; the file is as before.
         """
-        with self._locked():
+        with locked(self._lock):
             self._refresh()
             known = {_content(each) for each in self._same_action(rows)}
             new = [row for row in numbered(rows) if row[:3] not in known]
             if not new:
                 return []
-            on = self._next(now or datetime.now(UTC))
+            on = next_instant((each.on for each in self.said[-1:]), now or datetime.now(UTC))
             self._write(_lines(new, on))
             first = self._num_lines - len(new) + 1
             added = [Decision(on, self.person, first + number, *row[:3], row.why) for number, row in enumerate(new)]
@@ -95,21 +91,14 @@ class DecisionFile:
 
     def take_off(self, gone: Collection[Decision]) -> None:
         """Take rows out of the file; every other byte stays."""
-        with self._locked():
+        with locked(self._lock):
             if self._refresh():
                 gone = [
                     each for each in self.said if (_content(each), each.why) in {(_content(g), g.why) for g in gone}
                 ]
             numbers = {decision.line for decision in gone}
             lines = _split(self.path.read_bytes())
-            # Hidden, so that a stage which reads the folder meanwhile passes over it.
-            partial = self.path.with_name(f".{self.path.name}.partial")
-            with partial.open("wb") as file:
-                file.writelines(line for number, line in enumerate(lines, 1) if number not in numbers)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-            sync_folder(self.path.parent)
+            replace(self.path, b"".join(line for number, line in enumerate(lines, 1) if number not in numbers))
             self._load()
 
     def committed(self) -> set[tuple[str, ...]]:
@@ -128,10 +117,10 @@ class DecisionFile:
         Raises:
             InstructionError: the file holds a line that cannot be read.
         """
-        with self._locked():
+        with locked(self._lock):
             self._refresh()
             text = self._text()
-            while _signature(self.path) != self._signature:  # git does not wait for our lock
+            while signature(self.path) != self._signature:  # git does not wait for our lock
                 self._refresh()
                 text = self._text()
         by_line = {number: tuple(fields) for number, fields in decisions.read_lines(text, str(self.path))}
@@ -141,13 +130,8 @@ class DecisionFile:
         wanted = {action_id(row.why) for row in rows} - {None}
         return [each for each in self.said if action_id(each.why) in wanted] if wanted else []
 
-    def _next(self, now: datetime) -> datetime:
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        last = max((each.on for each in self.said[-1:]), default=now - _TICK)
-        return max(now, last + _TICK) if last - now < _FOLLOWED else now
-
     def _refresh(self) -> bool:
-        if self._began and _signature(self.path) == self._signature:
+        if self._began and signature(self.path) == self._signature:
             return False
         if self._began:
             self.notices.append(f"{self.path} was changed elsewhere and has been read again.")
@@ -155,14 +139,14 @@ class DecisionFile:
         return True
 
     def _load(self) -> None:
-        self.path.with_name(f".{self.path.name}.partial").unlink(missing_ok=True)  # of a desk that was killed
+        partial_of(self.path).unlink(missing_ok=True)  # of a desk that was killed
         self._mend()
-        signature = _signature(self.path)  # before the text: what changes meanwhile is then read again
+        before = signature(self.path)  # before the text: what changes meanwhile is then read again
         text = self._text()
         self.said = sorted(decisions.parse_decisions(text, self.path))
         self._num_lines = len(_split(text.encode()))
         self._has_header = bool(decisions.read_lines(text, str(self.path)))
-        self._signature, self._began = signature, True
+        self._signature, self._began = before, True
         self.num_reads += 1
 
     def _text(self) -> str:
@@ -204,7 +188,7 @@ class DecisionFile:
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
             status = os.fstat(descriptor)
             size = status.st_size
-            as_known = _of(status) == self._signature or (self._signature == _ABSENT and not size)
+            as_known = signature_of(status) == self._signature or (self._signature == ABSENT and not size)
             # A person's editor may leave the last line without an end.
             begin = b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
             header = b"" if size and self._has_header else _HEADER.encode()
@@ -223,14 +207,7 @@ class DecisionFile:
             end = os.fstat(descriptor)
             # Where somebody wrote at the same moment, the file is read again.
             alone = as_known and end.st_size == size + len(begin + header + data)
-            self._signature = _of(end) if alone else None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            self._signature = signature_of(end) if alone else None
 
 
 def _write_all(file: io.RawIOBase, data: bytes) -> None:
@@ -270,14 +247,3 @@ def _is_torn(lines: Sequence[bytes]) -> bool:
 
 def _content(decision: Decision) -> tuple[str, str, str]:
     return decision.image_id, decision.decision, decision.value
-
-
-def _signature(path: Path) -> tuple[int, ...]:
-    try:
-        return _of(path.stat())
-    except FileNotFoundError:
-        return _ABSENT
-
-
-def _of(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from curation.shared_file import ABSENT, signature
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from stages.embeddings.class_means import DIGITS
@@ -277,24 +278,24 @@ class Tables:
         now = time.monotonic()
         if self._snapshot is None or now - self._checked >= _CHECKED_SECONDS:
             self._checked = now
-            signature = _signature()
+            found = _signatures()
             if self._snapshot is None:
-                self._snapshot, self._signature = read_snapshot(), signature
-            elif signature != self._signature and not self._is_away(signature):
-                self._read(signature)
+                self._snapshot, self._signature = read_snapshot(), found
+            elif found != self._signature and not self._is_away(found):
+                self._read(found)
         return self._snapshot
 
-    def _is_away(self, signature: tuple[Any, ...]) -> bool:
+    def _is_away(self, found: tuple[Any, ...]) -> bool:
         """Whether a file that was there is gone: DVC takes a stage's outputs away before it runs."""
         before = self._signature or ()
-        away = any(was is not None and now is None for was, now in zip(before, signature, strict=True))
+        away = any(was != ABSENT and is_ == ABSENT for was, is_ in zip(before, found, strict=True))
         self.notice = "A run is writing new tables; you see those from before it." if away else None
         return away
 
-    def _read(self, signature: tuple[Any, ...]) -> None:
+    def _read(self, found: tuple[Any, ...]) -> None:
         try:
             self._snapshot = read_snapshot()
-            self._signature, self.notice = signature, None
+            self._signature, self.notice = found, None
         except RetrainError as error:
             self.notice = f"New tables cannot be read yet; you see those from before. {error}"
 
@@ -341,13 +342,5 @@ def _optional(table: Table, columns: Sequence[str]) -> pd.DataFrame:
     return table.parse(content, columns)
 
 
-def _signature() -> tuple[tuple[int, int, int] | None, ...]:
-    return tuple(map(_stat, (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS)))
-
-
-def _stat(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = Path(path).stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _signatures() -> tuple[tuple[int, ...], ...]:
+    return tuple(signature(Path(path)) for path in (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS))

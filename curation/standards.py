@@ -8,20 +8,18 @@ An example is an item of a list, so that the file is read as Markdown and merged
 write such a line without what stands in the comment, and may move lines below the rule that they are about.
 """
 
-import fcntl
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+from curation.shared_file import locked, next_instant, replace, signature
 from review.markdown import text as as_text
 from runtime.errors import InputError, InstructionError, RepositoryError
-from runtime.outputs import sync_folder
 from runtime.regular_files import read_small
 from runtime.repository import git
 
@@ -34,7 +32,6 @@ MAX_BYTES = 2**20
 _EXAMPLE = re.compile(r"\s*[-*+] +(good|bad|no longer): *`?([0-9a-fA-F]{32})`?(?!\w)(.*)")
 _MARK = re.compile(r"<!-- (\S+) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) act:([0-9a-f]{12}) -->\s*$")
 _HEADING = re.compile(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*$")
-_FOLLOWED = timedelta(hours=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -210,9 +207,9 @@ class Standards:
         Raises:
             InstructionError: the file cannot be read.
         """
-        signature = _signature(self.path)
-        if signature != self._signature:
-            self._examples, self._signature = parse(self.text()), signature
+        now = signature(self.path)
+        if now != self._signature:
+            self._examples, self._signature = parse(self.text()), now
         return self._examples
 
     def by(self, person: str) -> list[Example]:
@@ -233,7 +230,7 @@ class Standards:
             InputError: the picture is such an example already, or none that could be withdrawn.
             InstructionError: the file cannot be read.
         """
-        with self._locked():
+        with locked(self._lock):
             text = self.text()
             known = parse(text)
             if again := next((each for each in known if each.action == action), None):
@@ -243,13 +240,14 @@ class Standards:
                 raise InputError(f"this picture is a {kind} example already.")
             if not stands and kind == WITHDRAWN:
                 raise InputError("this picture is no example.")
-            new = Example(0, kind, image_id, person, _next(each.on for each in known if each.person == person), action)
+            on = next_instant((each.on for each in known if each.person == person), datetime.now(UTC))
+            new = Example(0, kind, image_id, person, on, action)
             self._write(with_line(text, written(new, label), new))
             return new
 
     def take_back(self, person: str, action: str) -> Example | None:
         """Take a person's line out; returns it, or None if there is none: it was taken out before."""
-        with self._locked():
+        with locked(self._lock):
             text = self.text()
             found = next((each for each in parse(text) if (each.person, each.action) == (person, action)), None)
             if found:
@@ -266,39 +264,10 @@ class Standards:
 
     def _write(self, text: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.partial")
         try:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-            sync_folder(self.path.parent)
+            replace(self.path, text.encode())
         except OSError as error:
             raise RepositoryError(f"{self.path} cannot be written: {error.strerror}. Nothing was changed.") from None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-def _next(times: Iterable[datetime]) -> datetime:
-    """Give the present, or the millisecond after the last of these times; one that is far ahead was typed wrongly."""
-    now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    last = max((time for time in times if time - now < _FOLLOWED), default=_LONG_AGO)
-    return max(now, last + timedelta(milliseconds=1))
-
-
-def _signature(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def latest(examples: Sequence[Example], action: str | None) -> Example | None:
