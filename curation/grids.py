@@ -9,10 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from curation.forms import action_of, form_of, is_image_id, one, query_of, wants_json
+from curation.forms import form_of, one, query_of, wants_json
 from curation.frame import after, frame, in_short
 from curation.pages.grid import GridPage
-from curation.pages.page import Pressed, Queue
+from curation.pages.page import Pressed, Queue, read_pressed
 from curation.security import Person
 from curation.state import Desk
 from curation.upcoming import LATER, leave_for_later, ledger_of, upcoming
@@ -81,9 +81,7 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
     @app.post(f"/{page.name}")
     async def decide(request: Request, person: Person) -> Response:
         form = await form_of(request)
-        pressed = Pressed(one(form, "key"), form.get("image_id", []), one(form, "name"), action_of(form))
-        if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
-            raise InputError("no picture is marked. Mark one first.")
+        pressed = read_pressed(form, "no picture is marked. Mark one first.")
         if len(pressed.image_ids) > MOST_MARKED:
             raise InputError(f"{len(pressed.image_ids):,} pictures are marked; expected at most {MOST_MARKED:,}.")
         answer = await run_in_threadpool(_decide, desk, person, page, pressed, one(form, "sure"))

@@ -22,7 +22,7 @@ from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
 from curation.pages.grid import GridPage
 from curation.pages.label import Label
-from curation.pages.page import Page, Pressed, Queue
+from curation.pages.page import Page, Pressed, Queue, read_pressed
 from curation.pages.sort import Sort
 from curation.people import add_people
 from curation.pictures import Pictures
@@ -168,10 +168,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
 
     @app.post(f"/{page.name}")
     async def decide(request: Request, person: Person) -> Response:
-        form = await form_of(request)
-        pressed = Pressed(one(form, "key"), form.get("image_id", []), one(form, "name"), action_of(form))
-        if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
-            raise InputError("a key names no picture. Reload the page.")
+        pressed = read_pressed(await form_of(request), "a key names no picture. Reload the page.")
         said = await run_in_threadpool(_decide, desk, person, page, pressed)
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or f"/{page.name}", 303)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from curation.actions import Row
+from curation.forms import action_of, is_image_id, one
 from curation.ledger import Ledger
 from curation.snapshot import Snapshot
 from runtime.errors import InputError
@@ -38,6 +39,22 @@ class Pressed:
     image_ids: Sequence[str]
     name: str
     action: str
+
+
+def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
+    """Read what a key sends.
+
+    Args:
+        form: names to values.
+        otherwise: what is said where it names no picture.
+
+    Raises:
+        InputError: it names none, or something else than pictures.
+    """
+    pressed = Pressed(one(form, "key"), form.get("image_id", []), one(form, "name"), action_of(form))
+    if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
+        raise InputError(otherwise)
+    return pressed
 
 
 class Queue(Protocol):
