@@ -13,6 +13,7 @@ import argparse
 import logging
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,7 @@ from stages.tables.pretrained import paths, read_published
 
 log = logging.getLogger(__name__)
 
+Embed = Callable[[bytes, str], NDArray[np.float16]]
 _SAME_FILE, _SAME_PIXELS, _NEAR = "the same file as", "the same pixels as", "resembles"
 
 
@@ -123,7 +125,7 @@ def _files_in(path: Path) -> list[Path]:
     return inside
 
 
-def _read(path: Path, max_pixels: int) -> dict[str, object]:
+def _read(path: Path, max_pixels: int, embed: Embed) -> dict[str, object]:
     """Read one file: its image_id, fingerprint and embedding, or why it cannot be read."""
     try:
         data = read_small(path, MAX_BYTES, "")
@@ -132,17 +134,21 @@ def _read(path: Path, max_pixels: int) -> dict[str, object]:
     image_id = md5_of_bytes(data)
     row = {"image_id": image_id, "error": None, **fingerprint(data, max_pixels)}
     if row["error"] is None:
-        row["vector"] = _embed(data, image_id, max_pixels)
+        row["vector"] = embed(data, image_id)
     return row
 
 
-def _embed(data: bytes, image_id: str, max_pixels: int) -> NDArray[np.float16]:
-    """Embed a file as the stages `shard` and `embed` do."""
+def _embedder(max_pixels: int) -> Embed:
+    """Give what embeds a file, by its bytes and image_id, as the stages `shard` and `embed` do."""
     side, codec = parameters.read(parameters.Picture).side, parameters.read(parameters.Shard).codec
     network = parameters.read(parameters.Pretrained).network
-    prepared = encode(letterbox(decode(data, max_pixels).image, side), codec)
-    sha256 = read_published(network).graph_sha256
-    return graph.embed(graph.decoded(prepared, side, image_id), paths(network).graph, sha256)
+    path, sha256 = paths(network).graph, read_published(network).graph_sha256
+
+    def embed(data: bytes, image_id: str) -> NDArray[np.float16]:
+        prepared = encode(letterbox(decode(data, max_pixels).image, side), codec)
+        return graph.embed(graph.decoded(prepared, side, image_id), path, sha256)
+
+    return embed
 
 
 def _vectors(image_ids: pd.Series) -> NDArray[np.float32]:
@@ -191,7 +197,8 @@ def main() -> None:
     files = list_files(parser.parse_args().files)
     require_root()
     params, max_pixels = parameters.read(parameters.Dedup), parameters.read(parameters.Fingerprint).max_pixels
-    read = [_read(path, max_pixels) for path in progress(files, len(files), "pictures")]
+    embed = _embedder(max_pixels)
+    read = [_read(path, max_pixels, embed) for path in progress(files, len(files), "pictures")]
     readable = {number: row for number, row in enumerate(read) if row["error"] is None}
     # Apart from the others, of which a hash of 64 bits would become a float.
     asked = pd.DataFrame(list(readable.values()), index=list(readable))
