@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from repositories import ROOT, commit, run, surroundings, write
 
@@ -207,6 +208,18 @@ def whys(person: str = "ana") -> list[str]:
     return [re.sub(r"; (act|bulk):[0-9a-f]{12}$", "", fields[4]) for _, fields in decisions.read_lines(text, "")][1:]
 
 
+def forget() -> None:
+    """Take every person's decisions away."""
+    for path in Path(decisions.FOLDER).glob("*.csv"):
+        path.unlink()
+
+
+def begin_again(commit: str = "") -> None:
+    """Make the repository as it was in a commit, by default the first; a desk that runs notices."""
+    forget()
+    run("git", "reset", "--quiet", "--hard", commit or run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+
+
 @contextmanager
 def watched(browser) -> Iterator:
     """A tab in which nothing may go wrong."""
@@ -223,6 +236,32 @@ def watched(browser) -> Iterator:
 def go(tab, server, path):
     tab.goto(server.address + path)
     tab.wait_for_selector("html[data-ready]", state="attached")
+
+
+def press(tab, *keys):
+    """Press keys one by one."""
+    for key in keys:
+        tab.keyboard.press(key)
+
+
+def press_on_items(tab, *keys):
+    """Press keys one by one, each on an item that is there."""
+    for key in keys:
+        tab.wait_for_selector("[data-image-id]")
+        tab.keyboard.press(key)
+
+
+def asked(tab) -> list[str]:
+    """What the desk says before it writes a batch."""
+    tab.wait_for_selector("#ask[open]")
+    return tab.eval_on_selector_all("#ask li", "nodes => nodes.map(each => each.textContent)")
+
+
+def require_readable(page) -> None:
+    """Everybody can read the page: nothing that axe finds, and nothing to scroll sideways."""
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def shown(tab) -> list[str]:

@@ -1,13 +1,10 @@
 """The grid of a class: who is in it as people decided, in which order, and what moving does."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from desks import prepared, said
+from desks import begin_again, forget, prepared, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repositories import run
 
 from curation import snapshot as snapshots
 from curation.actions import Row, why
@@ -29,14 +26,8 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def world(shared):
-    forget()
-    run("git", "reset", "--quiet", "--hard", run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+    begin_again()
     return shared
-
-
-def forget():
-    for path in Path("data/decisions").glob("*.csv"):
-        path.unlink()
 
 
 def keys(name, ledger=None, **query) -> list[str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from desks import prepared, said
+from desks import begin_again, prepared, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repositories import commit, run
+from repositories import commit
 
 from curation import snapshot as snapshots
 from curation.actions import Row, why
@@ -47,9 +47,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def world(shared):
-    for path in Path("data/decisions").glob("*.csv"):
-        path.unlink()
-    run("git", "reset", "--quiet", "--hard", run("git", "rev-list", "--max-parents=0", "HEAD").strip())
+    begin_again()
     return shared[0]
 
 

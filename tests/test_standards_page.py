@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from desks import Server, go, prepared, said, settled, shown
+from desks import Server, begin_again, go, prepared, require_readable, said, settled, shown, watched
+from desks import press_on_items as press
 from repositories import run
 
 from curation.standards import PATH, Standards, parse, standing
@@ -26,8 +27,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def world(shared):
-    Path("data/decisions/ana.csv").unlink(missing_ok=True)
-    run("git", "reset", "--quiet", "--hard", "begin")
+    begin_again("begin")
     return shared
 
 
@@ -39,20 +39,8 @@ def server(world):
 
 @pytest.fixture
 def tab(browser, server):
-    context = browser.new_context(viewport={"width": 1400, "height": 850})
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
-    yield page
-    context.close()
-    assert page.problems == []
-
-
-def press(tab, *keys):
-    for key in keys:
-        tab.wait_for_selector("[data-image-id]")
-        tab.keyboard.press(key)
+    with watched(browser) as page:
+        yield page
 
 
 def examples() -> dict[str, str]:
@@ -199,16 +187,12 @@ def test_examples_work_without_a_script(world, browser, server):
 
 @pytest.mark.parametrize("width", [1400, 350])
 def test_everybody_can_read_the_page(world, browser, server, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     shown = "".join(f"- {kind}: `{each}`\n" for each, kind in zip(world.review, ("good", "bad", "good"), strict=False))
     Path(PATH).write_text(f"{RULES}\n{shown}\n| a | b |\n| --- | --- |\n| 1 | {'long' * 40} |\n\n1. one\n")
     page = browser.new_page(viewport={"width": width, "height": 850})
     page.goto(f"{server.address}/standards")
     page.wait_for_selector("[data-image-id]")
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    require_readable(page)
     page.close()
 
 
