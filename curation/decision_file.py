@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from curation.actions import Row, action_id, num_begun, numbered
-from curation.shared_file import ABSENT, locked, next_instant, partial_of, replace, signature, signature_of
+from curation.shared_file import ABSENT, LOCKS, locked, next_instant, partial_of, replace, signature, signature_of
 from runtime.errors import InstructionError, RepositoryError
 from runtime.outputs import sync_folder
 from stages.labels import decisions
 from stages.labels.decisions import Decision
 
-LOCKS = ".dvc/tmp/retrain/desk"
 _HEADER = ",".join(decisions.COLUMNS) + "\n"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime.outputs import sync_folder
 
+LOCKS = ".dvc/tmp/retrain/desk"
 ABSENT = (0, 0, 0)  # the signature of a file that is not there
 _TICK = timedelta(milliseconds=1)
 # Two of a person's actions never share an instant, but a time that somebody typed wrongly is not followed this far.

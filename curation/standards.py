@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from curation.shared_file import locked, next_instant, replace, signature
+from curation.shared_file import LOCKS, locked, next_instant, replace, signature
 from review.markdown import text as as_text
 from runtime.errors import InputError, InstructionError, RepositoryError
 from runtime.regular_files import read_small
@@ -180,7 +180,7 @@ class Standards:
         locks: folder of the lock that keeps two desks apart.
     """
 
-    def __init__(self, path: str | Path, locks: str | Path):
+    def __init__(self, path: str | Path = PATH, locks: str | Path = LOCKS):
         self.path = Path(path)
         self._lock = Path(locks, "standards.lock")
         self._signature: tuple[int, ...] | None = None

@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import RLock
 
 from curation.actions import Row, action_id, open_actions, pictures_of, restoring
-from curation.decision_file import LOCKS, DecisionFile
+from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
 from curation.parting import EVERYTHING, Parting
+from curation.shared_file import LOCKS
 from curation.snapshot import Snapshot, Tables
 from curation.standards import PATH as STANDARDS
 from curation.standards import Standards

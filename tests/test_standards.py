@@ -150,7 +150,7 @@ def test_two_branches_that_show_examples_merge_without_a_conflict(tmp_path):
         Path(".gitattributes").write_text((ROOT / ".gitattributes").read_text())
         Path("data").mkdir()
         Path(PATH).write_text(RULES)
-        file = Standards(PATH, ".git")
+        file = Standards(locks=".git")
         commit("Rules")
         for number, person in enumerate(("ana", "ben")):
             run("git", "checkout", "--quiet", "-b", person, "main")

@@ -135,7 +135,7 @@ def test_a_commit_takes_a_persons_decisions_and_examples_and_no_other_change(wor
 
     go(tab, server, "/double-check")
     press(tab, "g")
-    Standards(PATH, ".dvc/tmp").show("ben", "bad", world.review[5], None, "00000000000b")
+    Standards().show("ben", "bad", world.review[5], None, "00000000000b")
     wait_for(tab, {world.review[0]: "good", world.review[1]: "good", world.review[5]: "bad"})
     go(tab, server, "/standards")
     assert "The commit takes along those of ben" in tab.inner_text("main")
