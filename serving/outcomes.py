@@ -1,0 +1,229 @@
+"""What people found about answers in production: data/outcomes/<person>.csv, one file per person.
+
+Columns `transaction,image_id,outcome,value,on,why`. An outcome is one of
+
+    right                 what the user was told is right
+    wrong                 it is not: the picture shows the class `value`
+    bad_picture           nobody could answer: the picture has the fault `value`
+    candidate             out of scope, but the model should learn it: `value` is its name
+    out_of_scope          out of scope, and nothing to learn
+    prank                 somebody tried what would happen
+    should_have_answered  the user was told nothing, and the picture shows the class `value`
+    undo                  what this person said of the transaction before is withdrawn
+
+`on` is the time in UTC with milliseconds. Exact repeats collapse; of one person and across people the latest counts;
+people who differ are listed. A line that begins with # is a comment; empty lines, and empty columns at a line's end,
+count for nothing. Nothing in a file tells who the user was: what users wrote stays in the gateway's log.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.errors import InstructionError
+from runtime.regular_files import read_small
+from stages.labels.decisions import MAX_BYTES, list_files
+from stages.labels.names import composed
+
+FOLDER = "data/outcomes"
+COLUMNS = ("transaction", "image_id", "outcome", "value", "on", "why")
+# What the value of an outcome is, where it needs one.
+VALUES = {
+    "wrong": "the class that it is",
+    "bad_picture": "the fault",
+    "candidate": "the name of what it shows",
+    "should_have_answered": "the class that it is",
+}
+UNDO = "undo"
+OUTCOMES = (
+    "right", "wrong", "bad_picture", "candidate", "out_of_scope", "prank", "should_have_answered", UNDO,
+)  # fmt: skip
+_REMEDY = "`git checkout` brings the committed one back."
+_TRANSACTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{32}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class Outcome:
+    """One line of a person's file.
+
+    Attributes:
+        on: when it was said.
+        person: by whom.
+        line: its number in the person's file, from 1.
+        transaction: what it is about, an identity as the gateway gives it.
+        image_id: of the picture that was sent, as the gateway keeps it.
+        outcome: one of OUTCOMES.
+        value: see VALUES.
+        why: what speaks for it.
+    """
+
+    on: datetime
+    person: str
+    line: int
+    transaction: str
+    image_id: str
+    outcome: str
+    value: str
+    why: str
+
+    @property
+    def answer(self) -> tuple[str, str]:
+        """What is said of the transaction: the outcome, and its value where it has one."""
+        return self.outcome, self.value if self.outcome in VALUES else ""
+
+
+class Settled(NamedTuple):
+    """What counts, when all outcomes are taken together.
+
+    Attributes:
+        counting: by transaction, the outcome that counts.
+        disputes: of each transaction about which people differ, in their order: the latest of each person, the one that
+            counts last.
+    """
+
+    counting: dict[str, Outcome]
+    disputes: tuple[tuple[Outcome, ...], ...]
+
+
+def read_outcomes(folder: str | Path = FOLDER) -> list[Outcome]:
+    """Read every person's file.
+
+    Args:
+        folder: holds `<person>.csv`; an absent folder holds none.
+
+    Returns:
+        The outcomes in the order of time; those of one instant by person and line.
+
+    Raises:
+        InstructionError: a line cannot be read; or something in the folder is no `<person>.csv`.
+    """
+    return sorted(each for path in list_files(folder) for each in parse_outcomes(_text(path), path))
+
+
+def parse_outcomes(text: str, path: str | Path) -> list[Outcome]:
+    """Read the text of a person's file, its line ends as they are.
+
+    Args:
+        text: of the file.
+        path: of the file, which names the person.
+
+    Returns:
+        The outcomes in the order of the lines.
+
+    Raises:
+        InstructionError: a line cannot be read.
+    """
+    lines = read_lines(text, str(path))
+    if lines and tuple(lines[0][1]) != COLUMNS:
+        raise InstructionError(
+            f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
+            "Make this the first line, and save the file with commas between the columns."
+        )
+    # A union merge may repeat the header.
+    return [_outcome(Path(path), number, fields) for number, fields in lines if tuple(fields) != COLUMNS]
+
+
+def read_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
+    """Read the lines of a person's file that are neither empty nor comments, the header among them.
+
+    Args:
+        text: of the file, its line ends as they are.
+        name: of the file, for the message.
+
+    Returns:
+        The number of each line, and its fields; empty ones beyond the columns are left out.
+
+    Raises:
+        InstructionError: the text is no CSV.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, _without_empty_end(fields)) for fields in reader]
+    except csv.Error as error:
+        raise InstructionError(f"{name}, line {reader.line_num}: no CSV: {error}. Correct the line.") from None
+    return [(number, fields) for number, fields in lines if any(fields) and not fields[0].startswith("#")]
+
+
+def standing(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Outcome]]:
+    """List what each person says last of each transaction and did not withdraw.
+
+    Args:
+        outcomes: in the order of time.
+
+    Returns:
+        By transaction, person to outcome, the latest last; a transaction of which nothing stands is left out.
+    """
+    stands: dict[str, dict[str, Outcome]] = {}
+    for each in outcomes:
+        said = stands.setdefault(each.transaction, {})
+        said.pop(each.person, None)  # the latest is last
+        if each.outcome != UNDO:
+            said[each.person] = each
+    return {transaction: said for transaction, said in stands.items() if said}
+
+
+def settle(outcomes: Iterable[Outcome]) -> Settled:
+    """Decide what counts: of each transaction, the latest that was not withdrawn.
+
+    Args:
+        outcomes: in the order of time.
+    """
+    stands = {transaction: tuple(said.values()) for transaction, said in standing(outcomes).items()}
+    return Settled(
+        counting={transaction: said[-1] for transaction, said in stands.items()},
+        disputes=tuple(said for _, said in sorted(stands.items()) if len({each.answer for each in said}) > 1),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_small(path, MAX_BYTES, _REMEDY, InstructionError).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InstructionError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from None
+
+
+def _without_empty_end(fields: list[str]) -> list[str]:
+    while len(fields) > len(COLUMNS) and not fields[-1].strip():
+        fields = fields[:-1]
+    return fields
+
+
+def _outcome(path: Path, number: int, fields: list[str]) -> Outcome:
+    where = f"{path}, line {number}"
+    if len(fields) != len(COLUMNS):
+        raise InstructionError(
+            f"{where}: expected {len(COLUMNS)} fields ({','.join(COLUMNS)}), got {len(fields)}. Correct the line."
+        )
+    transaction, image_id, outcome, value, on, why = fields
+    transaction, image_id, value = transaction.lower(), image_id.lower(), composed(value.strip())
+    if not _TRANSACTION.fullmatch(transaction):
+        raise InstructionError(
+            f"{where}: expected a transaction such as 01a21c44-f07f-7e89-87a7-fd10adc1e8a9, got {transaction!r}. "
+            "Copy it from build/harvest/transactions.parquet."
+        )
+    if not _IMAGE_ID.fullmatch(image_id):
+        raise InstructionError(f"{where}: expected an image_id of 32 hex digits, got {image_id!r}. Correct the line.")
+    if outcome not in OUTCOMES:
+        raise InstructionError(f"{where}: expected one of {', '.join(OUTCOMES)}, got {outcome!r}. Correct the line.")
+    if outcome in VALUES and not value:
+        raise InstructionError(f"{where}: {outcome} needs {VALUES[outcome]} as its value. Add it, or delete the line.")
+    return Outcome(_time(where, on), path.stem, number, transaction, image_id, outcome, value, why)
+
+
+def _time(where: str, text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+    except ValueError:
+        time = None
+    if time is None:
+        raise InstructionError(
+            f"{where}: expected a time in UTC such as 2026-11-27T09:15:00.000Z, got {text!r}. Correct the line."
+        )
+    return time
