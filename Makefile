@@ -99,6 +99,9 @@ forget: .venv/ready ## leave nothing of an answer and its photo, TRANSACTION=...
 harvest: .venv/ready ## fetch answers that people should judge [FROM=az://logs] [DAYS=7] [NUMBER=200]
 	@python -m intake.harvest --from="$$FROM" --days="$${DAYS:-7}" --number="$${NUMBER:-200}"
 
+usage: .venv/ready ## write what people ask, and get [FROM=az://logs] [TO=build/usage] [DAYS=91]
+	@python -m serving.usage --from="$$FROM" --to="$${TO:-build/usage}" --days="$${DAYS:-91}"
+
 #@ The DVC remote:
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for
 	@python -m remote.check

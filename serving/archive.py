@@ -9,7 +9,7 @@ changes what another sent, but for what is older than agreed, which any of them 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,9 +128,15 @@ class Archive:
 
     def read_rows(self, day: str, columns: Sequence[str]) -> pa.Table:
         """Read columns of all replicas' rows that were received on a day or after it, each row once."""
-        days = [name for name in self._list("") if name.startswith("day=") and name.removeprefix("day=") >= day]
-        files = [f"{each}/{file}" for each in days for file in self._list(each) if file.endswith(".parquet")]
-        return pa.concat_tables([SCHEMA.empty_table().select(columns), *(self._rows(file, columns) for file in files)])
+        return pa.concat_tables([SCHEMA.empty_table().select(columns), *self.read_files(day, columns)])
+
+    def read_files(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read the same, a file at a time."""
+        for each in self._list(""):
+            if each.startswith("day=") and each.removeprefix("day=") >= day:
+                for file in self._list(each):
+                    if file.endswith(".parquet"):
+                        yield self._rows(f"{each}/{file}", columns)
 
     def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""

@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +14,12 @@ from runtime.errors import InputError
 from serving.archive import Archive
 from serving.log import NAME
 from serving.pictures import Pictures
-from serving.transactions import to_arrow
+from serving.transactions import SCHEMA, to_arrow
 
 _KEPT = """
     SELECT transaction_id FROM transactions WHERE transaction_id IN (SELECT value FROM json_each(?1))
     UNION SELECT transaction_id FROM shipped WHERE transaction_id IN (SELECT value FROM json_each(?1))"""
+_ROWS_AT_ONCE = 20_000
 _ANYTHING = "SELECT 1 FROM transactions UNION ALL SELECT 1 FROM shipped UNION ALL SELECT 1 FROM forgotten LIMIT 1"
 
 
@@ -27,6 +28,9 @@ class Place(Protocol):
 
     def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
         """Read what was received on a day (ISO 8601, UTC) or after it."""
+
+    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read the same, a part at a time: a year's transactions need not fit into memory."""
 
     def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture of a row; None where it is not there."""
@@ -66,8 +70,16 @@ class LogPlace:
 
     def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
         """Read what was received on a day (ISO 8601, UTC) or after it."""
+        return pa.concat_tables([SCHEMA.empty_table().select(columns), *self.batches(day, columns)])
+
+    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read the same, a part at a time; all parts are of one moment, also while a gateway writes."""
         names = ", ".join(columns)
-        return to_arrow(self._ask(f"SELECT {names} FROM transactions WHERE received_at >= ?", [day]), columns)  # noqa: S608
+        query = f"SELECT {names} FROM transactions WHERE received_at >= ?"  # noqa: S608
+        with self._opened() as connection:
+            found = connection.execute(query, [day])
+            while rows := found.fetchmany(_ROWS_AT_ONCE):
+                yield to_arrow(rows, columns)
 
     def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""
@@ -86,11 +98,16 @@ class LogPlace:
         return set(transactions) - {row[0] for row in self._ask(_KEPT, [json.dumps(list(transactions))])}
 
     def _ask(self, query: str, values: list[str]) -> list[sqlite3.Row]:
+        with self._opened() as connection:
+            return connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
         uri = f"{(self._folder / NAME).absolute().as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(uri, uri=True)) as connection:
                 connection.row_factory = sqlite3.Row
-                return connection.execute(query, values).fetchall()
+                yield connection
         except sqlite3.Error as error:
             raise InputError(f"{self._folder / NAME} cannot be read as a gateway's log: {error}.") from None
 
@@ -108,6 +125,10 @@ class ArchivePlace:
     def rows(self, day: str, columns: Sequence[str]) -> pa.Table:
         """Read what was received on a day (ISO 8601, UTC) or after it."""
         return self._archive.read_rows(day, columns)
+
+    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read the same, a file at a time."""
+        return self._archive.read_files(day, columns)
 
     def picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""

@@ -1,0 +1,1 @@
+"""What a team learns from the answers of its gateway: `make usage`."""
