@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from runtime.errors import RetrainError
 
-QUERIES = Path(__file__).with_name("usage.sql")
+QUERIES, REVIEWED = (Path(__file__).with_name(name) for name in ("usage.sql", "reviewed.sql"))
 _MEMORY = "500MB"  # DuckDB goes to the disk beyond it
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -81,3 +83,10 @@ def ask(text: str, variables: Mapping[str, object], folder: Path) -> Tables:
     if done.returncode or done.stderr:
         raise DuckError(f"DuckDB could not answer: {done.stderr.strip() or done.stdout.strip()}")
     return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in queries(text) if name}
+
+
+def write_table(rows: list[Row], schema: pa.Schema, folder: Path, name: str) -> None:
+    """Write a table that was calculated here as Parquet and CSV."""
+    table = pa.Table.from_pylist(rows, schema)
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    pacsv.write_csv(table, folder / f"{name}.csv")

@@ -5,7 +5,8 @@
 The pages load nothing and need no script: they can be mailed, opened without a network, and printed. They hold sums
 only, and of no user and no picture anything.
 
-Reads: a gateway's log (log.db), or what gateways shipped to a place (day=*/*.parquet); data/costs.yaml, if it is there
+Reads: a gateway's log (log.db), or what gateways shipped to a place (day=*/*.parquet); if they are there,
+    data/costs.yaml, build/harvest/transactions.parquet and data/outcomes/
 Writes: TO/*.html; TO/tables/<name>.parquet and .csv; TO/tables/usage.sql, the queries
 """
 
@@ -17,12 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.wording import counted
 from serving.reading import open_place
 from serving.settings import folder_of_log
-from serving.usage import costs, duck, how_often, pages
+from serving.usage import accuracy, costs, duck, how_often, how_right, pages
+from serving.usage.costs import Costs
 from serving.usage.gather import gather
 from serving.usage.period import Period, from_first, last_days
 
@@ -30,6 +34,7 @@ log = logging.getLogger(__name__)
 
 OUTPUT, DAYS = "build/usage", 91  # 13 weeks
 TABLES = "tables"
+Pages = dict[str, dict[str, Any]]  # by name of the file, what it shows
 _MARK = f"{TABLES}/usage.sql"
 
 
@@ -46,7 +51,12 @@ class Settings(NamedTuple):
     place: str
     output: Path
     period: Period
-    costs: costs.Costs | None
+    costs: Costs | None
+
+    @property
+    def known(self) -> Costs:
+        """What data/costs.yaml holds, or its defaults."""
+        return self.costs or Costs()
 
 
 def main() -> None:
@@ -70,23 +80,35 @@ def write(settings: Settings, folder: Path) -> int:
     Raises:
         InputError: there is none in the period.
     """
-    known = settings.costs or costs.Costs()
-    with TemporaryDirectory(dir=folder, prefix="gathered") as gathered:
-        path = Path(gathered) / "transactions.parquet"
-        first = gather(open_place(settings.place), settings.period, path)
+    with TemporaryDirectory(dir=folder, prefix="gathered") as name:
+        gathered = Path(name)
+        first = gather(open_place(settings.place), settings.period, gathered / "transactions.parquet")
         if first is None:
             raise InputError(
                 f"{settings.place} has no transactions since {settings.period.since:%Y-%m-%d}. Name a gateway's log or "
                 "where it ships to by FROM, or more days by DAYS."
             )
-        period = from_first(settings.period, first)
-        tables = duck.ask(duck.QUERIES.read_text(encoding="utf-8"), _variables(path, period, known), folder / TABLES)
+        settings = settings._replace(period=from_first(settings.period, first))
+        tables = duck.ask(_text(duck.QUERIES), _variables(gathered, settings), folder / TABLES)
+        written = _accuracy(gathered, settings, folder, tables)
     shutil.copy(duck.QUERIES, folder / _MARK)
     shutil.copy(costs.EXAMPLE, folder)
-    shown: dict[str, Any] = {"place": settings.place, "period": period, "zone": period.zone, "costs": settings.costs}
-    shown["written"] = ["index.html"]
-    _write_page(folder, "index.html", **how_often.contents(tables, known), **shown)
+    _write_pages(folder, settings, {"index.html": how_often.contents(tables, settings.known)} | written)
     return int(tables["summary"][0]["pictures"])
+
+
+def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
+    """Estimate how right answers are, write the tables, and lay out the page."""
+    drawn = accuracy.read_drawn()
+    accuracy.write_drawn(drawn, gathered / "drawn.parquet")
+    variables = _variables(gathered, settings) | {"drawn": gathered / "drawn.parquet"}
+    view = duck.queries(_text(duck.QUERIES))[""]
+    duck.ask(view + _text(duck.REVIEWED), variables, gathered)
+    rows = pd.read_parquet(gathered / "reviewed.parquet")
+    found, second = accuracy.estimates(rows, tables["answered"]), accuracy.comparisons(rows)
+    duck.write_table(found, accuracy.ACCURACY, folder / TABLES, "accuracy")
+    duck.write_table(second, accuracy.SECOND, folder / TABLES, "versions_compared")
+    return {"accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability)}
 
 
 def require_ours(folder: Path) -> None:
@@ -101,13 +123,21 @@ def require_ours(folder: Path) -> None:
         )
 
 
-def _variables(path: Path, period: Period, known: costs.Costs) -> dict[str, object]:
-    level = known.service_level
-    return {"files": path, **period._asdict(), "objective": level.objective, "within_ms": level.within_ms}
+def _variables(gathered: Path, settings: Settings) -> dict[str, object]:
+    level, files = settings.known.service_level, {"files": gathered / "transactions.parquet"}
+    return {**files, **settings.period._asdict(), "objective": level.objective, "within_ms": level.within_ms}
 
 
-def _write_page(folder: Path, name: str, **contents: Any) -> None:
-    (folder / name).write_text(pages.fill(name, **contents), encoding="utf-8")
+def _write_pages(folder: Path, settings: Settings, written: Pages) -> None:
+    period = settings.period
+    shown = {"place": settings.place, "period": period, "zone": period.zone, "costs": settings.costs}
+    for name, contents in written.items():
+        html = pages.fill(name, written=list(written), **shown, **contents)
+        (folder / name).write_text(html, encoding="utf-8")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _settings(now: datetime) -> Settings:
@@ -118,7 +148,7 @@ def _settings(now: datetime) -> Settings:
     parser.add_argument("--zone", default="", help="time zone of days and hours; else that of data/costs.yaml, or UTC")
     arguments = parser.parse_args()
     known = costs.read_costs()
-    zone = arguments.zone or (known or costs.Costs()).zone
+    zone = arguments.zone or (known or Costs()).zone
     try:
         costs.require_zone(zone)
     except ValueError as error:

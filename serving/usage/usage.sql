@@ -7,6 +7,14 @@ create view transactions as
 select
     *,
     received_at at time zone getvariable('zone') as local_time,
+    strftime(date_trunc('week', received_at at time zone getvariable('zone')), '%Y-%m-%d') as week,  -- its Monday
+    case
+        when confidence_1 >= 99 then '99 to 100'
+        when confidence_1 >= 95 then '95 to 99'
+        when confidence_1 >= 75 then '75 to 95'
+        when confidence_1 >= 50 then '50 to 75'
+        else '0 to 50'
+    end as confidence_band,
     total_ms - coalesce(read_ms, 0) as own_ms,  -- without the time that the picture took to arrive
     status in ('answered', 'failed', 'aborted') as counts,  -- for the service level: what was refused does not
     status = 'answered' and total_ms - coalesce(read_ms, 0) <= getvariable('within_ms') as in_time
@@ -212,3 +220,36 @@ from transactions
 group by client
 order by pictures desc, client
 limit 50;
+
+-- name: answered
+-- How many answers there are for those that were reviewed.
+select
+    shown,
+    case
+        when grouping(class_1) = 0 then 'class'
+        when grouping(version) = 0 then 'version'
+        when grouping(confidence_band) = 0 then 'confidence'
+        when grouping(week) = 0 then 'week'
+        else 'all'
+    end as "by",
+    coalesce(class_1, cast(version as varchar), confidence_band, week, 'all') as name,
+    count(*) as answers
+from transactions
+where status = 'answered'
+group by grouping sets ((shown), (shown, class_1), (shown, version), (shown, confidence_band), (shown, week))
+order by shown desc, "by", name;
+
+-- name: both
+-- What two versions said of the same pictures; users were told what the first one said.
+select
+    version,
+    shadow_version,
+    count(*) as answers,
+    count(*) filter (class_1 = shadow_class) as same_class,
+    count(*) filter (shown and shadow_shown) as both_shown,
+    count(*) filter (shown and not shadow_shown) as only_first_shown,
+    count(*) filter (not shown and shadow_shown) as only_second_shown
+from transactions
+where status = 'answered' and shadow_version is not null
+group by all
+order by version, shadow_version;
