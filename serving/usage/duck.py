@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from runtime.errors import RetrainError
 
-QUERIES, REVIEWED = (Path(__file__).with_name(name) for name in ("usage.sql", "reviewed.sql"))
+QUERIES, REVIEWED, SAMPLES = (Path(__file__).with_name(f"{name}.sql") for name in ("usage", "reviewed", "drift"))
 _MEMORY = "500MB"  # DuckDB goes to the disk beyond it
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

@@ -6,7 +6,7 @@ The pages load nothing and need no script: they can be mailed, opened without a 
 only, and of no user and no picture anything.
 
 Reads: a gateway's log (log.db), or what gateways shipped to a place (day=*/*.parquet); if they are there,
-    data/costs.yaml, build/harvest/transactions.parquet and data/outcomes/
+    data/costs.yaml, build/harvest/transactions.parquet, data/outcomes/, data/predictions/ and data/scores/
 Writes: TO/*.html; TO/tables/<name>.parquet and .csv; TO/tables/usage.sql, the queries
 """
 
@@ -25,7 +25,7 @@ from runtime.outputs import whole
 from runtime.wording import counted
 from serving.reading import open_place
 from serving.settings import folder_of_log
-from serving.usage import accuracy, costs, duck, how_often, how_right, pages
+from serving.usage import accuracy, costs, drift, duck, how_often, how_right, pages, what_changed
 from serving.usage.costs import Costs
 from serving.usage.gather import gather
 from serving.usage.period import Period, from_first, last_days
@@ -90,7 +90,7 @@ def write(settings: Settings, folder: Path) -> int:
             )
         settings = settings._replace(period=from_first(settings.period, first))
         tables = duck.ask(_text(duck.QUERIES), _variables(gathered, settings), folder / TABLES)
-        written = _accuracy(gathered, settings, folder, tables)
+        written = _accuracy(gathered, settings, folder, tables) | _drift(gathered, settings, folder, tables)
     shutil.copy(duck.QUERIES, folder / _MARK)
     shutil.copy(costs.EXAMPLE, folder)
     _write_pages(folder, settings, {"index.html": how_often.contents(tables, settings.known)} | written)
@@ -102,13 +102,27 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
     drawn = accuracy.read_drawn()
     accuracy.write_drawn(drawn, gathered / "drawn.parquet")
     variables = _variables(gathered, settings) | {"drawn": gathered / "drawn.parquet"}
-    view = duck.queries(_text(duck.QUERIES))[""]
-    duck.ask(view + _text(duck.REVIEWED), variables, gathered)
-    rows = pd.read_parquet(gathered / "reviewed.parquet")
+    rows = _answers(duck.REVIEWED, "reviewed", variables, gathered)
     found, second = accuracy.estimates(rows, tables["answered"]), accuracy.comparisons(rows)
     duck.write_table(found, accuracy.ACCURACY, folder / TABLES, "accuracy")
     duck.write_table(second, accuracy.SECOND, folder / TABLES, "versions_compared")
     return {"accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability)}
+
+
+def _drift(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
+    """Compare times with each other and with held-out pictures, write the table, and lay out the page."""
+    samples = _answers(duck.SAMPLES, "samples", _variables(gathered, settings), gathered)
+    held_out = drift.read_held_out()
+    rows = drift.compare(samples, held_out)
+    duck.write_table(rows, drift.DRIFT, folder / TABLES, "drift")
+    return {"drift.html": what_changed.contents(rows, held_out, tables["versions"])}
+
+
+def _answers(queries: Path, name: str, variables: dict[str, object], gathered: Path) -> pd.DataFrame:
+    """Read single answers, of which the report has no table."""
+    view = duck.queries(_text(duck.QUERIES))[""]
+    duck.ask(view + _text(queries), variables, gathered)
+    return pd.read_parquet(gathered / f"{name}.parquet")
 
 
 def require_ours(folder: Path) -> None:
