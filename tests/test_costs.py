@@ -34,6 +34,7 @@ def test_an_absent_file_is_none_and_an_empty_one_is_all_defaults(tmp_path):
         ({"people": {"right": 9, "of": 8, "source": "blind test"}}, "people: .*9 are right, of 8"),
         ({"people": {"right": 9, "of": 10}}, r"people\.source: Field required"),
         ({"prices": 1}, "prices: Extra inputs"),
+        ({"monthly": [{"what": "a", "cost": 1}] * 9}, "monthly: List should have at most 8 items"),
         (["zone"], "the file: .*"),
     ],
 )

@@ -110,6 +110,42 @@ def test_everybody_can_read_the_pages(written, browser, width, scheme):
         page.close()
 
 
+def pdf_of(browser, path: Path) -> bytes:
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    data = page.pdf(prefer_css_page_size=True)
+    page.close()
+    return data
+
+
+def num_pages(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+LONG = "Pictures taken by night are rare in the library, and an answer about one is often wrong. "
+
+
+def test_the_pages_for_those_who_pay_print_on_two_sheets_also_when_they_are_full(written, tmp_path, browser):
+    assert num_pages(pdf_of(browser, written / "costs.html")) == 2
+    full = {
+        "monthly": [{"what": "a machine " * 8, "cost": 123_456.0}] * 8,
+        "hours": [{"who": "a person " * 8, "hours_per_week": 12.5, "cost_per_hour": 100.0}] * 8,
+        "saved": {"minutes_per_answer": 4.0, "cost_per_hour": 50.0},
+        "people": {"right": 9, "of": 10, "source": "s" * 200},
+        "risk": (LONG * 7)[:600],
+        "request": (LONG * 7)[:600],
+    }
+    out = write_report(tmp_path, Costs.model_validate(full), 300)
+    assert num_pages(pdf_of(browser, out / "costs.html")) == 2
+
+
+def test_without_costs_the_page_says_what_to_write(without_costs):
+    said = Text((without_costs / "costs.html").read_text()).text
+    assert "there is no data/costs.yaml" in said
+    assert "minutes_per_answer: 4" in said
+    assert "nobody has judged any yet" in said
+
+
 @given(
     st.lists(st.integers(0, 10**6), min_size=1, max_size=100),
     st.floats(0, 1),

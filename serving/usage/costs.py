@@ -43,14 +43,14 @@ class ServiceLevel(_Section):
 class Monthly(_Section):
     """What is paid each month, such as a machine."""
 
-    what: Text
+    what: Annotated[str, Field(min_length=1, max_length=80)]
     cost: Amount
 
 
 class Work(_Section):
     """Hours that people spend."""
 
-    who: Text
+    who: Annotated[str, Field(min_length=1, max_length=80)]
     hours_per_week: Annotated[float, Field(ge=0, le=10_000)]
     cost_per_hour: Amount
 
@@ -68,7 +68,7 @@ class People(_Section):
     right: Count
     of: Annotated[int, Field(ge=1, le=10**9)]
     seconds: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    source: Text
+    source: Annotated[str, Field(min_length=1, max_length=200)]
 
     @model_validator(mode="after")
     def _adds_up(self) -> "People":
@@ -84,8 +84,8 @@ class Costs(_Section):
     capacity_per_second: Annotated[float, Field(gt=0, le=1e6)] | None = None
     service_level: ServiceLevel = ServiceLevel()
     currency: Annotated[str, Field(min_length=1, max_length=10)] = "EUR"
-    monthly: list[Monthly] = []
-    hours: list[Work] = []
+    monthly: Annotated[list[Monthly], Field(max_length=8)] = []  # as many as a printed page has room for
+    hours: Annotated[list[Work], Field(max_length=8)] = []
     saved: Saved | None = None
     people: People | None = None
     risk: Text | None = None

@@ -40,9 +40,12 @@ def milliseconds(value: Any) -> str:
     return f"{value / 1000:.1f}{_SPACE}s" if value >= 10_000 else f"{value:,.0f}{_SPACE}ms"
 
 
-def day(value: Any) -> str:
-    """Write a day; a dash for none."""
-    return NOTHING if is_absent(value) else f"{pd.Timestamp(value):%-d %b %Y}"
+def day(value: Any, zone: str) -> str:
+    """Write the day of a moment in a zone; a dash for none."""
+    if is_absent(value):
+        return NOTHING
+    local = value.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%b %Y}"
 
 
 def moment(value: Any, zone: str) -> str:

@@ -25,7 +25,7 @@ from runtime.outputs import whole
 from runtime.wording import counted
 from serving.reading import open_place
 from serving.settings import folder_of_log
-from serving.usage import accuracy, costs, drift, duck, how_often, how_right, pages, what_changed
+from serving.usage import accuracy, costs, drift, duck, how_often, how_right, pages, payers, what_changed
 from serving.usage.costs import Costs
 from serving.usage.gather import gather
 from serving.usage.period import Period, from_first, last_days
@@ -90,7 +90,7 @@ def write(settings: Settings, folder: Path) -> int:
             )
         settings = settings._replace(period=from_first(settings.period, first))
         tables = duck.ask(_text(duck.QUERIES), _variables(gathered, settings), folder / TABLES)
-        written = _accuracy(gathered, settings, folder, tables) | _drift(gathered, settings, folder, tables)
+        written = _drift(gathered, settings, folder, tables) | _accuracy(gathered, settings, folder, tables)
     shutil.copy(duck.QUERIES, folder / _MARK)
     shutil.copy(costs.EXAMPLE, folder)
     _write_pages(folder, settings, {"index.html": how_often.contents(tables, settings.known)} | written)
@@ -98,7 +98,7 @@ def write(settings: Settings, folder: Path) -> int:
 
 
 def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
-    """Estimate how right answers are, write the tables, and lay out the page."""
+    """Estimate how right answers are, write the tables, and lay out the pages about it and about costs."""
     drawn = accuracy.read_drawn()
     accuracy.write_drawn(drawn, gathered / "drawn.parquet")
     variables = _variables(gathered, settings) | {"drawn": gathered / "drawn.parquet"}
@@ -106,7 +106,10 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
     found, second = accuracy.estimates(rows, tables["answered"]), accuracy.comparisons(rows)
     duck.write_table(found, accuracy.ACCURACY, folder / TABLES, "accuracy")
     duck.write_table(second, accuracy.SECOND, folder / TABLES, "versions_compared")
-    return {"accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability)}
+    return {
+        "accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability),
+        "costs.html": payers.contents(settings.known, tables, found, settings.period),
+    }
 
 
 def _drift(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:

@@ -1,0 +1,93 @@
+"""Two pages for those who pay: what it costs, what it does, how it stands beside people, one risk and one request."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from scipy import stats
+
+from serving.usage import accuracy
+from serving.usage.costs import EXAMPLE, Costs, People
+from serving.usage.duck import Row, Tables
+from serving.usage.period import Period
+from serving.usage.weighing import UNKNOWN, Share
+
+DAYS_PER_MONTH = 365.25 / 12
+WEEKS_PER_MONTH = DAYS_PER_MONTH / 7
+
+
+class Amounts(NamedTuple):
+    """What is paid and what is gained in a month.
+
+    Attributes:
+        lines: what is paid for, hours where it is work (else None), and the cost.
+        total: of all lines.
+        shown: answers that users were shown.
+        right: of these, how many are right.
+        hours: that the right ones save; UNKNOWN where that is not known.
+        value: of these hours.
+    """
+
+    lines: list[tuple[str, float | None, float]]
+    total: float
+    shown: float
+    right: Share
+    hours: Share
+    value: Share
+
+
+def amounts(costs: Costs, shown: int, told: Share, period: Period) -> Amounts:
+    """Reckon a month, as the period was on average.
+
+    Args:
+        costs: prices and hours.
+        shown: answers that were shown in the period.
+        told: what share of them is right.
+        period: of which length.
+    """
+    lines: list[tuple[str, float | None, float]] = [(each.what, None, each.cost) for each in costs.monthly]
+    for work in costs.hours:
+        hours = work.hours_per_week * WEEKS_PER_MONTH
+        lines.append((work.who, hours, hours * work.cost_per_hour))
+    a_month = shown / period.num_days * DAYS_PER_MONTH
+    right = _times(told, a_month)
+    hours_saved = _times(right, costs.saved.minutes_per_answer / 60) if costs.saved else UNKNOWN
+    value = _times(hours_saved, costs.saved.cost_per_hour) if costs.saved else UNKNOWN
+    return Amounts(lines, sum(cost for *_, cost in lines), a_month, right, hours_saved, value)
+
+
+def of_people(people: People) -> Share:
+    """Say how often people are right, with an interval.
+
+    Source: Wilson 1927.
+    """
+    low, high = stats.binomtest(people.right, people.of).proportion_ci(0.95, method="wilson")
+    return Share(people.right / people.of, float(low), float(high))
+
+
+def contents(costs: Costs, tables: Tables, found: Sequence[Row], period: Period) -> dict[str, Any]:
+    """Lay out the pages.
+
+    Args:
+        costs: what data/costs.yaml holds.
+        tables: answers of usage.sql by name.
+        found: rows of accuracy.ACCURACY.
+        period: that they are about.
+    """
+    overall = next((row for row in found if row["by"] == "all" and row["measure"] == accuracy.TOLD), None)
+    told = Share(overall["fraction"], overall["low"], overall["high"]) if overall else UNKNOWN
+    summary = tables["summary"][0]
+    return {
+        "known": costs,
+        "example": EXAMPLE.read_text(encoding="utf-8"),
+        "amounts": amounts(costs, summary["shown"], told, period),
+        "told": told,
+        "judged": overall["judged"] if overall else 0,
+        "people": of_people(costs.people) if costs.people else UNKNOWN,
+        "summary": summary,
+        "level": tables["service_level"][0],
+        "median_ms": next((row["median_ms"] for row in tables["latency"] if row["part"] == "whole"), None),
+    }
+
+
+def _times(each: Share, factor: float) -> Share:
+    return Share(*(None if value is None else value * factor for value in each))
