@@ -7,25 +7,29 @@ only, and of no user and no picture anything.
 
 Reads: a gateway's log (log.db), or what gateways shipped to a place (day=*/*.parquet); if they are there,
     data/costs.yaml, build/harvest/transactions.parquet, data/outcomes/, data/predictions/ and data/scores/
-Writes: TO/*.html; TO/tables/<name>.parquet and .csv; TO/tables/usage.sql, the queries
+Reads also: the tags model-NNN of this clone
+Writes: TO/*.html; TO/models/model-NNN.md; TO/tables/<name>.parquet and .csv; TO/tables/usage.sql, the queries
 """
 
 import argparse
 import logging
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import markupsafe
 import pandas as pd
 
+from release.promote import tag_name
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.wording import counted
 from serving.reading import open_place
 from serving.settings import folder_of_log
-from serving.usage import accuracy, costs, drift, duck, how_often, how_right, pages, payers, what_changed
+from serving.usage import accuracy, costs, drift, duck, how_often, how_right, model_cards, pages, payers, what_changed
 from serving.usage.costs import Costs
 from serving.usage.gather import gather
 from serving.usage.period import Period, from_first, last_days
@@ -98,7 +102,7 @@ def write(settings: Settings, folder: Path) -> int:
 
 
 def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
-    """Estimate how right answers are, write the tables, and lay out the pages about it and about costs."""
+    """Estimate how right answers are, write the tables, and lay out the pages that show it."""
     drawn = accuracy.read_drawn()
     accuracy.write_drawn(drawn, gathered / "drawn.parquet")
     variables = _variables(gathered, settings) | {"drawn": gathered / "drawn.parquet"}
@@ -109,7 +113,20 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
     return {
         "accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability),
         "costs.html": payers.contents(settings.known, tables, found, settings.period),
+        "models.html": {"cards": _cards(folder, tables, found)},
     }
+
+
+def _cards(folder: Path, tables: duck.Tables, found: Sequence[duck.Row]) -> list[tuple[str, markupsafe.Markup]]:
+    """Write a card for each promoted version, and lay it out for the page of all."""
+    cards = []
+    (folder / "models").mkdir()
+    for tagged in model_cards.read_tagged():
+        name = tag_name(tagged.version)
+        markdown = model_cards.card(tagged, tables, found)
+        (folder / f"models/{name}.md").write_text(markdown, encoding="utf-8")
+        cards.append((name, model_cards.as_html(markdown, name)))
+    return cards
 
 
 def _drift(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
