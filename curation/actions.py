@@ -8,9 +8,10 @@ begin with `undo of <id>`. What stands between is for people.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice, takewhile
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from review.markdown import visible
+from serving.outcomes import UNDO, Outcome
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
 
 _ID = re.compile(r"(?:^|; )(?:act|bulk):([0-9a-f]{12})$")
@@ -27,6 +28,20 @@ class Row(NamedTuple):
     decision: str
     value: str
     why: str
+
+
+class OutcomeRow(NamedTuple):
+    """An outcome before it has its time."""
+
+    transaction: str
+    image_id: str
+    outcome: str
+    value: str
+    why: str
+
+
+AnyRow = TypeVar("AnyRow", Row, OutcomeRow)
+Said = TypeVar("Said", Decision, Outcome)
 
 
 def why(*notes: str, action: str, batch: bool = False) -> str:
@@ -46,7 +61,7 @@ def action_id(text: str) -> str | None:
     return found[1] if found else None
 
 
-def numbered(rows: Sequence[Row]) -> list[Row]:
+def numbered(rows: Sequence[AnyRow]) -> list[AnyRow]:
     """Say in the `why` of each row which of the action's rows it is, where it has several: so a half is noticed."""
     if len(rows) == 1:
         return list(rows)
@@ -68,24 +83,24 @@ def num_begun(lines: Sequence[bytes]) -> int:
     return sum(1 for _ in islice(same, int(last[1])))
 
 
-def open_actions(said: Sequence[Decision]) -> list[list[Decision]]:
+def open_actions(said: Sequence[Said]) -> list[list[Said]]:
     """List the actions of a person that are not undone, the latest last.
 
     Args:
-        said: the person's decisions, in the order of time; what was typed by hand is no action of the desk.
+        said: by the person, in the order of time; what was typed by hand is no action of the desk.
     """
-    actions: dict[str, list[Decision]] = {}
-    for decision in in_effect(said):
-        if each := action_id(decision.why):
-            actions.setdefault(each, []).append(decision)
+    actions: dict[str, list[Said]] = {}
+    for row in in_effect(said):
+        if each := action_id(row.why):
+            actions.setdefault(each, []).append(row)
     return list(actions.values())
 
 
-def latest_actions(said: Sequence[Decision]) -> Iterator[list[Decision]]:
+def latest_actions(said: Sequence[Said]) -> Iterator[list[Said]]:
     """Go through the actions of a person that are not undone, the latest first; what is not asked for is not read.
 
     Args:
-        said: the person's decisions, in the order of time.
+        said: by the person, in the order of time.
     """
     undone = set()
     for action, group in groupby(reversed(said), lambda each: action_id(each.why)):
@@ -96,9 +111,9 @@ def latest_actions(said: Sequence[Decision]) -> Iterator[list[Decision]]:
             yield rows
 
 
-def in_effect(said: Sequence[Decision]) -> list[Decision]:
+def in_effect(said: Sequence[Said]) -> list[Said]:
     """Leave out the actions that were undone, and the rows that answer them: together they change nothing."""
-    undone = {found[1] for decision in said if (found := _UNDO.match(decision.why))}
+    undone = {found[1] for each in said if (found := _UNDO.match(each.why))}
     return [each for each in said if action_id(each.why) not in undone and not _UNDO.match(each.why)]
 
 
@@ -137,6 +152,27 @@ def restoring(said: Sequence[Decision], action: Sequence[Decision], new_action: 
     rows = [Row(image_id, "undo", "", why(note, action=new_action)) for image_id in sorted(withdrawn)]
     wanted = sorted({counted[key] for key in again})  # in the order of time: a label before the fate that followed it
     return rows + [Row(each.image_id, each.decision, each.value, why(note, action=new_action)) for each in wanted]
+
+
+def withdrawing(own: Sequence[Outcome], action: Sequence[Outcome], new_action: str) -> list[OutcomeRow]:
+    """Write the rows after which of each answer that counts, of this person, which counted before an action.
+
+    Args:
+        own: what the person found, that of the action too, in the order of time.
+        action: what is undone.
+        new_action: id of the action that the rows are.
+
+    Returns:
+        One row per answer of the action: what the person had said of it before, or `undo`.
+    """
+    before = {each.transaction: each for each in in_effect(own) if each not in action}
+    note = why(f"undo of {action_id(action[0].why)}", action=new_action)
+    rows = []
+    for each in action:
+        earlier = before.get(each.transaction)
+        said = earlier.answer if earlier else (UNDO, "")
+        rows.append(OutcomeRow(each.transaction, each.image_id, *said, note))
+    return rows
 
 
 def _last(answers: dict[str, Decision]) -> Decision:

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from curation.actions import latest_actions
 from curation.forms import action_of, form_of, is_image_id, new_action, one, wants_json
 from curation.frame import after, frame, undone
 from curation.pages.page import Queue
@@ -39,7 +38,7 @@ def add_standards(app: FastAPI, desk: Desk, templates: jinja2.Environment, pages
 
 
 def take_back(desk: Desk, person: str, new_action: str, of: str | None) -> dict[str, Any] | None:
-    """Take back an action of a person, be it decisions or an example.
+    """Take back an action of a person, be it decisions, outcomes or an example.
 
     Args:
         desk: its state.
@@ -53,7 +52,7 @@ def take_back(desk: Desk, person: str, new_action: str, of: str | None) -> dict[
     with desk.lock:
         desk.refresh()
         example = latest(desk.standards.by(person), of)
-        decided = next(latest_actions(desk.file(person).said), None)
+        decided = next(desk.latest(person), None)
         if example is None or (of is None and decided and decided[0].on > example.on):
             return undone(desk, desk.undo(person, new_action, of))
         desk.standards.take_back(person, example.action)

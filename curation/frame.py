@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from curation.actions import action_id, latest_actions, pictures_of
+from curation.actions import action_id, pictures_of
 from curation.forms import new_action
-from curation.pages.page import Queue, short
+from curation.pages.page import Queue, found, short
 from curation.state import Desk
 from curation.upcoming import open_keys
 from runtime.errors import RetrainError
+from serving.outcomes import Outcome
 from stages.labels.decisions import Decision
 
 OTHERS = (("standards", "Standards"), ("people", "People"))  # pages without a queue: address and title
@@ -19,6 +20,7 @@ LAST = 10  # actions that a page lists
 _MOST_WORDED = 3  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
+Said = Sequence[Decision] | Sequence[Outcome]
 
 
 def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[str, Any]:
@@ -31,10 +33,11 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
         pages: with a queue, in the order in which they are listed.
     """
     with desk.lock:
-        file = desk.file(person)
-        notices, file.notices[:] = list(file.notices), []
-        if desk.tables.notice:
-            notices.append(desk.tables.notice)
+        notices = []
+        for said in (desk.file(person).notices, desk.outcomes(person).notices):
+            notices += said
+            said.clear()
+        notices += filter(None, (desk.tables.notice, desk.tables.harvest_notice))
         if desk.parting.team and person not in desk.parting.team:
             notices.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
         queues = [(page, sum(1 for _ in open_keys(desk, person, page, {}))) for page in pages]
@@ -44,7 +47,9 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
             "person": person,
             "name": name,
             "notices": notices,
-            "uncommitted": desk.uncommitted(person) + desk.standards.waiting(person).num_lines,
+            "uncommitted": desk.uncommitted(person)
+            + desk.uncommitted_outcomes(person)
+            + desk.standards.waiting(person).num_lines,
             "action": new_action(),
             **after(desk, person),
         }
@@ -54,8 +59,8 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
     """Collect what changes with a key: the pace, what was decided today, the last ten; no total is counted here."""
     with desk.lock:
         today = datetime.now(UTC).date()
-        recent: list[list[Decision]] = []
-        for rows in latest_actions(desk.file(person).said):
+        recent: list[Said] = []
+        for rows in desk.latest(person):
             if len(recent) >= _PACED and rows[0].on.date() < today:
                 break
             recent.append(rows)
@@ -76,20 +81,29 @@ def pace(times: Sequence[datetime]) -> int | None:
     return round(3600 * len(working) / sum(working)) if len(working) >= 5 and sum(working) > 0 else None
 
 
-def in_short(desk: Desk, rows: Sequence[Decision]) -> str:
+def in_short(desk: Desk, rows: Said) -> str:
     """Say what the rows of an action decide, in a few words."""
     labels = desk.snapshot.images["sub_class"]
     few = rows if len(rows) <= _MOST_WORDED else rows[:1]
-    texts = [short(row, label if isinstance(label := labels.get(row.image_id), str) else None) for row in few]
+    texts = [
+        found(row)
+        if isinstance(row, Outcome)
+        else short(row, label if isinstance(label := labels.get(row.image_id), str) else None)
+        for row in few
+    ]
     return ", ".join(dict.fromkeys(texts)) if few is rows else f"{texts[0]} and {len(rows) - 1:,} more"
 
 
-def undone(desk: Desk, rows: Sequence[Decision]) -> dict[str, Any] | None:
+def undone(desk: Desk, rows: Said) -> dict[str, Any] | None:
     """Say what was taken back: of which page, which pictures; None where nothing was."""
     if not rows:
         return None
     return {
         "page": rows[0].why.partition(";")[0],
-        "image_ids": sorted(pictures_of(rows)),
+        "image_ids": sorted(set().union(*map(_about, rows))),
         "text": in_short(desk, rows),
     }
+
+
+def _about(row: Decision | Outcome) -> set[str]:
+    return {row.image_id} if isinstance(row, Outcome) else pictures_of([row])

@@ -33,7 +33,16 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
                 for said in disputes[:MOST_DISPUTES]
             ],
             "num_disputes": len(disputes),
+            "differing": [
+                {
+                    "image_id": said[-1].image_id,
+                    "said": [f"{each.person}: {' '.join(filter(None, each.answer))}" for each in said],
+                }
+                for said in ledger.outcome_disputes()
+                if said[-1].image_id in snapshot.harvested.of_picture
+            ][:MOST_DISPUTES],
             "num_decisions": desk.uncommitted(person),
+            "num_outcomes": desk.uncommitted_outcomes(person),
             "num_examples": desk.standards.waiting(person).num_lines,
             "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
         }
@@ -49,7 +58,7 @@ def _lacking(wanted: int) -> list[tuple[str, int, int]]:
 
 
 def commit(desk: Desk, person: str) -> None:
-    """Commit this person's decisions and examples, as this person, and no other change.
+    """Commit this person's decisions, outcomes and examples, as this person, and no other change.
 
     Examples of all stand in one file: those of others go along, and the message names them. Where somebody changed the
     rules themselves, the file stays as it is, for a commit in a terminal.
@@ -59,16 +68,19 @@ def commit(desk: Desk, person: str) -> None:
     """
     with desk.lock:
         desk.refresh()
-        num_decisions, shown = desk.uncommitted(person), desk.standards.waiting(person)
+        num_decisions, num_outcomes = desk.uncommitted(person), desk.uncommitted_outcomes(person)
+        shown = desk.standards.waiting(person)
         parts = {
             str(desk.file(person).path): counted(num_decisions, "decision") if num_decisions else "",
+            str(desk.outcomes(person).path): counted(num_outcomes, "outcome") if num_outcomes else "",
             str(desk.standards.path): counted(shown.num_lines, "example") if shown.num_lines and shown.is_alone else "",
         }
         paths = [path for path, words in parts.items() if words]
         if not paths:
             return
         git("--literal-pathspecs", "add", "--", *paths)
-        message = f"{person}: {' and '.join(filter(None, parts.values()))} at the desk"
+        *first, last = filter(None, parts.values())
+        message = f"{person}: {' and '.join(filter(None, (', '.join(first), last)))} at the desk"
         if shown.others and str(desk.standards.path) in paths:
             message += f"\n\nWith examples of {', '.join(shown.others)}."
         author = f"--author={_author(person)}"

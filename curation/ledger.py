@@ -1,19 +1,23 @@
-"""What everybody said of each picture, kept up to date with every row: a picture is looked up without reading all."""
+"""What everybody said of pictures and answers, up to date with every row: each is looked up without reading all."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from curation.actions import pictures_of
+from serving import outcomes
+from serving.outcomes import CANDIDATE, Outcome
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
 
 
 class Ledger:
-    """Everybody's decisions, by picture."""
+    """Everybody's decisions, by picture, and what they found about answers in production, by transaction."""
 
-    def __init__(self, decisions: Iterable[Decision] = ()):
+    def __init__(self, decisions: Iterable[Decision] = (), judged: Iterable[Outcome] = ()):
         self._about: defaultdict[str, list[Decision]] = defaultdict(list)
         self._standing: dict[str, dict[Question, dict[str, Decision]]] = {}
+        self._judged: defaultdict[str, list[Outcome]] = defaultdict(list)
         self.add(decisions)
+        self.judge(judged)
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Take decisions in."""
@@ -21,6 +25,30 @@ class Ledger:
             for image_id in pictures_of([decision]):
                 self._about[image_id].append(decision)
                 self._forget(image_id)
+
+    def judge(self, judged: Iterable[Outcome]) -> None:
+        """Take outcomes in."""
+        for outcome in judged:
+            self._judged[outcome.transaction].append(outcome)
+
+    def found(self, transaction: str, image_id: str) -> dict[str, Outcome]:
+        """Give what stands about an answer in production: person to outcome, the latest last.
+
+        Args:
+            transaction: that gave the answer.
+            image_id: of its picture.
+        """
+        said = self._judged.get(transaction, ())
+        return outcomes.standing(sorted(said)).get(transaction, {})
+
+    def outcome_disputes(self) -> list[tuple[Outcome, ...]]:
+        """List what people differ about: their outcomes of each transaction, the one that counts last."""
+        return list(outcomes.settle(sorted(each for said in self._judged.values() for each in said)).disputes)
+
+    def candidates(self) -> list[str]:
+        """List the names of what the model should learn, those first that most pictures were given."""
+        judged = (each for said in self._judged.values() for each in said)
+        return [name for name, _ in Counter(each.value for each in judged if each.outcome == CANDIDATE).most_common()]
 
     def image_ids(self) -> list[str]:
         """List the pictures that something was said of, and that may have been withdrawn, sorted."""

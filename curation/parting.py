@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from curation.ledger import Ledger
+from serving.outcomes import Outcome
 from stages.labels.decisions import Decision, Question
 
 SHARE = 0.1  # of the pictures, where a team is named and no share
@@ -73,6 +74,13 @@ class _View(Ledger):
             return found
         own = {key: said[self._person] for key, said in found.items() if self._person in said}
         return {key: {self._person: decision} for key, decision in own.items()}
+
+    def found(self, transaction: str, image_id: str) -> dict[str, Outcome]:
+        found = self._whole.found(transaction, image_id)
+        return {p: said for p, said in found.items() if p == self._person} if self._hides(image_id) else found
+
+    def candidates(self) -> list[str]:
+        return self._whole.candidates()
 
 
 def _fraction(text: str) -> float:

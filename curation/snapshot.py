@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from curation.harvested import NOTHING, Harvested, read_harvested
 from curation.shared_file import ABSENT, signature
+from intake.harvest import TRANSACTIONS
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from stages.embeddings.class_means import DIGITS
@@ -63,6 +65,7 @@ class Snapshot:
         vectors: embeddings of `EMBEDDED`, a memory map; None where there are none.
         version: of the model.
         trained: pictures that the base was trained on.
+        harvested: answers in production that people judge.
     """
 
     tables: dict[Table, pd.DataFrame]
@@ -72,6 +75,7 @@ class Snapshot:
     vectors: NDArray[np.float16] | None
     version: int
     trained: frozenset[str]
+    harvested: Harvested = NOTHING
 
     @cached_property
     def files(self) -> pd.DataFrame:
@@ -261,10 +265,13 @@ class Tables:
 
     Attributes:
         notice: what is wrong with the newest tables, in a sentence, or None.
+        harvest_notice: what is wrong with what was harvested.
     """
 
     def __init__(self) -> None:
         self.notice: str | None = None
+        self.harvest_notice: str | None = None
+        self._harvest_signature: tuple[int, ...] = ABSENT
         self._signature: tuple[Any, ...] | None = None
         self._checked = -_CHECKED_SECONDS
         self._snapshot: Snapshot | None = None
@@ -283,7 +290,20 @@ class Tables:
                 self._snapshot, self._signature = read_snapshot(), found
             elif found != self._signature and not self._is_away(found):
                 self._read(found)
+            self._snapshot = self._with_harvest(self._snapshot)
         return self._snapshot
+
+    def _with_harvest(self, snapshot: Snapshot) -> Snapshot:
+        """Read again what was harvested, if that changed; it may be gone, as what was forgotten is."""
+        found = signature(Path(TRANSACTIONS))
+        if found != self._harvest_signature:
+            self._harvest_signature, self.harvest_notice, harvested = found, None, NOTHING
+            try:
+                harvested = read_harvested()
+            except RetrainError as error:
+                self.harvest_notice = str(error)
+            return replace(snapshot, harvested=harvested)
+        return snapshot
 
     def _is_away(self, found: tuple[Any, ...]) -> bool:
         """Whether a file that was there is gone: DVC takes a stage's outputs away before it runs."""
@@ -294,7 +314,8 @@ class Tables:
 
     def _read(self, found: tuple[Any, ...]) -> None:
         try:
-            self._snapshot = read_snapshot()
+            harvested = self._snapshot.harvested if self._snapshot else NOTHING
+            self._snapshot = replace(read_snapshot(), harvested=harvested)
             self._signature, self.notice = found, None
         except RetrainError as error:
             self.notice = f"New tables cannot be read yet; you see those from before. {error}"

@@ -1,16 +1,30 @@
-"""What a running desk knows: the tables, everybody's decisions, whose desk it is, and what waits for later."""
+"""What a running desk knows: the tables, what everybody said, whose desk it is, and what waits for later."""
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from heapq import merge
 from pathlib import Path
 from threading import RLock
 
-from curation.actions import Row, action_id, open_actions, pictures_of, restoring
+from curation.actions import (
+    AnyRow,
+    OutcomeRow,
+    Row,
+    Said,
+    action_id,
+    latest_actions,
+    open_actions,
+    pictures_of,
+    restoring,
+    withdrawing,
+)
 from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
+from curation.outcome_file import OutcomeFile
 from curation.parting import EVERYTHING, Parting
+from curation.person_file import PersonFile
 from curation.shared_file import LOCKS
 from curation.snapshot import Snapshot, Tables
 from curation.standards import PATH as STANDARDS
@@ -18,6 +32,8 @@ from curation.standards import Standards
 from runtime.errors import InstructionError, RepositoryError
 from runtime.litter import is_litter
 from runtime.repository import git
+from serving import outcomes
+from serving.outcomes import Outcome
 from stages.labels.decisions import FOLDER, Decision, list_files
 
 _MOST = 100  # letters of a person's name
@@ -33,29 +49,39 @@ class Desk:
         self.parting = parting
         self._folder, self._locks = Path(folder), Path(locks)
         self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
+        self._judging = self._folder.with_name(Path(outcomes.FOLDER).name)
         self._files: dict[str, DecisionFile] = {}
+        self._outcomes: dict[str, OutcomeFile] = {}
         self._ledger = Ledger()
-        self._taken_in: dict[str, int] = {}  # of each person's file, how often it had been read
+        self._taken_in: dict[Path, int] = {}  # of each person's file, how often it had been read
         self.refresh()
 
     def refresh(self) -> None:
-        """Read again what changed under the desk: decisions of others, or this person's in another way.
+        """Read again what changed under the desk: what others said, or this person in another way.
 
         Raises:
             InstructionError: a file cannot be read.
         """
         with self.lock:
-            people = {path.stem for path in list_files(self._folder)} if self._folder.is_dir() else set()
-            for person in sorted(people | self._files.keys()):
+            for person in sorted(_people_in(self._folder) | self._files.keys()):
                 self.file(person).refresh()
+            for person in sorted(_people_in(self._judging) | self._outcomes.keys()):
+                self.outcomes(person).refresh()
             self._take_in()
 
     def file(self, person: str) -> DecisionFile:
-        """Give the file of a person."""
+        """Give the file of a person's decisions."""
         with self.lock:
             if person not in self._files:
                 self._files[person] = DecisionFile(person, self._folder, self._locks)
             return self._files[person]
+
+    def outcomes(self, person: str) -> OutcomeFile:
+        """Give the file of what a person found about answers in production."""
+        with self.lock:
+            if person not in self._outcomes:
+                self._outcomes[person] = OutcomeFile(person, self._judging, self._locks)
+            return self._outcomes[person]
 
     @property
     def ledger(self) -> Ledger:
@@ -88,12 +114,36 @@ class Desk:
         """
         with self.lock:
             self.refresh()
-            file = self.file(person)
-            added = file.append(rows, now)
+            added = self.file(person).append(rows, now)
             self._take_in(added)
             return added
 
-    def undo(self, person: str, new_action: str, of: str | None = None) -> list[Decision]:
+    def judge(self, person: str, rows: Sequence[OutcomeRow], now: datetime | None = None) -> list[Outcome]:
+        """Write the outcomes of one action, as `say` writes decisions."""
+        with self.lock:
+            self.refresh()
+            added = self.outcomes(person).append(rows, now)
+            self._take_in(judged=added)
+            return added
+
+    def write(self, person: str, rows: Sequence[Row] | Sequence[OutcomeRow]) -> Sequence[Decision] | Sequence[Outcome]:
+        """Write the rows of one action, be they decisions or outcomes, as `say` does."""
+        judged = [row for row in rows if isinstance(row, OutcomeRow)]
+        return self.judge(person, judged) if judged else self.say(person, [row for row in rows if isinstance(row, Row)])
+
+    def latest(self, person: str) -> Iterator[Sequence[Decision] | Sequence[Outcome]]:
+        """Go through the actions of a person that are not undone, be they decisions or outcomes, the latest first."""
+        said: tuple[Iterator[Sequence[Decision] | Sequence[Outcome]], ...] = (
+            latest_actions(self.file(person).said), latest_actions(self.outcomes(person).said),
+        )  # fmt: skip
+        return merge(*said, key=lambda rows: rows[0].on, reverse=True)
+
+    def of_action(self, person: str, action: str) -> Sequence[Decision] | Sequence[Outcome]:
+        """List what an action of a person wrote; nothing where it has written nothing."""
+        decided = [each for each in self.file(person).said if each.why.endswith(f":{action}")]
+        return decided or [each for each in self.outcomes(person).said if each.why.endswith(f":{action}")]
+
+    def undo(self, person: str, new_action: str, of: str | None = None) -> Sequence[Decision] | Sequence[Outcome]:
         """Take back an action of a person.
 
         Rows that no commit holds are taken off the file; others are answered by rows that bring back what was said
@@ -110,38 +160,77 @@ class Desk:
         """
         with self.lock:
             self.refresh()
-            file = self.file(person)
-            committed, fields = file.committed(), file.fields()
+            decided, judged = self.file(person), self.outcomes(person)
+
+            def restore(done: list[Decision]) -> None:
+                about = self._ledger.about(pictures_of(done))
+                self._take_in(decided.append(restoring(about, done, new_action)))
+
+            def withdraw(done: list[Outcome]) -> None:
+                self._take_in(judged=judged.append(withdrawing(judged.said, done, new_action)))
+
+            last = self.of_action(person, of) if of else next(self.latest(person), ())
+            if last and isinstance(last[0], Outcome):
+                return self._take_back(judged, of, withdraw)
+            return self._take_back(decided, of, restore)
+
+    def _take_back(
+        self, file: PersonFile[AnyRow, Said], of: str | None, answer: Callable[[list[Said]], None]
+    ) -> list[Said]:
+        """Take back an action, as `undo` says.
+
+        Args:
+            file: of the person.
+            of: id of the action, or None for the last one.
+            answer: writes the rows that answer it, where a commit holds one of its rows.
+        """
+        committed, fields = file.committed(), file.fields()
+        self._take_in()
+        done = _open_action(file, of)
+        if any(fields[each] in committed for each in done):
+            answer(done)
+        elif done:
+            file.take_off(done)
             self._take_in()
-            done = next(
-                (rows for rows in reversed(open_actions(file.said)) if of in (None, action_id(rows[0].why))), []
-            )
-            if not done:
-                return []
-            if any(fields[decision] in committed for decision in done):
-                rows = restoring(self._ledger.about(pictures_of(done)), done, new_action)
-                self._take_in(file.append(rows))
-            else:
-                file.take_off(done)
-                self._take_in()
-            return done
+        return done
 
     def uncommitted(self, person: str) -> int:
-        """Count the person's rows that the last commit does not hold."""
+        """Count the person's decisions that the last commit does not hold."""
         with self.lock:
-            file = self.file(person)
-            committed, fields = file.committed(), file.fields()
+            number = self.file(person).num_uncommitted()
             self._take_in()
-            return sum(each not in committed for each in fields.values())
+            return number
 
-    def _take_in(self, added: Sequence[Decision] = ()) -> None:
+    def uncommitted_outcomes(self, person: str) -> int:
+        """Count the person's outcomes that the last commit does not hold."""
+        with self.lock:
+            number = self.outcomes(person).num_uncommitted()
+            self._take_in()
+            return number
+
+    def _take_in(self, decided: Sequence[Decision] = (), judged: Sequence[Outcome] = ()) -> None:
         """Bring the ledger up to what the files said: by what was added, or anew where one has been read again."""
-        reads = {person: file.num_reads for person, file in self._files.items()}
+        reads = {file.path: file.num_reads for file in self._files.values()}
+        reads |= {file.path: file.num_reads for file in self._outcomes.values()}
         if reads != self._taken_in:
-            self._ledger = Ledger(said for file in self._files.values() for said in file.said)
+            self._ledger = Ledger(
+                (said for file in self._files.values() for said in file.said),
+                (said for file in self._outcomes.values() for said in file.said),
+            )
             self._taken_in = reads
         else:
-            self._ledger.add(added)
+            self._ledger.add(decided)
+            self._ledger.judge(judged)
+
+
+def _people_in(folder: Path) -> set[str]:
+    return {path.stem for path in list_files(folder)} if folder.is_dir() else set()
+
+
+def _open_action(file: PersonFile[AnyRow, Said], of: str | None) -> list[Said]:
+    """Give the rows of an action that is not undone, or of the last one; none where there is none."""
+    actions = reversed(open_actions(file.said))
+    return next((rows for rows in actions if of in (None, action_id(rows[0].why))), [])
 
 
 def person_of(given: str | None) -> str:

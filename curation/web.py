@@ -23,22 +23,24 @@ from curation.pages.duplicates import Duplicates
 from curation.pages.grid import GridPage
 from curation.pages.label import Label
 from curation.pages.page import Page, Pressed, Queue, read_pressed
+from curation.pages.production import Production
 from curation.pages.sort import Sort
 from curation.people import add_people
 from curation.pictures import Pictures
-from curation.renditions import SIDES, Renditions
+from curation.renditions import SIDES, Renditions, render
 from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
-from curation.upcoming import LATER, leave_for_later, open_keys, upcoming
+from curation.upcoming import LATER, leave_for_later, ledger_of, open_keys, upcoming
+from intake.harvest import PICTURES as HARVESTED
 from review.markdown import visible
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from stages.images.errors import UnreadableError
 
 HERE = Path(__file__).parent
-PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label())
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
-QUEUES: tuple[Queue, ...] = (*PAGES, *GRIDS)
+PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production())
+QUEUES: tuple[Queue, ...] = (*PAGES[:3], *GRIDS, *PAGES[3:])
 MOST_ITEMS = 8  # that a page asks for at once
 
 
@@ -119,6 +121,18 @@ def make(desk: Desk, door: Door) -> FastAPI:
             data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=31536000, immutable"}
         )
 
+    @app.get("/production/picture/{side}/{image_id}")
+    def sent_picture(side: int, image_id: str) -> Response:
+        if side not in SIDES or image_id not in desk.snapshot.harvested.of_picture:
+            return Response(status_code=404)
+        try:
+            data = (HARVESTED / image_id).read_bytes()
+            shown = render(data, side, parameters.read(parameters.Fingerprint).max_pixels)
+        except (OSError, UnreadableError):
+            return Response(status_code=404)
+        # What is forgotten must not stay elsewhere: neither in our cache nor in the browser's.
+        return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
     for page in PAGES:
         _add_page(app, page, desk, templates)
     for grid in GRIDS:
@@ -135,9 +149,9 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         person: str, query: Mapping[str, Sequence[str]], most: int, skipped: Collection[str] = ()
     ) -> list[dict[str, Any]]:
         with desk.lock:
-            first = _asked_for(desk, page, query)
+            first = _asked_for(desk, person, page, query)
             keys = (key for key in upcoming(desk, person, page, query, skipped) if key not in first)
-            rest = (page.item(desk.snapshot, desk.ledger, key) for key in keys)
+            rest = (page.item(desk.snapshot, ledger_of(desk, person, page), key) for key in keys)
             return [{**item, "action": new_action()} for item in islice(chain(first.values(), rest), most)]
 
     @app.get(f"/{page.name}")
@@ -181,21 +195,20 @@ def _decide(desk: Desk, person: str, page: Page, pressed: Pressed) -> str:
         if pressed.key == LATER:
             leave_for_later(desk, person, page, pressed.image_ids[:1])
             return "later"
-        known = [each for each in desk.file(person).said if each.why.endswith(f":{pressed.action}")]
-        if known:  # the answer to the same request was lost
+        if known := desk.of_action(person, pressed.action):  # the answer to the same request was lost
             return in_short(desk, known)
         rows = page.rows(desk.snapshot, desk.ledger, pressed)
-        return in_short(desk, desk.say(person, rows))
+        return in_short(desk, desk.write(person, rows))
 
 
-def _asked_for(desk: Desk, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+def _asked_for(desk: Desk, person: str, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """Give the items, by their keys, that an address asks for by a picture of theirs: what was undone, for example."""
     wanted = dict.fromkeys(filter(is_image_id, query.get("first", ())))
     keys = [key for key in page.keys(desk.snapshot, desk.ledger, {}) if key in wanted] if wanted else []
     found = {}
     for key in keys or wanted:
         with suppress(InputError):  # it is no picture of this page
-            found[key] = page.item(desk.snapshot, desk.ledger, key)
+            found[key] = page.item(desk.snapshot, ledger_of(desk, person, page), key)
     return found
 
 

@@ -50,7 +50,7 @@ SCHEMA = pa.schema(
     [(name, COLUMNS[name]) for name in _LOGGED if name != "status"]
     + [(_PROBABILITY, pa.float64()), ("place", pa.string())]
 )
-_WRONG = "wrong"
+WRONG = "wrong"  # what a user says of an answer, as feedback
 
 
 def bands(rows: pd.DataFrame) -> pd.Series:
@@ -107,7 +107,7 @@ def drawn(rows: pd.DataFrame, number: int) -> pd.DataFrame:
     Returns:
         Those that were drawn, with `review_probability`.
     """
-    is_wrong = rows["feedback"] == _WRONG
+    is_wrong = rows["feedback"] == WRONG
     others = rows[~is_wrong]
     strata = bands(others) + " " + others["class_1"].astype(str)
     given = probabilities(strata, number).reindex(rows.index, fill_value=1.0)
@@ -135,7 +135,7 @@ def main() -> None:
     arguments = _arguments()
     require_root()
     name = arguments.place.rstrip("/") or str(folder_of_log())
-    place, known = open_place(name), _known()
+    place, known = open_place(name), read_harvest().to_pandas()
     first = (datetime.now(UTC) - timedelta(days=arguments.days)).date().isoformat()
     rows = place.rows(first, _LOGGED).to_pandas()
     if not len(rows) and not len(known):
@@ -151,7 +151,7 @@ def main() -> None:
     _write(kept)
     log.info(
         "harvest: %s to judge (%d new, %d that users called wrong) are in %s%s",
-        counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == _WRONG).sum(), FOLDER,
+        counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == WRONG).sum(), FOLDER,
         f"; {counted(len(found) - len(kept), 'picture')} could not be found" if len(kept) < len(found) else "",
     )  # fmt: skip
 
@@ -170,13 +170,16 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _known() -> pd.DataFrame:
-    """Read what was harvested before."""
+def read_harvest() -> pa.Table:
+    """Read what was harvested before: the columns of SCHEMA; no rows where nothing was.
+
+    Raises:
+        InputError: the list is damaged.
+    """
     try:
-        known: pd.DataFrame = pq.read_table(TRANSACTIONS, schema=SCHEMA).to_pandas()
-        return known
+        return pq.read_table(TRANSACTIONS, schema=SCHEMA)
     except FileNotFoundError:
-        return pd.DataFrame(SCHEMA.empty_table().to_pandas())
+        return SCHEMA.empty_table()
     except pa.ArrowException as error:
         raise InputError(
             f"{TRANSACTIONS} is damaged ({error}). Delete it; harvest fetches again what is there."

@@ -32,17 +32,16 @@ from stages.labels.names import composed
 
 FOLDER = "data/outcomes"
 COLUMNS = ("transaction", "image_id", "outcome", "value", "on", "why")
+RIGHT, WRONG, BAD_PICTURE, CANDIDATE = "right", "wrong", "bad_picture", "candidate"
+OUT_OF_SCOPE, PRANK, SHOULD_HAVE_ANSWERED, UNDO = "out_of_scope", "prank", "should_have_answered", "undo"
+OUTCOMES = (RIGHT, WRONG, BAD_PICTURE, CANDIDATE, OUT_OF_SCOPE, PRANK, SHOULD_HAVE_ANSWERED, UNDO)
 # What the value of an outcome is, where it needs one.
 VALUES = {
-    "wrong": "the class that it is",
-    "bad_picture": "the fault",
-    "candidate": "the name of what it shows",
-    "should_have_answered": "the class that it is",
+    WRONG: "the class that it is",
+    BAD_PICTURE: "the fault",
+    CANDIDATE: "the name of what it shows",
+    SHOULD_HAVE_ANSWERED: "the class that it is",
 }
-UNDO = "undo"
-OUTCOMES = (
-    "right", "wrong", "bad_picture", "candidate", "out_of_scope", "prank", "should_have_answered", UNDO,
-)  # fmt: skip
 _REMEDY = "`git checkout` brings the committed one back."
 _TRANSACTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")

@@ -145,8 +145,10 @@ def prepared(
         run("git", "config", "user.name", "Ana")
         shutil.copy(ROOT / "params.yaml", clone)
         shutil.copy(ROOT / ".gitattributes", clone)
+        tracked = ("decisions", "outcomes", "classes.yaml", "standards.md")
         write(
-            ".gitignore", "/.dvc/tmp\n/data/*\n!/data/decisions\n!/data/classes.yaml\n!/data/standards.md\n*.partial\n"
+            ".gitignore",
+            "\n".join(["/.dvc/tmp", "/build", "/data/*", *(f"!/data/{each}" for each in tracked), "*.partial\n"]),
         )
         merged = [name for name in sub_classes if name.startswith("boots")]
         write("data/classes.yaml", f"merge:\n  boots: {json.dumps(merged)}\n" if merged else "")

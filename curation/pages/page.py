@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from curation.actions import Row
+from curation.actions import OutcomeRow, Row
 from curation.forms import action_of, is_image_id, one
 from curation.ledger import Ledger
 from curation.snapshot import Snapshot
 from runtime.errors import InputError
+from serving import outcomes
+from serving.outcomes import Outcome
 from stages.labels.decisions import Decision
 
 REASONS = (
@@ -33,12 +35,14 @@ class Pressed:
         image_ids: pictures of the item, in the order in which the page shows them.
         name: what was typed, else empty.
         action: id of the action.
+        transactions: that gave the answer which the item shows; of other items none.
     """
 
     key: str
     image_ids: Sequence[str]
     name: str
     action: str
+    transactions: Sequence[str] = ()
 
 
 def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
@@ -51,7 +55,8 @@ def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
     Raises:
         InputError: it names none, or something else than pictures.
     """
-    pressed = Pressed(one(form, "key"), form.get("image_id", []), one(form, "name"), action_of(form))
+    ids, transactions = form.get("image_id", []), form.get("transaction", [])
+    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions)
     if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
         raise InputError(otherwise)
     return pressed
@@ -84,8 +89,8 @@ class Page(Queue, Protocol):
             InputError: the key is that of no item of this page.
         """
 
-    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:
-        """Say what a key decides.
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row] | list[OutcomeRow]:
+        """Say what a key decides, or finds.
 
         Raises:
             InputError: the key or the name means nothing here.
@@ -133,3 +138,16 @@ def short(row: Row | Decision, before: str | None) -> str:
         notes = row.why.split("; ")
         return f"removed: {notes[1]}" if len(notes) > 3 and not notes[1].startswith("model ") else "removed"
     return {"keep": "kept", "distinct": "different", "duplicate": "the same"}.get(row.decision, row.decision)
+
+
+def found(outcome: Outcome) -> str:
+    """Say an outcome in a few letters, for the list of the last ten."""
+    words = {
+        outcomes.RIGHT: "right \N{CHECK MARK}",
+        outcomes.WRONG: f"wrong \N{RIGHTWARDS ARROW} {outcome.value}",
+        outcomes.BAD_PICTURE: f"bad picture: {outcome.value}",
+        outcomes.CANDIDATE: f"candidate: {outcome.value}",
+        outcomes.OUT_OF_SCOPE: "out of scope",
+        outcomes.SHOULD_HAVE_ANSWERED: f"no answer \N{RIGHTWARDS ARROW} {outcome.value}",
+    }
+    return words.get(outcome.outcome, outcome.outcome)

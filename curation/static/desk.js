@@ -357,13 +357,14 @@ addEventListener("click", (event) => {
 
 // ---- typing a name
 
-const names = [...(byId("names")?.options ?? [])].map((each) => each.value);
+const namesOf = (id) => [...(byId(id)?.options ?? [])].map((each) => each.value);
+const names = namesOf("names");
 const folded = (text) => text.normalize("NFKC").toLowerCase();
 
-function matching(text) {
+function matching(text, among) {
   const wanted = folded(text.trim());
   const begins = [], holds = [];
-  for (const name of names) {
+  for (const name of among) {
     const at = folded(name).indexOf(wanted);
     if (at === 0) begins.push(name);
     else if (at > 0) holds.push(name);
@@ -373,11 +374,13 @@ function matching(text) {
 }
 
 function offer(input) {
-  const list = input.closest(".typed").querySelector(".matches");
-  const found = input.value.trim() ? matching(input.value) : [];
+  const typed = input.closest(".typed"), list = typed.querySelector(".matches");
+  const among = (input.dataset.names ?? "names") === "names" ? names : namesOf(input.dataset.names);
+  const makes = typed.dataset.makes ?? (["label", "sort", "class"].includes(page) ? "make a new sub-class" : "");
+  const found = input.value.trim() ? matching(input.value, among) : [];
   const options = found.map((name) => ({ name, text: name }));
-  if (["label", "sort", "class"].includes(page) && input.value.trim() && !names.includes(input.value.trim()))
-    options.push({ name: input.value.trim(), text: `make a new sub-class “${input.value.trim()}”` });
+  if (makes && input.value.trim() && !among.includes(input.value.trim()))
+    options.push({ name: input.value.trim(), text: `${makes} “${input.value.trim()}”` });
   list.replaceChildren(...options.map(({ name, text }, number) => {
     const option = Object.assign(document.createElement("li"), { textContent: text, role: "option" });
     option.dataset.name = name;

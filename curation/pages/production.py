@@ -1,0 +1,161 @@
+"""Production: what users were told of their pictures, judged one by one; those who were given an answer come first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from curation.actions import OutcomeRow, why
+from curation.harvested import Answer
+from curation.ledger import Ledger
+from curation.pages.page import REASONS, Pressed, unknown_key
+from curation.snapshot import Snapshot
+from review.markdown import visible
+from runtime.errors import InputError, InstructionError
+from runtime.wording import counted
+from serving.advice import read_advice
+from serving.outcomes import BAD_PICTURE, CANDIDATE, OUT_OF_SCOPE, PRANK, RIGHT, SHOULD_HAVE_ANSWERED, WRONG
+from serving.transactions import NUM_BEST
+from stages.labels.names import composed
+
+MOST_LETTERS = 100  # of a candidate's name
+MOST_CANDIDATES = 200  # names that are offered
+
+
+class Production:
+    """The page."""
+
+    name = "production"
+    title = "Production"
+    empty = "Every answer that was harvested has been judged. `make harvest` fetches more."
+    hint = "make harvest fetches answers"
+
+    def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Go through the pictures whose answers are not all judged: shown ones first, complaints first within."""
+        return iter(dict.fromkeys(each.image_id for each in snapshot.harvested.answers if _open(ledger, each)))
+
+    def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
+        """Collect what the page shows of a picture and of what users were told of it."""
+        answers = snapshot.harvested.of_picture.get(key)
+        if not answers:
+            raise InputError("no answer about this picture was harvested, or it was forgotten since.")
+        answer = next((each for each in answers if _open(ledger, each)), answers[0])
+        last, best = answer.rows[-1], _best(answer)
+        return {
+            "image_id": key,
+            "transactions": _open(ledger, answer) or answer.transactions,
+            "told": answer.told,
+            "confidence": last["confidence_1"],
+            "words": _words(answer),
+            "said": [(row["feedback"], row["comment"]) for row in answer.rows if row["feedback"] or row["comment"]],
+            "choices": best,
+            "examples": [
+                {"name": name, "nearest": snapshot.nearest(key, name, 2), "typical": typical}
+                for name, _ in best
+                if (typical := snapshot.typical(name))
+            ],
+            "notes": _notes(answer),
+            "reasons": REASONS,
+            "candidates": ledger.candidates()[:MOST_CANDIDATES],
+        }
+
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[OutcomeRow]:
+        """Say what a key finds, of each transaction that gave the answer."""
+        answers = {snapshot.harvested.of_transaction.get(each) for each in pressed.transactions}
+        if len(answers) != 1 or (answer := answers.pop()) is None or answer.image_id != pressed.image_ids[0]:
+            raise InputError(
+                "this answer is not among those that `make harvest` fetched: it may have been forgotten. "
+                "Nothing was written; reload the page."
+            )
+        outcome, value = _outcome(snapshot, answer, pressed)
+        notes = [self.name, f"version {answer.rows[-1]['version']}", _said_by_model(answer)]
+        said = why(*notes, action=pressed.action)
+        return [OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)]
+
+
+def _open(ledger: Ledger, answer: Answer) -> tuple[str, ...]:
+    """List the transactions of an answer that nobody has judged."""
+    return tuple(each for each in answer.transactions if not ledger.found(each, answer.image_id))
+
+
+def _outcome(snapshot: Snapshot, answer: Answer, pressed: Pressed) -> tuple[str, str]:
+    """Say what a key means: an outcome and its value.
+
+    Raises:
+        InputError: the key or the name means nothing here.
+    """
+    key = pressed.key
+    fixed = {"k": RIGHT, "o": OUT_OF_SCOPE, "x": PRANK}
+    if key in fixed:
+        return fixed[key], ""
+    if key.startswith("d:") and key[2:] in REASONS:
+        return BAD_PICTURE, key[2:]
+    if key == "c":
+        return CANDIDATE, _candidate(pressed.name)
+    if key == "t" or key.startswith("is:"):
+        name = _class_named(snapshot, answer, pressed.name if key == "t" else key.removeprefix("is:"))
+        if answer.told is None:
+            return SHOULD_HAVE_ANSWERED, name
+        return (RIGHT, "") if name == answer.told else (WRONG, name)
+    raise unknown_key(pressed)
+
+
+def _class_named(snapshot: Snapshot, answer: Answer, name: str) -> str:
+    """Find the class that was named, maybe by a sub-class of it.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    name = composed(name.strip())
+    if name in {best for best, _ in _best(answer)} or name in snapshot.sub_classes or name in snapshot.class_names:
+        return name
+    class_name = snapshot.classes.class_names.get(snapshot.classes.renamed.get(name, name))
+    if class_name is None:
+        raise InputError(f"there is no class {name!r}. Choose one of the list; what is new is a candidate: c.")
+    return class_name
+
+
+def _candidate(name: str) -> str:
+    """Read the name of what the model should learn.
+
+    Raises:
+        InputError: it is empty, too long, or holds what nobody sees.
+    """
+    name = composed(" ".join(name.split()))
+    if not name or len(name) > MOST_LETTERS or visible(name) != name:
+        raise InputError(f"{visible(name)!r} is no name of a candidate. Type it in 1 to {MOST_LETTERS} letters.")
+    return name
+
+
+def _best(answer: Answer) -> list[tuple[str, float]]:
+    """Give the best classes of the last time that users asked, with their confidences, 0 to 100, best first."""
+    row = answer.rows[-1]
+    pairs = [(row[f"class_{rank}"], row[f"confidence_{rank}"]) for rank in range(1, NUM_BEST + 1)]
+    return [(name, float(confidence)) for name, confidence in pairs if isinstance(name, str)]
+
+
+def _said_by_model(answer: Answer) -> str:
+    best = [f"{name} {confidence:.1f}" for name, confidence in _best(answer)[:1]]
+    return " ".join(["said" if answer.told else "said nothing, first", *best])
+
+
+def _words(answer: Answer) -> list[str]:
+    """List what users read beside the answer, or in its place, in the words that data/advice.yaml has now."""
+    try:
+        advice = read_advice()
+    except InstructionError as error:
+        return [str(error)]
+    if answer.told:
+        note = advice.classes.get(answer.told)
+        return [note.note] if note and note.note else []
+    row = answer.rows[-1]
+    faults = [each for each in str(row["faults"] or "").split(", ") if each in advice.faults]
+    return advice.texts(faults, row["in_scope"] is not False)
+
+
+def _notes(answer: Answer) -> list[str]:
+    row = answer.rows[-1]
+    notes = [f"asked on {row['received_at']:%Y-%m-%d}", f"version {row['version']}"]
+    if len(answer.rows) > 1:
+        notes.append(f"{counted(len(answer.rows), 'time')}, told the same")
+    if row["faults"]:
+        notes.append(str(row["faults"]))
+    return notes
