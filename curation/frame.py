@@ -20,7 +20,7 @@ LAST = 10  # actions that a page lists
 _MOST_WORDED = 3  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
-Said = Sequence[Decision] | Sequence[Outcome]
+Said = Sequence[Decision | Outcome]
 
 
 def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[str, Any]:

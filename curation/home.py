@@ -45,6 +45,11 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "num_outcomes": desk.uncommitted_outcomes(person),
             "num_examples": desk.standards.waiting(person).num_lines,
             "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
+            "sent": sum(
+                1
+                for image_id in snapshot.harvested.of_picture
+                if image_id not in snapshot.paths and ledger.answer(image_id, "label")
+            ),
         }
 
 

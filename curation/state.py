@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from threading import RLock
 
@@ -126,24 +127,32 @@ class Desk:
             self._take_in(judged=added)
             return added
 
-    def write(self, person: str, rows: Sequence[Row] | Sequence[OutcomeRow]) -> Sequence[Decision] | Sequence[Outcome]:
-        """Write the rows of one action, be they decisions or outcomes, as `say` does."""
+    def write(self, person: str, rows: Sequence[Row | OutcomeRow]) -> list[Decision | Outcome]:
+        """Write the rows of one action, be they decisions, outcomes or both, as `say` does.
+
+        Outcomes come last: an answer of which they are not written is shown again.
+        """
+        decided = [row for row in rows if isinstance(row, Row)]
         judged = [row for row in rows if isinstance(row, OutcomeRow)]
-        return self.judge(person, judged) if judged else self.say(person, [row for row in rows if isinstance(row, Row)])
+        with self.lock:
+            said: list[Decision | Outcome] = [*self.say(person, decided)] if decided else []
+            return [*self.judge(person, judged), *said] if judged else said
 
-    def latest(self, person: str) -> Iterator[Sequence[Decision] | Sequence[Outcome]]:
+    def latest(self, person: str) -> Iterator[list[Decision | Outcome]]:
         """Go through the actions of a person that are not undone, be they decisions or outcomes, the latest first."""
-        said: tuple[Iterator[Sequence[Decision] | Sequence[Outcome]], ...] = (
-            latest_actions(self.file(person).said), latest_actions(self.outcomes(person).said),
+        said: tuple[Iterator[Sequence[Decision | Outcome]], ...] = (
+            latest_actions(self.outcomes(person).said), latest_actions(self.file(person).said),
         )  # fmt: skip
-        return merge(*said, key=lambda rows: rows[0].on, reverse=True)
+        actions = merge(*said, key=lambda rows: rows[0].on, reverse=True)
+        for _, parts in groupby(actions, lambda rows: action_id(rows[0].why)):
+            yield [row for part in parts for row in part]
 
-    def of_action(self, person: str, action: str) -> Sequence[Decision] | Sequence[Outcome]:
+    def of_action(self, person: str, action: str) -> list[Decision | Outcome]:
         """List what an action of a person wrote; nothing where it has written nothing."""
-        decided = [each for each in self.file(person).said if each.why.endswith(f":{action}")]
-        return decided or [each for each in self.outcomes(person).said if each.why.endswith(f":{action}")]
+        said: list[Decision | Outcome] = [*self.outcomes(person).said, *self.file(person).said]
+        return [each for each in said if each.why.endswith(f":{action}")]
 
-    def undo(self, person: str, new_action: str, of: str | None = None) -> Sequence[Decision] | Sequence[Outcome]:
+    def undo(self, person: str, new_action: str, of: str | None = None) -> list[Decision | Outcome]:
         """Take back an action of a person.
 
         Rows that no commit holds are taken off the file; others are answered by rows that bring back what was said
@@ -169,19 +178,20 @@ class Desk:
             def withdraw(done: list[Outcome]) -> None:
                 self._take_in(judged=judged.append(withdrawing(judged.said, done, new_action)))
 
-            last = self.of_action(person, of) if of else next(self.latest(person), ())
-            if last and isinstance(last[0], Outcome):
-                return self._take_back(judged, of, withdraw)
-            return self._take_back(decided, of, restore)
+            decided.refresh()  # git does not wait for us
+            judged.refresh()
+            last = [] if of else next(self.latest(person), [])
+            action = action_id(last[0].why) if last else of
+            if action is None:
+                return []
+            return [*self._take_back(judged, action, withdraw), *self._take_back(decided, action, restore)]
 
-    def _take_back(
-        self, file: PersonFile[AnyRow, Said], of: str | None, answer: Callable[[list[Said]], None]
-    ) -> list[Said]:
-        """Take back an action, as `undo` says.
+    def _take_back(self, file: PersonFile[AnyRow, Said], of: str, answer: Callable[[list[Said]], None]) -> list[Said]:
+        """Take back the rows of an action in a file, as `undo` says.
 
         Args:
             file: of the person.
-            of: id of the action, or None for the last one.
+            of: id of the action.
             answer: writes the rows that answer it, where a commit holds one of its rows.
         """
         committed, fields = file.committed(), file.fields()
@@ -227,10 +237,9 @@ def _people_in(folder: Path) -> set[str]:
     return {path.stem for path in list_files(folder)} if folder.is_dir() else set()
 
 
-def _open_action(file: PersonFile[AnyRow, Said], of: str | None) -> list[Said]:
-    """Give the rows of an action that is not undone, or of the last one; none where there is none."""
-    actions = reversed(open_actions(file.said))
-    return next((rows for rows in actions if of in (None, action_id(rows[0].why))), [])
+def _open_action(file: PersonFile[AnyRow, Said], of: str) -> list[Said]:
+    """Give the rows of an action that is not undone; none where there is none."""
+    return next((rows for rows in reversed(open_actions(file.said)) if action_id(rows[0].why) == of), [])
 
 
 def person_of(given: str | None) -> str:

@@ -1,13 +1,14 @@
-"""Move what people decided about unlabelled pictures to where it belongs: `make intake`.
+"""Move what people decided about unlabelled pictures, and bring what users sent, to where it belongs: `make intake`.
 
 A picture that was given a sub-class moves to data/library/<sub_class>/, one that was removed to data/set_aside/. One of
 the library moves only where its new sub-class has no folder yet: that is how a class is split. Every move is a rename,
-so no picture and no shard changes. Run again, it does nothing; killed, the next run goes on. A new sub-class of
-pictures that nobody knows is in classes.yaml before its folder is there: without that it would be a class.
+so no picture and no shard changes. A picture that a user sent is copied from what was harvested. Run again, it does
+nothing; killed, the next run goes on. A new sub-class of pictures that nobody knows is in classes.yaml before its
+folder is there: without that it would be a class.
 
     python -m intake.accepted
 
-Reads: data/decisions/, data/unlabelled/, data/library/, data/classes.yaml
+Reads: data/decisions/, data/unlabelled/, data/library/, data/classes.yaml, build/harvest/
 Writes: data/library/, data/unlabelled/, data/set_aside/ and their .dvc files; data/classes.yaml, where a new sub-class
     holds pictures that nobody knows
 """
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import yaml
 
+from intake import from_production
+from intake.harvest import PICTURES, read_harvest
 from intake.new_folder import can_be_folder
 from runtime.command import run
 from runtime.digest import md5_of_file
@@ -159,19 +162,26 @@ def main() -> None:
     table = classes.read_classes(classes.PATH, {*folders, *_begun()})
     verdicts = decisions.settle(decisions.read_decisions(decisions.FOLDER, None, renamed=table.renamed))
 
-    moves = plan(digest(paths), verdicts, folders, digest(list_paths(SET_ASIDE)))
+    files, set_aside = digest(paths), digest(list_paths(SET_ASIDE))
+    moves = plan(files, verdicts, folders, set_aside)
+    sent = [row for row in read_harvest().to_pylist() if (PICTURES / row["image_id"]).is_file()]
+    brought = from_production.plan(sent, verdicts, folders, {*files.values(), *set_aside.values()})
     new = sorted({each.target.split("/")[1] for each in moves if each.target.startswith("library/")} - set(folders))
     unknown = [name for name in new if name.startswith(UNKNOWN)]
     _call_unknown([name for name in unknown if table.origins.get(name, "real") == "real"])
     move(moves)
+    from_production.bring(brought)
     recorded = _record()
 
+    for folder, number in sorted(Counter(each.folder for each in brought).items()):
+        log.info("intake: %s that users sent to data/%s", counted(number, "picture"), folder)
     for folder, number in sorted(Counter(str(Path(each.target).parent) for each in moves).items()):
         log.info("intake: %s to data/%s%s", counted(number, "picture"), folder, _words(folder, new, unknown))
+    moved = counted(len(moves) + len(brought), "picture")
     log.info(
         "intake: %s",
-        f"{counted(len(moves), 'picture')} moved. Commit {', '.join(recorded)} and {classes.PATH}, then `make repro`."
-        if moves or recorded
+        f"{moved} moved. Commit {', '.join(recorded)} and {classes.PATH}, then `make repro`."
+        if moves or brought or recorded
         else "nothing waits",
     )
 

@@ -44,7 +44,7 @@ _KEY, _PROBABILITY = "transaction_id", "review_probability"
 _BEST = [f"{name}_{rank}" for rank in (1, 2, 3) for name in ("class", "confidence")]
 _LOGGED = [
     _KEY, "received_at", "replica", "image_id", "faults", "version", "threshold", *_BEST, "in_scope", "shown", "status",
-    "feedback", "comment",
+    "feedback", "comment", "user_hash",
 ]  # fmt: skip
 SCHEMA = pa.schema(
     [(name, COLUMNS[name]) for name in _LOGGED if name != "status"]

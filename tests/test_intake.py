@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import put_under_dvc
+from harvests import answered, transaction, write_harvest
 from repositories import commit, dvc, run, surroundings, write
 
-from intake import accepted
+from intake import accepted, from_production
 from intake.accepted import Move, plan, with_unknown
 from runtime.digest import md5_of_file
 from runtime.errors import InputError
@@ -158,6 +159,54 @@ def test_a_killed_intake_makes_no_class_of_pictures_that_nobody_knows_and_the_ne
             "was": {"hat": ["unknown_hat"]}, "origin": {"unknown": ["unknown_x, y"]},
         }  # fmt: skip
         assert {path.name for path in Path("data/library/unknown_x, y").iterdir()} == {"1.png", "2.png"}
+
+
+@pytest.mark.slow
+def test_what_users_sent_and_people_named_is_brought_once_with_its_sender_and_what_was_forgotten_is_not(
+    tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        run("git", "init", "--quiet")
+        dvc("init", "--quiet")
+        write("data/classes.yaml", "")
+        write("data/library/hat/1.png", "a hat")
+        put_under_dvc("data/library")
+        rows = [answered(number, "hat", user_hash="0123456789abcdef01234567") for number in range(1, 4)]
+        rows += [answered(4, "hat"), answered(5, "hat"), answered(6, "hat"), answered(7, "hat", of=1)]
+        write_harvest(*(row for row in rows if row["transaction_id"] != transaction(3)))  # the third was forgotten
+        names = ("hat", "hat", "hat", "hat", None, "lamp")
+        said = [(row["image_id"], name) for row, name in zip(rows, names, strict=False) if name]
+        lines = [LINE.format(image_id, "relabel", name, 1) for image_id, name in said]
+        lines.append(LINE.format(rows[1]["image_id"], "remove", "", 2))
+        write("data/decisions/ana.csv", "image_id,decision,value,on,why\n" + "".join(lines))
+        accepted.main()
+        one, four = rows[0]["image_id"], rows[3]["image_id"]
+        assert {path.name for path in Path("data/library/hat").iterdir()} == {
+            "1.png", f"0123456789ab_{one}.png", f"{four}.png",
+        }  # fmt: skip
+        assert all(md5_of_file(Path("data/library/hat", name)) == one for name in [f"0123456789ab_{one}.png"])
+        assert "intake: 2 pictures that users sent to data/library/hat" in caplog.text
+        assert "intake: 2 pictures moved. Commit data/library.dvc" in caplog.text
+        assert "lamp" not in {path.name for path in Path("data/library").iterdir()}
+        before = Path("data/library.dvc").read_bytes()
+        caplog.clear()
+        accepted.main()
+        assert "nothing waits" in caplog.text and Path("data/library.dvc").read_bytes() == before
+
+
+def test_a_picture_that_is_not_the_one_that_was_fetched_is_not_brought(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_harvest(row := answered(1, "hat"))
+    Path("build/harvest/pictures", row["image_id"]).write_bytes(b"\x89PNG, but another")
+    (brought,) = from_production.plan(
+        [row | {"user_hash": None}], verdicts(relabelled={row["image_id"]: "hat"}), ["hat"], ()
+    )
+    with pytest.raises(InputError, match="is not the picture that was fetched. Delete it; `make harvest`"):
+        from_production.bring([brought])
+    assert not Path("data").exists()
 
 
 def test_the_latest_word_of_two_people_is_carried_out():

@@ -165,3 +165,18 @@ def test_two_who_decide_about_one_picture_do_not_see_what_the_other_found(tmp_pa
     assert set(parting.view(state.ledger, "ana").found(A, PICTURE)) == {"ana"}
     state.judge("ben", [row(outcome="prank")])
     assert [[each.person for each in said] for said in state.ledger.outcome_disputes()] == [["ana", "ben"]]
+
+
+def test_an_action_that_is_an_outcome_and_a_decision_is_one_and_taken_back_whole(clone):
+    state = Desk()
+    decided = Row(PICTURE, "relabel", "hat", row().why)
+    assert len(state.write("ana", [decided, row()])) == 2
+    assert [len(rows) for rows in state.latest("ana")] == [2]
+    assert {type(each).__name__ for each in state.undo("ana", "000000000001")} == {"Decision", "Outcome"}
+    assert state.file("ana").said == state.outcomes("ana").said == []
+    state.write("ana", [decided, row()])
+    commit("One of each")
+    state.undo("ana", "000000000002")
+    assert [each.decision for each in state.file("ana").said] == ["relabel", "undo"]
+    assert [each.outcome for each in state.outcomes("ana").said] == ["right", "undo"]
+    assert list(state.latest("ana")) == [] and state.undo("ana", "000000000003") == []

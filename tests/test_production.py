@@ -1,6 +1,7 @@
 """The page Production without a browser: in which order answers come, and what each key finds."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from desks import prepared
 from harvests import answered, transaction, write_harvest
 from repositories import ROOT
 
+from curation.actions import OutcomeRow
 from curation.ledger import Ledger
 from curation.pages.page import REASONS, Pressed
 from curation.pages.production import Production
@@ -200,3 +202,35 @@ def test_what_was_forgotten_leaves_the_queue_and_a_damaged_list_is_said(clean):
     shutil.rmtree("build/harvest")
     tables._checked = -10.0
     assert tables.current().harvested.answers == () and tables.harvest_notice is None
+
+
+@pytest.mark.parametrize(
+    ("best", "key", "name", "sub_class"),
+    [
+        ("hat", "k", "", "hat"),
+        ("hat", "is:shirt", "", "shirt"),
+        ("hat", "t", "boots_tall", "boots_tall"),
+        ("hat", "t", "shirt", "shirt"),
+    ],
+)
+def test_a_picture_that_is_good_enough_goes_to_the_folder_of_its_class(clean, best, key, name, sub_class):
+    write_harvest(row := answered(1, best, "shirt"))
+    decided, found = PAGE.rows(snapshot(), Ledger(), replace(pressed(row, key, name), to_library=True))
+    assert decided[:3] == (row["image_id"], "relabel", sub_class)
+    assert isinstance(found, OutcomeRow) and decided.why == found.why
+
+
+@pytest.mark.parametrize(
+    ("shown", "key", "name", "message"),
+    [
+        (True, "is:boots", "", "boots has several folders: boots, boots_tall. Type the right one: t"),
+        (True, "is:of an older model", "", "the library has no real pictures of of an older model"),
+        (True, "d:dark", "", "only a picture whose class you say goes to the library. l takes the mark off"),
+        (True, "c", "red panda", "only a picture whose class you say goes to the library"),
+        (False, "k", "", "only a picture whose class you say goes to the library"),
+    ],
+)
+def test_a_picture_whose_folder_is_not_known_does_not_go_to_the_library(clean, shown, key, name, message):
+    write_harvest(row := answered(1, "hat", "boots", "of an older model", shown=shown))
+    with pytest.raises(InputError, match=message):
+        PAGE.rows(snapshot(), Ledger(), replace(pressed(row, key, name), to_library=True))

@@ -36,6 +36,7 @@ class Pressed:
         name: what was typed, else empty.
         action: id of the action.
         transactions: that gave the answer which the item shows; of other items none.
+        to_library: whether the picture is to go to the library too.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Pressed:
     name: str
     action: str
     transactions: Sequence[str] = ()
+    to_library: bool = False
 
 
 def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
@@ -56,7 +58,8 @@ def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
         InputError: it names none, or something else than pictures.
     """
     ids, transactions = form.get("image_id", []), form.get("transaction", [])
-    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions)
+    to_library = bool(one(form, "to_library"))
+    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library)
     if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
         raise InputError(otherwise)
     return pressed
@@ -89,7 +92,7 @@ class Page(Queue, Protocol):
             InputError: the key is that of no item of this page.
         """
 
-    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row] | list[OutcomeRow]:
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> Sequence[Row | OutcomeRow]:
         """Say what a key decides, or finds.
 
         Raises:

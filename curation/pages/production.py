@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation.actions import OutcomeRow, why
+from curation.actions import OutcomeRow, Row, why
 from curation.harvested import Answer
 from curation.ledger import Ledger
 from curation.pages.page import REASONS, Pressed, unknown_key
 from curation.snapshot import Snapshot
 from review.markdown import visible
 from runtime.errors import InputError, InstructionError
-from runtime.wording import counted
+from runtime.wording import counted, listed
 from serving.advice import read_advice
 from serving.outcomes import BAD_PICTURE, CANDIDATE, OUT_OF_SCOPE, PRANK, RIGHT, SHOULD_HAVE_ANSWERED, WRONG
 from serving.transactions import NUM_BEST
@@ -57,8 +57,8 @@ class Production:
             "candidates": ledger.candidates()[:MOST_CANDIDATES],
         }
 
-    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[OutcomeRow]:
-        """Say what a key finds, of each transaction that gave the answer."""
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row | OutcomeRow]:
+        """Say what a key finds, of each transaction that gave the answer, and where in the library the picture goes."""
         answers = {snapshot.harvested.of_transaction.get(each) for each in pressed.transactions}
         if len(answers) != 1 or (answer := answers.pop()) is None or answer.image_id != pressed.image_ids[0]:
             raise InputError(
@@ -68,7 +68,13 @@ class Production:
         outcome, value = _outcome(snapshot, answer, pressed)
         notes = [self.name, f"version {answer.rows[-1]['version']}", _said_by_model(answer)]
         said = why(*notes, action=pressed.action)
-        return [OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)]
+        rows: list[Row | OutcomeRow] = []
+        if pressed.to_library:
+            sub_class = _sub_class(snapshot, pressed, answer.told if outcome == RIGHT else value, outcome)
+            rows.append(Row(answer.image_id, "relabel", sub_class, said))
+        return rows + [
+            OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)
+        ]
 
 
 def _open(ledger: Ledger, answer: Answer) -> tuple[str, ...]:
@@ -111,6 +117,27 @@ def _class_named(snapshot: Snapshot, answer: Answer, name: str) -> str:
     if class_name is None:
         raise InputError(f"there is no class {name!r}. Choose one of the list; what is new is a candidate: c.")
     return class_name
+
+
+def _sub_class(snapshot: Snapshot, pressed: Pressed, class_name: str | None, outcome: str) -> str:
+    """Say to which sub-class of the library a picture goes.
+
+    Raises:
+        InputError: nobody said its class, or the library has none of it, or several.
+    """
+    if class_name is None or outcome not in (RIGHT, WRONG, SHOULD_HAVE_ANSWERED):
+        raise InputError("only a picture whose class you say goes to the library. l takes the mark off.")
+    typed = composed(pressed.name.strip())
+    typed = snapshot.classes.renamed.get(typed, typed)
+    if pressed.key == "t" and typed in snapshot.classes.class_names:
+        return typed
+    members = snapshot.sub_classes.get(class_name, [])
+    names = [each for each in members if snapshot.classes.origins[each] == "real"]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise InputError(f"{class_name} has several folders: {listed(names)}. Type the right one: t.")
+    raise InputError(f"the library has no real pictures of {class_name}. Nothing was written; l takes the mark off.")
 
 
 def _candidate(name: str) -> str:

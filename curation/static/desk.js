@@ -127,6 +127,7 @@ function decide(form, values) {
   if (!item) return;
   const body = new URLSearchParams(new FormData(form));
   for (const [name, value] of Object.entries(values)) body.set(name, value);
+  for (const mark of main.querySelectorAll("input[data-sent]:checked")) body.set(mark.name, mark.value); // whatever the form
   const action = body.get("action");
   onTheirWay.set(action, item);
   if (body.get("key") !== " ") past.push({ item, action });
