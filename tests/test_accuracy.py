@@ -73,6 +73,7 @@ def test_each_judged_answer_counts_by_one_over_its_probability(workspace, world)
     silent = found.loc[(accuracy.SILENT, "all", "all")]
     assert silent["fraction"] == pytest.approx(2 / (2 + 4))
     assert silent[["answers", "drawn", "judged", "not_so"]].tolist() == [4, 2, 2, 1]
+    assert "Of the others nothing is known" not in (workspace / "out/accuracy.html").read_text()
     for by, name in (("class", "cup"), ("version", "7"), ("confidence", "99 to 100"), ("week", "2026-11-23")):
         assert found.loc[(accuracy.TOLD, by, name), "fraction"] == told["fraction"]
 
@@ -95,11 +96,13 @@ def test_where_nothing_was_judged_nothing_is_said(workspace, world):
 
 
 def test_outcomes_without_a_known_probability_are_not_used_and_counted(workspace, world):
-    draw(world, t1=0.5)
+    draw(world, t1=0.25)
     judge(workspace, world, t1="right", t2="wrong jug")
     assert accuracy_of(workspace).loc[(accuracy.TOLD, "all", "all"), "fraction"] == 1
     page = (workspace / "out/accuracy.html").read_text()
     assert "1 outcomes are not used" in page
+    assert "those drawn stand for about 4 of the 10 answers" in page
+    assert "Of the others nothing is known" in page
     assert "<strong>9</strong> of 10 answers were never looked at" in page
 
 

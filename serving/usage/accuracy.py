@@ -85,6 +85,11 @@ def _harvested() -> list[Row]:
     return rows
 
 
+def represented(rows: pd.DataFrame) -> float:
+    """Estimate how many answers there were that could have been drawn: those of days without a harvest could not."""
+    return float((1 / rows["review_probability"]).sum())
+
+
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Choose those of the drawn answers that were judged, with the probability of having been drawn and judged.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 640, 180  # in the chart's own units, which the page scales
-LEFT, RIGHT, TOP, BOTTOM = 62, 30, 10, 26  # around the plotted area
+LEFT, RIGHT, TOP, BOTTOM = 62, 40, 10, 26  # around the plotted area
 BASE = HEIGHT - BOTTOM
 _MOST_TICKS = 4
 _MOST_LABELS = 8

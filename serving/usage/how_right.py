@@ -11,19 +11,23 @@ NUM_CLASSES = 40
 _BY = {"version": "version", "confidence": "confidence", "week": "week from", "class": "class"}
 
 
-def contents(tables: Tables, found: Sequence[Row], second: Sequence[Row], num_unknown: int) -> dict[str, Any]:
+def contents(
+    tables: Tables, found: Sequence[Row], second: Sequence[Row], represented: float, num_unknown: int
+) -> dict[str, Any]:
     """Lay out the page.
 
     Args:
         tables: answers of usage.sql by name.
         found: rows of accuracy.ACCURACY.
         second: rows of accuracy.SECOND.
+        represented: how many answers those drawn stand for.
         num_unknown: outcomes whose probability of having been drawn is not known.
     """
     overall = {row["measure"]: row for row in found if row["by"] == "all"}
     return {
         "told": overall.get(accuracy.TOLD),
         "silent": overall.get(accuracy.SILENT),
+        "represented": represented,
         "num_unknown": num_unknown,
         "drawn": sum(row["drawn"] for row in overall.values()),
         "judged": sum(row["judged"] for row in overall.values()),

@@ -111,7 +111,9 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
     duck.write_table(found, accuracy.ACCURACY, folder / TABLES, "accuracy")
     duck.write_table(second, accuracy.SECOND, folder / TABLES, "versions_compared")
     return {
-        "accuracy.html": how_right.contents(tables, found, second, drawn.num_without_probability),
+        "accuracy.html": how_right.contents(
+            tables, found, second, accuracy.represented(rows), drawn.num_without_probability
+        ),
         "costs.html": payers.contents(settings.known, tables, found, settings.period),
         "models.html": {"cards": _cards(folder, tables, found)},
     }
