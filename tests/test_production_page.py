@@ -131,7 +131,7 @@ def test_one_sees_what_the_user_was_told_and_said_and_hostile_comments_stay_text
         assert "The picture is too dark" in tab.inner_text(".told")
         require_readable(tab)
         tab.keyboard.press("?")
-        assert {"rightly no answer", "a bad one …", "type a class", "a candidate: type its name", "a prank"} <= set(
+        assert {"rightly no answer", "a bad one …", "type a class", "candidate: its name", "a prank"} <= set(
             tab.eval_on_selector_all("#key-table td:last-child", "nodes => nodes.map(each => each.textContent)")
         )
 
