@@ -1,11 +1,12 @@
 """The page that says how right the answers are, and what nobody has looked at."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from serving.usage import accuracy, curves
 from serving.usage.duck import Row, Tables
-from serving.usage.pages import percent
+from serving.usage.pages import day_label, percent
 
 NUM_CLASSES = 40
 _BY = {"version": "version", "confidence": "confidence", "week": "week from", "class": "class"}
@@ -47,7 +48,8 @@ def trend(rows: Sequence[Row]) -> curves.Line | None:
         return None
     words = [f"week from {row['name']}: {percent(row['fraction'])} of {row['judged']} judged" for row in rows]
     bounds = [None if row["fraction"] is None else (row["low"], row["high"]) for row in rows]
-    return curves.line([row["fraction"] for row in rows], [row["name"] for row in rows], words, bounds, most=1.0)
+    labels = [day_label(date.fromisoformat(row["name"])) for row in rows]
+    return curves.line([row["fraction"] for row in rows], labels, words, bounds, most=1.0)
 
 
 def _of(found: Sequence[Row], by: str) -> list[Row]:
