@@ -14,11 +14,16 @@ drawn in the same way. Then each arm trains EfficientNet-Lite0 at 224 pixels by 
     frozen       from ImageNet's, of which only the output layer learns
     fine-tuned   from ImageNet's, with the settings that `make adopt` chooses for photographs
 
+Each training gives a second row, "averaged": the same steps, but of the last weights and of their moving averages over
+an epoch (`train.average_weights`) those are taken that validate better.
+
 --set gives parameters of `train` for the fine-tuned arm. After each epoch the accuracy on what was held out is taken;
 the validation loss decides which epoch is kept. Writes OUTPUT.csv (one row per epoch) and OUTPUT.svg, and prints the
 table. What is in OUTPUT.csv already is not measured again.
 """
 
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,11 +36,15 @@ import yaml
 from numpy.typing import NDArray
 
 from bench.harness import options, print_frame, save_chart
-from bench.warm_start import InMemory, classes_of, fitted, names_in, prepared, right
+from bench.warm_start import InMemory, classes_of, names_in, prepared, right
 from intake.photographs import TRAINING_SETTINGS
 from runtime import parameters
 from stages.pretrained import FOLDER as PRETRAINED
 from stages.training import warm_start
+from stages.training.averaging import averages_in
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices
+from stages.training.fit import Trainer
 from stages.training.session import recipe
 
 NETWORK = "efficientnet_lite0"
@@ -135,15 +144,27 @@ def committed() -> parameters.Train:
 
 
 def run(arm: str, changes: Mapping[str, Any], parts: Mapping[str, InMemory], epochs: int, seed: int) -> pd.DataFrame:
-    """Train one arm, and give one row per epoch."""
-    settled = {**SHARED, **ARMS[arm], **changes, "epochs_from_scratch": epochs, "seed": seed}
+    """Train one arm, and give two rows per epoch: of its last weights, and of what validates better of them and averages."""
+    settled = {**SHARED, **ARMS[arm], **changes, "epochs_from_scratch": epochs, "seed": seed, "average_weights": 1.0}
     params = parameters.Train.model_validate(committed().model_dump() | settled)
     network = warm_start.start(params, SIDE, parts["train"].num_classes)
+    training, validation, test = (parts[name] for name in ("train", "validation", "test"))
     rows = []
-    for row in fitted(network, parts["train"], parts["validation"], recipe(params, warm=False)):
-        accuracy = right(network, parts["test"]).mean()
-        rows.append({**row, "test_accuracy": accuracy})
-        print(f"{arm}, epoch {row['epoch']}: {accuracy:.3f} right, {row['seconds']:.0f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints("run", Path(folder))
+        trainer = Trainer(network, recipe(params, warm=False), len(training.labels), checkpoints, Devices())
+        for _ in range(epochs):
+            started = time.monotonic()
+            better = trainer.epoch(training, validation) | {"seconds": time.monotonic() - started}  # type: ignore[arg-type]
+            loss, accuracy = trainer.validate(validation)  # type: ignore[arg-type]
+            last = better | {"val_loss": loss, "val_accuracy": accuracy, "averaged": 0.0}
+            last["test_accuracy"] = better["test_accuracy"] = right(network, test).mean()
+            if trainer.averages is not None:
+                with averages_in(network, trainer.averages):
+                    better["test_accuracy"] = right(network, test).mean()
+            rows += [last | {"arm": arm}, better | {"arm": f"{arm}, averaged"}]
+            figures = f"{last['test_accuracy']:.3f} right, averaged {better['test_accuracy']:.3f}"
+            print(f"{arm}, epoch {last['epoch']}: {figures}, {last['seconds']:.0f} s", flush=True)
     return pd.DataFrame(rows)
 
 
@@ -214,7 +235,8 @@ def measure(
         done = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=[*key, "arm"])
         if (done[[*key, "arm"]] == pd.Series({**key, "arm": named})).all(axis=1).any():
             continue
-        rows = run(arm, changed, parts, key["epochs"], key["seed"]).assign(**key, arm=named)
+        rows = run(arm, changed, parts, key["epochs"], key["seed"]).assign(**key)
+        rows["arm"] = named + rows["arm"].str.removeprefix(arm)
         table.parent.mkdir(parents=True, exist_ok=True)
         pd.concat([done, rows]).to_csv(table, index=False, float_format="%.4g")
 
