@@ -144,7 +144,7 @@ def committed() -> parameters.Train:
 
 
 def run(arm: str, changes: Mapping[str, Any], parts: Mapping[str, InMemory], epochs: int, seed: int) -> pd.DataFrame:
-    """Train one arm, and give two rows per epoch: of its last weights, and of what validates better of them and averages."""
+    """Train one arm, and give two rows per epoch: of the last weights, and of what validates better."""
     settled = {**SHARED, **ARMS[arm], **changes, "epochs_from_scratch": epochs, "seed": seed, "average_weights": 1.0}
     params = parameters.Train.model_validate(committed().model_dump() | settled)
     network = warm_start.start(params, SIDE, parts["train"].num_classes)

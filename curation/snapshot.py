@@ -16,7 +16,6 @@ from curation.shared_file import ABSENT, signature
 from intake.harvest import TRANSACTIONS
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
-from stages.embeddings.class_means import DIGITS
 from stages.embeddings.vectors import BLOCK, units
 from stages.labels.classes import PATH as CLASSES
 from stages.labels.classes import Classes, read_classes
@@ -33,6 +32,7 @@ from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.matrices import read_class_names
 from stages.tables.matrix import open_matrix
+from stages.tables.model import DISTANCE_DIGITS
 from stages.tables.review import REVIEW
 from stages.tables.table import Table
 
@@ -228,7 +228,7 @@ class Snapshot:
         (vector,) = units(self.vectors[[own]])
         for block in np.array_split(np.flatnonzero(rows >= 0), len(rows) // BLOCK + 1):
             likeness[block] = units(self.vectors[rows[block]]) @ vector
-        order = np.argsort(-likeness.round(DIGITS), kind="stable")
+        order = np.argsort(-likeness.round(DISTANCE_DIGITS), kind="stable")
         return [among[number] for number in order]
 
     @cached_property

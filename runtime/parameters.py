@@ -19,6 +19,7 @@ PATH = "params.yaml"
 LARGEST_SIDE = 1024  # pixels: no network of keras.applications was designed for more than 600
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Confidence = Annotated[float, Field(ge=0, le=100)]
+Precision = Literal["float32", "bfloat16", "float16"]
 Section = TypeVar("Section", bound="_Section")
 Scalar = bool | int | float | str | None
 
@@ -144,7 +145,7 @@ class Train(_Section):
     average_weights: Annotated[float, Field(ge=0)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     deterministic: bool
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: Precision
     devices: Annotated[int, Field(ge=1)]
     augmentation: Augmentation
 
@@ -153,6 +154,7 @@ class Evaluate(_Section):
     """How pictures are scored."""
 
     batch_size: Annotated[int, Field(ge=1)]
+    precision: Precision
 
 
 class Score(_Section):

@@ -58,25 +58,29 @@ def mend_cut_off_files() -> None:
     from dvc.lock import LockError, make_lock
     from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
-    if not _GUARDS.is_dir():
-        return  # DVC never ran here
-    with suppress(LockError), make_lock(str(_GUARDS / RWLOCK_LOCK), tmp_dir=str(_GUARDS)):
-        _remove_list(_GUARDS / RWLOCK_FILE)
-    with suppress(LockError), make_lock(str(_GUARDS / "lock"), tmp_dir=str(_GUARDS)):
-        if _LOCK.exists() and _is_cut_off(_LOCK):
-            _bring_back(_LOCK)
+    files = (
+        (_GUARDS / RWLOCK_FILE, RWLOCK_LOCK, _is_cut_off_list, Path.unlink),
+        (_LOCK, "lock", _is_cut_off_lock, _bring_back),
+    )
+    for path, guard, is_cut_off, mend in files:
+        # Looked at before the guard is taken too: another DVC would be refused while it is held.
+        if _GUARDS.is_dir() and path.exists() and is_cut_off(path):
+            with suppress(LockError), make_lock(str(_GUARDS / guard), tmp_dir=str(_GUARDS)):
+                if path.exists() and is_cut_off(path):
+                    mend(path)
 
 
-def _remove_list(path: Path) -> None:
+def _is_cut_off_list(path: Path) -> bool:
     try:
         json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        path.unlink()
     except FileNotFoundError:
-        pass
+        return False
+    except ValueError:
+        return True
+    return False
 
 
-def _is_cut_off(path: Path) -> bool:
+def _is_cut_off_lock(path: Path) -> bool:
     """Say whether a dvc.lock ends early; one with Git's marks of a conflict is not, and waits for its owner."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import ParseError, parse_yaml

@@ -33,6 +33,7 @@ from stages.labels.names import names_now, renamed_classes
 from stages.models import compilation, determinism, files
 from stages.models.base import BASE_MODEL, has_base
 from stages.models.description import remedy
+from stages.models.precision import calculating_in
 from stages.models.predict import predict_batches
 from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
@@ -217,12 +218,13 @@ def load_base() -> files.TrainedModel:
 
 def main() -> None:
     """Run the stage."""
-    batch_size = parameters.read(parameters.Evaluate).batch_size
+    params = parameters.read(parameters.Evaluate)
     rows, index = in_order(SPLITS.read()), read_index()
     determinism.enable(seed=0)  # nothing is drawn at random, and nothing was calculated yet
     compilation.keep_compiled()
-    model = files.load(Path(MODEL))
-    base = load_base() if has_base() else None
+    with calculating_in(params.precision, "evaluate.precision"):
+        model = files.load(Path(MODEL))
+        base = load_base() if has_base() else None
     log.info("evaluate: %s", what_is_read(rows, model, base))
 
     vectors = read_vectors(rows["image_id"])
@@ -234,12 +236,12 @@ def main() -> None:
     with whole(FOLDER) as folder, ShardReader(SHARDS, index) as reader:
         folder.mkdir()
         scores, embeddings, base_scores = (folder / Path(path).name for path in (SCORES, EMBEDDINGS, BASE_SCORES))
-        answers = answer(model, reader, rows["image_id"], batch_size, [scores, embeddings])
+        answers = answer(model, reader, rows["image_id"], params.batch_size, [scores, embeddings])
         rows["predicted"], rows["confidence"], rows["log_partition"] = answers
         if base is None:
             np.save(base_scores, np.zeros((0, 0), np.float32))
         else:
-            answers = answer(base, reader, rows["image_id"], batch_size, [base_scores])
+            answers = answer(base, reader, rows["image_id"], params.batch_size, [base_scores])
             rows["base_predicted"], rows["base_confidence"], rows["base_log_partition"] = answers
         write_json(folder / Path(CLASSES).name, model.class_names)
         write_json(folder / Path(BASE_CLASSES).name, base.class_names if base else [])

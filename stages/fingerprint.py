@@ -6,7 +6,6 @@ Writes: data/fingerprints.parquet (path, image_id, bytes, width, height, format,
 Params: fingerprint
 """
 
-import hashlib
 import logging
 import os
 from collections import Counter
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from runtime import parameters
 from runtime.command import run
+from runtime.digest import md5_of_bytes
 from runtime.errors import InputError
 from runtime.identity import code_identity
 from runtime.litter import is_litter
@@ -101,7 +101,7 @@ def read(wanted: Wanted, max_pixels: int) -> Reading:
             stamp = before if stamp_of(os.fstat(file.fileno())) == before else None
     except OSError as error:
         return Reading(None, None, {"path": path, "error": error.strerror})
-    image_id = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    image_id = md5_of_bytes(data)
     if image_id in wanted.known:
         return Reading(image_id, stamp, None)
     row = {"path": path, "image_id": image_id, "bytes": len(data)}

@@ -34,6 +34,7 @@ from stages.labels.folders import UNLABELLED
 from stages.labels.names import renamed_classes
 from stages.metrics.splits import EVALUATION_SPLITS
 from stages.models import compilation, determinism, files
+from stages.models.precision import calculating_in
 from stages.models.predict import predict_batches
 from stages.shards.index import read_index
 from stages.shards.tars import ShardReader
@@ -261,7 +262,7 @@ def _distances(similarity: NDArray[np.float32]) -> NDArray[np.float64]:
     return distances.round(DIGITS)
 
 
-def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
+def identify(image_ids: Sequence[str], how: parameters.Evaluate) -> pd.DataFrame:
     """Score the pictures with the model; of the scores only the best of each batch are kept.
 
     Returns:
@@ -269,10 +270,11 @@ def identify(image_ids: Sequence[str], batch_size: int) -> pd.DataFrame:
     """
     determinism.enable(seed=0)  # nothing is drawn at random, and nothing was calculated yet
     compilation.keep_compiled()
-    trained = files.load(Path(MODEL))
+    with calculating_in(how.precision, "evaluate.precision"):
+        trained = files.load(Path(MODEL))
     with ShardReader(FOLDER, read_index()) as reader:
         batches = [
-            best_classes(scores) for _, scores, _ in predict_batches(trained.network, reader, image_ids, batch_size)
+            best_classes(scores) for _, scores, _ in predict_batches(trained.network, reader, image_ids, how.batch_size)
         ]
     columns, confidences = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return guesses(columns, confidences, trained.class_names).assign(image_id=image_ids)
@@ -336,7 +338,7 @@ def summarise(table: pd.DataFrame, limits: parameters.Identify) -> str:
 
 def main() -> None:
     """Run the stage."""
-    batch_size, limits = parameters.read(parameters.Evaluate).batch_size, parameters.read(parameters.Identify)
+    how, limits = parameters.read(parameters.Evaluate), parameters.read(parameters.Identify)
     images = IMAGES.read()
     pictures = without_label(FINGERPRINTS.read(), images)
     if pictures.empty:
@@ -348,7 +350,7 @@ def main() -> None:
     log.info("identify: %s without a label", counted(len(pictures), "picture"))
 
     unique = pictures.drop_duplicates("image_id", ignore_index=True)
-    guessed = unique.merge(identify(unique["image_id"].tolist(), batch_size), on="image_id")
+    guessed = unique.merge(identify(unique["image_id"].tolist(), how), on="image_id")
     described, candidates = describe(guessed, images, predictions, limits)
     table = pictures.merge(described.drop(columns="path"), on="image_id")
 

@@ -9,7 +9,6 @@ Writes: data/shards/NNNNN.tar, data/shards/index.parquet (image_id, shard, offse
 Params: picture, fingerprint, shard
 """
 
-import hashlib
 import logging
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -19,6 +18,7 @@ import pandas as pd
 
 from runtime import parameters
 from runtime.command import run
+from runtime.digest import md5_of_bytes
 from runtime.errors import InputError, ParameterError
 from runtime.identity import code_identity
 from runtime.outputs import whole
@@ -104,7 +104,7 @@ def prepare(picture: tuple[str, str], size: int, codec: str, max_pixels: int) ->
     image_id, path = picture
     try:
         data = (DATA / path).read_bytes()
-        if hashlib.md5(data, usedforsecurity=False).hexdigest() != image_id:
+        if md5_of_bytes(data) != image_id:
             raise InputError(f"data/{path} changed after it was fingerprinted. Run `make repro` again.")
         image = decode(data, max_pixels).image
     except (OSError, UnreadableError) as error:

@@ -1,6 +1,7 @@
 import logging
 import os
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ def checkpoints(tmp_path):
 
 def save(checkpoints, number):
     checkpoints.save(number, {"weights": np.full((2, 3), number, np.float32)}, [{"epoch": number, "loss": 0.1}])
+    checkpoints.finish()
 
 
 def test_what_was_saved_is_read_to_the_last_bit(checkpoints):
@@ -24,6 +26,31 @@ def test_what_was_saved_is_read_to_the_last_bit(checkpoints):
     assert state == [{"loss": 0.1 + 0.2}]
     assert all(read[name].tobytes() == arrays[name].tobytes() for name in arrays)
     assert all(read[name].dtype == arrays[name].dtype for name in arrays)
+
+
+def test_one_is_written_behind_training_as_everything_was_when_it_was_begun(checkpoints, monkeypatch):
+    may_write, written = Event(), np.savez
+
+    def slow(*arguments, **named):
+        assert may_write.wait(60)
+        written(*arguments, **named)
+
+    monkeypatch.setattr(np, "savez", slow)
+    state = {"history": [1]}
+    checkpoints.save(1, {"weights": np.zeros(3)}, state)  # returns before anything is written
+    state["history"].append(2)
+    may_write.set()
+    assert checkpoints.latest()[1] == {"history": [1]}
+
+
+def test_what_could_not_be_written_is_said_before_the_next_one_is(checkpoints, tmp_path):
+    save(checkpoints, 1)
+    (tmp_path / "run/000000001").rename(tmp_path / "kept")
+    (tmp_path / "run").rmdir()
+    (tmp_path / "run").write_text("in the way")
+    checkpoints.save(2, {"weights": np.zeros(3)}, [])
+    with pytest.raises(OSError, match="run"):
+        checkpoints.save(3, {"weights": np.zeros(3)}, [])
 
 
 def test_there_is_none_before_the_first(checkpoints):
@@ -71,8 +98,9 @@ def test_a_pickle_is_never_read(checkpoints, tmp_path):
         def __reduce__(self):
             return (Path.touch, (tmp_path / "ran",))
 
+    checkpoints.save(1, {"weights": np.array([Harmful()], object)}, [])
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        checkpoints.save(1, {"weights": np.array([Harmful()], object)}, [])
+        checkpoints.finish()
     assert checkpoints.latest() is None
     assert not (tmp_path / "ran").exists()
 

@@ -9,13 +9,15 @@ import pytest
 import tensorflow as tf
 from worlds import write_model, write_world
 
+from runtime import parameters
 from stages import evaluate, identify, train
 from stages.models import determinism, networks
 
 pytestmark = pytest.mark.slow
+HOW = parameters.Evaluate(batch_size=4, precision="float32")
 
 
-@pytest.mark.parametrize("stage", [lambda: evaluate.main(), lambda: identify.identify([], 4), lambda: train.main()])
+@pytest.mark.parametrize("stage", [lambda: evaluate.main(), lambda: identify.identify([], HOW), lambda: train.main()])
 def test_it_comes_before_a_network_is_built(workspace, monkeypatch, stage):
     write_world(epochs_from_scratch=1)
     write_model("data/model", ["amber", "blue"], seed=1)

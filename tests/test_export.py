@@ -8,6 +8,7 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -31,7 +32,7 @@ from stages.metrics.scaling import UNSCALED, Scaling, applied_scaling, scale
 from stages.models import files, networks
 from stages.models.description import read_description
 from stages.served import preparation, warmup_requests
-from stages.served.scope import scaled_to
+from stages.served.scope import Scope, answers_of_scope, scaled_to
 from stages.tables.exported import EXPORT, ONNX, RELEASE
 from stages.tables.model import CLASS_MEANS, DESCRIPTION
 from stages.tables.model import FOLDER as MODEL
@@ -241,6 +242,18 @@ def test_a_picture_is_as_far_from_every_class_where_it_is_served_as_where_it_is_
         tolerance = SAME_PLACE if what == "files" else SAME_PLACE / 10
         np.testing.assert_allclose(answer["scope_distance"], expected, rtol=0, atol=tolerance, err_msg=what)
         assert (np.asarray(answer["in_scope"]) == (np.asarray(answer["scope_distance"]) <= LIMIT)).all()
+
+
+def test_a_picture_as_far_as_the_limit_is_in_scope_where_it_is_served_too():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 1, 1, 3), np.uint8)
+    body = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten()])
+    means = np.eye(3, dtype=np.float32)
+    for each, distance in zip(pixels, distances(units(pixels.reshape(64, 3).astype(np.float32)), means), strict=True):
+        answer = answers_of_scope(tf.constant(each[None]), Scope(body, means, distance))
+        assert answer["in_scope"].numpy().tolist() == [True]
+        assert answers_of_scope(tf.constant(each[None]), Scope(body, means, distance - 1e-6))["in_scope"].numpy() == [
+            False
+        ]
 
 
 @pytest.mark.parametrize(("size", "side"), [(32, 32), (32, 224), (29, 48), (299, 224), (64, 33)])

@@ -188,7 +188,7 @@ def test_a_model_that_is_code_identifies_nothing(world):
     write_model("data/model", ["amber", "blue"], seed=1)
     plant("data/model", as_pickle())
     with pytest.raises(InputError, match="does not hold the weights"):
-        identify.identify(["0"], 1)
+        identify.identify(["0"], parameters.Evaluate(batch_size=1, precision="float32"))
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:

@@ -38,6 +38,7 @@ first = last[1]["epoch"] + 1 if last else 1
 print(f"going on at epoch {first}, writes to {os.environ['RETRAIN_CHECKPOINTS']}")
 for epoch in range(first, 5):
     checkpoints.save(epoch, {"weights": np.full(3, epoch)}, {"epoch": epoch})
+    checkpoints.finish()
     print(f"epoch {epoch} is done")
     time.sleep(seconds)
 checkpoints.remove()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 # Embeddings are rounded to whole numbers, this many to their length. Then every sum of products stays below 2^24, up to
 # which float32 holds whole numbers exactly: a product of matrices is the same in whatever order it is summed up.
 _LENGTH = 4000
-_BLOCK = 2**24  # products in memory at once: 64 MB, and twice as much to order them
+_BLOCK = 2**24  # products in memory at once: 64 MB, and six times as much to order them
 COLUMNS = ("first", "second", "cosine")
 
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from stages.embeddings.vectors import BLOCK, units
-
-DIGITS = 6  # of a distance: fewer than float32 has, so that the order in which a machine adds hardly ever shows
+from stages.tables.model import DISTANCE_DIGITS
 
 
 def class_means(vectors: NDArray[np.float32], classes: NDArray[np.integer], num_classes: int) -> NDArray[np.float32]:
@@ -111,4 +110,4 @@ def _sums(vectors: NDArray[np.float32], classes: NDArray[np.integer], num_classe
 
 
 def _distances(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(1.0 - cosines, 0.0, 2.0).round(DIGITS)
+    return np.clip(1.0 - cosines, 0.0, 2.0).round(DISTANCE_DIGITS)

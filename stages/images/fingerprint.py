@@ -31,15 +31,19 @@ def grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return grey
 
 
+@numba.njit(nogil=True, cache=True, inline="always")
+def _colours(number: Any) -> Any:
+    pixel, byte = np.uint32(number), np.uint32(255)
+    return pixel & byte, (pixel >> np.uint32(8)) & byte, (pixel >> np.uint32(16)) & byte
+
+
 @numba.njit(nogil=True, cache=True)
 def _grey_of(pixels: Any) -> Any:
     height, width = pixels.shape
     grey = np.empty((height, width), np.uint8)
-    byte = np.uint32(255)
     for y in range(height):
         for x in range(width):
-            pixel = np.uint32(pixels[y, x])
-            red, green, blue = pixel & byte, (pixel >> np.uint32(8)) & byte, (pixel >> np.uint32(16)) & byte
+            red, green, blue = _colours(pixels[y, x])
             weighed = np.uint32(19595) * red + np.uint32(38470) * green + np.uint32(7471) * blue
             grey[y, x] = (weighed + np.uint32(2**15)) >> np.uint32(16)
     return grey
@@ -121,11 +125,9 @@ def chroma(pixels: NDArray[np.uint8]) -> float:
 def _chroma_of(pixels: Any) -> Any:
     height, width = pixels.shape
     chromas = np.empty((height, width), np.uint8)
-    byte = np.uint32(255)
     for y in range(height):
         for x in range(width):
-            pixel = np.uint32(pixels[y, x])
-            red, green, blue = pixel & byte, (pixel >> np.uint32(8)) & byte, (pixel >> np.uint32(16)) & byte
+            red, green, blue = _colours(pixels[y, x])
             chromas[y, x] = max(red, green, blue) - min(red, green, blue)
     return chromas
 

@@ -26,8 +26,10 @@ def to_onnx(function: Callable[..., object], inputs: Iterable[tf.TensorSpec]) ->
     traced = tf.function(function, input_signature=signature, autograph=False)
     # Keras compiles a grouped convolution as a function of its own, into which the converter does not look.
     tf.config.run_functions_eagerly(True)
-    captures = traced.get_concrete_function(*signature).graph.captures
-    tf.config.run_functions_eagerly(False)
+    try:
+        captures = traced.get_concrete_function(*signature).graph.captures
+    finally:
+        tf.config.run_functions_eagerly(False)
     model, _ = tf2onnx.convert.from_function(
         traced, input_signature=signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
     )

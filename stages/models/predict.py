@@ -1,7 +1,8 @@
-"""Scores and embeddings of many pictures, batch by batch."""
+"""Scores and embeddings of many pictures, batch by batch, without waiting for one before the next is begun."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def predict(
 def predict_batches(
     model: "keras.Model", reader: ShardReader, image_ids: Sequence[str], batch_size: int
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float16]]]:
-    """Score pictures batch by batch, while the next one is decoded; as `predict`.
+    """Score pictures batch by batch, while the next ones are decoded and copied to the device; as `predict`.
 
     Yields:
         Which of `image_ids` these are, their scores and their embeddings.
@@ -57,22 +58,57 @@ def predict_batches(
     require(pictures, image_ids)
     starts = range(0, len(image_ids), batch_size)
     ahead = batches(pictures, image_ids, batch_size)
-    for start, batch in progress(zip(starts, ahead, strict=True), total=len(starts), what="batches"):
-        yield slice(start, start + len(batch)), *_scored(model, batch, batch_size)
+    begin = _step(model)
+    under_way = (
+        (slice(start, start + len(batch)), begin(_filled(batch, batch_size)))
+        for start, batch in progress(zip(starts, ahead, strict=True), total=len(starts), what="batches")
+    )
+    # What a batch gave is read when the next one has begun.
+    for (rows, result), _ in pairwise(chain(under_way, [(slice(0), {})])):
+        yield rows, *_read(model, result, rows.stop - rows.start)
 
 
-def _scored(
-    model: "keras.Model", pictures: NDArray[np.uint8], batch_size: int
-) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-    # The last batch is filled up: one shape, so that the network is compiled once and sums in one order.
+def _filled(pictures: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
+    """Fill up the last batch: one shape, so that the network is compiled once and sums in one order."""
     filled = np.zeros((batch_size, *pictures.shape[1:]), np.uint8)
     filled[: len(pictures)] = pictures
-    result = model.predict_on_batch(filled)
-    scores = np.asarray(result["scores"], np.float32)[: len(pictures)]
+    return filled
+
+
+def _step(model: "keras.Model") -> Callable[[NDArray[np.uint8]], Mapping[str, Any]]:
+    """Make what begins to score a batch; as Keras' `predict_on_batch`, but for that the result is not waited for."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        model.make_predict_function()
+        return lambda pictures: model.predict_function([(pictures,)])
+    if keras.backend.backend() == "jax":
+        return _jax_step(model)
+    return model.predict_on_batch  # type: ignore[no-any-return]
+
+
+def _jax_step(model: "keras.Model") -> Callable[[NDArray[np.uint8]], Mapping[str, Any]]:
+    import jax
+
+    compiled = jax.jit(lambda state, pictures: model.predict_step(state, (pictures,))[0])
+    groups = model.trainable_variables, model.non_trainable_variables
+
+    def begin(pictures: NDArray[np.uint8]) -> Mapping[str, Any]:
+        state = tuple([variable.value for variable in variables] for variables in groups)
+        return compiled(state, jax.device_put(pictures))  # type: ignore[no-any-return]
+
+    return begin
+
+
+def _read(
+    model: "keras.Model", result: Mapping[str, Any], num_pictures: int
+) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    """Wait for what a batch gave."""
+    scores = np.asarray(result["scores"], np.float32)[:num_pictures]
     if not np.allclose(scores.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=TOLERANCE):
         raise InputError(
             f"the model {model.name} gives scores that do not sum to 1: its weights are not those of a trained model. "
             "Train it again: `dvc repro --force train`."
         )
-    embeddings = np.clip(result["embedding"][: len(pictures)], -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
-    return scores, embeddings.astype(np.float16)
+    embeddings = np.asarray(result["embedding"]).astype(np.float32)[:num_pictures]
+    return scores, np.clip(embeddings, -_LARGEST_FLOAT16, _LARGEST_FLOAT16).astype(np.float16)

@@ -16,6 +16,7 @@ from runtime.digest import sha256_of_file
 from runtime.errors import InputError
 from stages.metrics.scaling import TINY
 from stages.models import files, networks
+from stages.tables.model import DISTANCE_DIGITS
 from stages.tables.pretrained import Published, paths
 
 _REMEDY = "`dvc repro --force pretrained` writes it again."
@@ -67,7 +68,7 @@ def answers_of_scope(pixels: tf.Tensor, scope: Scope | None) -> dict[str, tf.Ten
     embeddings = scope.body(scaled_to(pixels, scope.body.input.shape[1]), training=False)
     lengths = tf.sqrt(tf.reduce_sum(embeddings * embeddings, axis=1))
     nearest = tf.reduce_max(tf.matmul(embeddings, scope.class_means.T), axis=1)
-    distance = 1.0 - nearest / tf.maximum(lengths, TINY)
+    distance = tf.round((1.0 - nearest / tf.maximum(lengths, TINY)) * 10**DISTANCE_DIGITS) / 10**DISTANCE_DIGITS
     return {"in_scope": distance <= scope.limit, "scope_distance": distance}
 
 

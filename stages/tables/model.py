@@ -14,6 +14,7 @@ WEIGHTS = "model.weights.h5"
 DESCRIPTION = "model.json"  # network, input size, SHA-256 of the weights, sub-classes of each class, whose class means
 CLASSES = "classes.json"  # the label map: class names in the order of the scores
 CLASS_MEANS = "class_means.npy"  # classes x features, float32: of frozen embeddings, in the order of the scores
+DISTANCE_DIGITS = 6  # of a distance to a class mean: fewer than float32 has, so that the order of adding hardly shows
 LINEAGE = "lineage.parquet"  # every picture that this model or an ancestor was trained on
 HISTORY = "history.csv"  # one row per epoch
 CARRIED = "carried.csv"  # one row per class: what its row of the output layer began with

@@ -1,8 +1,9 @@
-"""Checkpoints of one run: written whole, with a checksum, two of them kept, outside of the pipeline.
+"""Checkpoints of one run: written whole, with a checksum, two of them kept, behind training, outside of the pipeline.
 
 Losing one costs time, never another result: a run's folder is named by a digest of everything that it depends on.
 """
 
+import copy
 import hashlib
 import json
 import logging
@@ -10,12 +11,14 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.outputs import sync_folder
 from runtime.terminal import command_name
 
 log = logging.getLogger(__name__)
@@ -41,15 +44,36 @@ class Checkpoints:
     def __init__(self, run: str, folder: Path | None = None) -> None:
         self._runs = folder or Path(os.environ.get("RETRAIN_CHECKPOINTS", DEFAULT_FOLDER))
         self._folder = self._runs / run
+        self._writer = ThreadPoolExecutor(1, "checkpoints")
+        self._being_written: Future[None] | None = None
 
     def save(self, number: int, arrays: Mapping[str, NDArray[Any]], state: object) -> None:
-        """Write one checkpoint, whole or not at all, and drop all but the newest two.
+        """Begin to write one checkpoint, whole or not at all, and then to drop all but the newest two.
+
+        The one before is finished first.
 
         Args:
             number: rises from checkpoint to checkpoint.
-            arrays: plain arrays by name.
-            state: what JSON can hold.
+            arrays: plain arrays by name, which nobody changes any more.
+            state: what JSON can hold; it may change afterwards.
+
+        Raises:
+            OSError: the one before could not be written.
         """
+        self.finish()
+        self._being_written = self._writer.submit(self._save, number, arrays, copy.deepcopy(state))
+
+    def finish(self) -> None:
+        """Wait until the last checkpoint is on the disk.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        being_written, self._being_written = self._being_written, None
+        if being_written is not None:
+            being_written.result()
+
+    def _save(self, number: int, arrays: Mapping[str, NDArray[Any]], state: object) -> None:
         path = self._folder / f"{number:09d}"
         partial = path.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -62,7 +86,7 @@ class Checkpoints:
             raise
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         for old in self._newest_first()[NUM_KEPT:]:
             shutil.rmtree(old)
         self._drop_abandoned_runs()
@@ -72,7 +96,11 @@ class Checkpoints:
 
         Returns:
             Its arrays and its state; None where there is none.
+
+        Raises:
+            OSError: the last one could not be written.
         """
+        self.finish()
         for path in self._newest_first():
             try:
                 state = json.loads((path / _STATE).read_text(encoding="utf-8"))
@@ -90,7 +118,12 @@ class Checkpoints:
         return None
 
     def remove(self) -> None:
-        """Remove the checkpoints of this run."""
+        """Remove the checkpoints of this run.
+
+        Raises:
+            OSError: the last one could not be written.
+        """
+        self.finish()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _newest_first(self) -> list[Path]:
@@ -110,15 +143,6 @@ def _write(folder: Path, arrays: Mapping[str, NDArray[Any]], state: object) -> N
         json.dump({"sha256": _digest(folder / _ARRAYS, state), "state": state}, file)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming last through a power cut, before what it replaces is dropped."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(arrays: Path, state: object) -> str:

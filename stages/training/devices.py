@@ -8,14 +8,16 @@ equal share of each batch: gradients are those of the batch, while BatchNormaliz
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ParameterError
+from runtime.parameters import Precision
 from stages.models import compilation, determinism
+from stages.models.precision import calculating_in
 from stages.training.steps import Means, Step, Steps, steps_of
 
 
@@ -175,7 +177,7 @@ class _SharedSteps(Steps):
 def together(
     count: int,
     batch_size: int,
-    precision: Literal["float32", "bfloat16", "float16"],
+    precision: Precision,
     seed: int,
     deterministic: bool = True,
 ) -> Iterator[Devices]:
@@ -196,25 +198,8 @@ def together(
     """
     determinism.enable(seed, deterministic)
     compilation.keep_compiled()
-    _require_precision(precision)
-    devices = _take(count, batch_size)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    try:
-        yield devices
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _require_precision(precision: str) -> None:
-    if precision == "bfloat16" and keras.backend.backend() == "jax":
-        import jax
-
-        if jax.default_backend() == "cpu":
-            raise ParameterError(
-                "params.yaml: train.precision bfloat16: JAX on a CPU gave scores that are no numbers. Set it to "
-                "float32, unset KERAS_BACKEND, or run it where JAX finds a GPU."
-            )
+    with calculating_in(precision, "train.precision"):
+        yield _take(count, batch_size)
 
 
 def _take(count: int, batch_size: int) -> Devices:

@@ -65,6 +65,7 @@ def fit(
         row = trainer.epoch(training, validation)
         with averages_in(network, trainer.averages):
             yield row
+    checkpoints.finish()
     network.set_weights(trainer.best)
     freeze(network, only_head=False, frozen_fraction=0.0, freeze_normalization=False)  # nothing stays frozen
 
@@ -123,7 +124,7 @@ class Trainer:
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
             # Not by its name: variables that are made at the first step make TensorFlow trace that step twice.
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             # JAX is slow in anything that is not compiled; TensorFlow cannot compile what must be deterministic.
             jit_compile=keras.backend.backend() == "jax",
         )
@@ -199,7 +200,7 @@ class Trainer:
         return loss, accuracy
 
     def save(self) -> None:
-        """Write a checkpoint: everything that the next step depends on, and the best weights so far."""
+        """Begin a checkpoint: everything that the next step depends on, and the best weights so far."""
         if self._devices.is_chief:
             arrays = {f"best_{number:05d}": values for number, values in enumerate(self.best)}
             variables = self._variables()

@@ -39,7 +39,7 @@ class Steps:
         return batch
 
     def fetch(self, variables: Sequence[keras.Variable]) -> list[NDArray[Any]]:
-        """Copy variables to memory."""
+        """Copy variables to memory; the next steps do not change the copies."""
         return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
     def train(self, pictures: Any, targets: Any) -> Means:
@@ -85,19 +85,22 @@ class _JaxSteps(Steps):
 
         super().__init__(model)
         one = np.ones((1, *model.output.shape[1:]), np.float32)
-        model.compute_metrics(None, one, one)  # Keras makes the metrics' variables no sooner
+        model.compute_metrics(None, one, one, one[:, 0])  # Keras makes the metrics' variables no sooner
         zeros = [np.zeros(variable.shape, variable.dtype) for variable in model.metrics_variables]
 
         def train(state: Any, pictures: Any, targets: Any) -> Any:
             means, (*changed, _) = model.train_step((*state, zeros), (pictures, targets))
             return means, tuple(changed)
 
-        def test(state: Any, pictures: Any, targets: Any) -> Any:
-            return model.test_step((*state, zeros), (pictures, targets))[0]
+        def test(state: Any, pictures: Any, targets: Any, weights: Any) -> Any:
+            means = model.test_step((*state, zeros), (pictures, targets, weights))[0]
+            # Keras divides the loss by the number of rows, the accuracy by the sum of their weights.
+            return {**means, "loss": means["loss"] * (len(weights) / weights.sum())}
 
         self._train, self._test = jax.jit(train, donate_argnums=0), jax.jit(test)
         self._variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
         self._state: Any = None
+        self._rows = 0  # of a whole test batch
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -116,14 +119,26 @@ class _JaxSteps(Steps):
         import jax
 
         # All at once: one by one, each of the 1,650 arrays of Inception V4 and its optimizer would be waited for.
-        return jax.device_get([variable.value for variable in variables])  # type: ignore[no-any-return]
+        values = jax.device_get([variable.value for variable in variables])
+        # On a CPU these may be the device's own memory, into which the next step writes.
+        return [value if value.flags.owndata else value.copy() for value in values]
 
     def train(self, pictures: Any, targets: Any) -> Means:
         means, self._state = self._train(self._state, pictures, targets)
         return means  # type: ignore[no-any-return]
 
     def test(self, pictures: Any, targets: Any) -> Means:
-        return self._test(self._values(self._variables[:2]), pictures, targets)  # type: ignore[no-any-return]
+        # The last batch is filled up with rows that count nothing: for its own shape it would be compiled anew.
+        self._rows = max(self._rows, len(targets))
+        weights = (np.arange(self._rows) < len(targets)).astype(np.float32)
+        filled = [self._filled(values) for values in (pictures, targets)]
+        return self._test(self._values(self._variables[:2]), *filled, weights)  # type: ignore[no-any-return]
+
+    def _filled(self, values: Any) -> Any:
+        import jax
+
+        missing = self._rows - len(values)
+        return jax.numpy.concatenate([values, values[:1].repeat(missing, axis=0)]) if missing else values
 
     @staticmethod
     def _values(groups: list[list[keras.Variable]]) -> tuple[list[Any], ...]:
