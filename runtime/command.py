@@ -79,6 +79,7 @@ def _end(owner: int, number: int, _: object) -> None:
     """End as Ctrl-C does, so that what was begun is undone; a worker, which was forked from the owner, ends at once."""
     if os.getpid() != owner:
         os._exit(128 + number)
+    signal.signal(number, signal.SIG_IGN)  # `make` passes on what its group got too: undoing is not interrupted
     sys.exit(128 + number)
 
 

@@ -1,12 +1,13 @@
 """Folders that a command works in, in the root of the clone; those of a command that was killed go with the next."""
 
 import fcntl
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 # Held by the process that works in the folder, so that the folder of a dead one is known.
 _LOCK = ".lock"
@@ -14,20 +15,30 @@ _OLD_SECONDS = 60  # a folder without a lock is not one that was made a moment a
 
 
 @contextmanager
-def temporary_folder(name: str) -> Iterator[Path]:
+def temporary_folder(name: str, is_needed: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
     """Give a folder in the root of the clone, and remove those of this name that a killed process left.
 
     Args:
         name: what it is for; the folder's name begins with it and ends in `.partial`.
+        is_needed: whether the folder must outlast the block, as that of a killed process does.
     """
     for dead in left_behind(name):
-        shutil.rmtree(dead)
-    with (
-        TemporaryDirectory(dir=".", prefix=f"{name}-", suffix=".partial") as folder,
-        Path(folder, _LOCK).open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(folder)
+        remove(dead)
+    folder = Path(mkdtemp(dir=".", prefix=f"{name}-", suffix=".partial"))
+    try:
+        with (folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        if not is_needed(folder):
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, its read-only folders too."""
+    for each, _, _ in os.walk(folder):
+        Path(each).chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def left_behind(name: str) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime.outputs import write_json
 from runtime.repository import git
-from runtime.temporary import left_behind, temporary_folder
+from runtime.temporary import left_behind, remove, temporary_folder
 from runtime.wording import listed
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,13 @@ _JOURNAL = "journal.json"
 def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Iterator[None]:
     """Run a block after whose failure, or interruption, folders and files are what they were before.
 
-    After SIGKILL, `undo_killed` does it.
+    After SIGKILL, `undo_killed` does it, and where putting back was interrupted itself. A commit that was made stays.
 
     Args:
         replaced: folders and files that are moved aside, so that the block finds them absent; deleted when it succeeds.
         changed: files that stay where they are; small enough to be kept in memory. An absent one is absent again.
     """
-    with temporary_folder(_NAME) as aside:
+    with temporary_folder(_NAME, is_needed=_is_open) as aside:
         journal: dict[str, Any] = {
             "head": git("rev-parse", "HEAD").strip(),
             "replaced": list(replaced),
@@ -44,7 +44,7 @@ def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Ite
                 Path(replaced[number]).rename(aside / str(number))
             yield
         except BaseException:
-            _put_back(aside)
+            _undo(aside)
             raise
         (aside / _JOURNAL).unlink()
 
@@ -52,16 +52,20 @@ def as_before_on_failure(replaced: Sequence[str], changed: Sequence[str]) -> Ite
 def undo_killed() -> None:
     """Put back what a killed command had moved aside or changed, unless its commit was made."""
     for aside in left_behind(_NAME):
-        if (aside / _JOURNAL).exists():
-            if _is_committed(aside):
-                (aside / _JOURNAL).unlink()
-            else:
-                _put_back(aside)
-                replaced = json.loads((aside / _JOURNAL).read_text(encoding="utf-8"))["replaced"]
-                log.warning(
-                    "A command was killed before; %s and what belongs to it are as before it.", listed(replaced)
-                )
-        shutil.rmtree(aside)
+        if _is_open(aside) and (replaced := _undo(aside)):
+            log.warning("A command was killed before; %s and what belongs to it are as before it.", listed(replaced))
+        remove(aside)
+
+
+def _is_open(aside: Path) -> bool:
+    return (aside / _JOURNAL).exists()
+
+
+def _undo(aside: Path) -> list[str]:
+    """End a change: put back what was moved or changed, and name it; none where the commit was made."""
+    replaced = [] if _is_committed(aside) else _put_back(aside)
+    (aside / _JOURNAL).unlink()
+    return replaced
 
 
 def _content(file: Path) -> str | None:
@@ -75,7 +79,7 @@ def _is_committed(aside: Path) -> bool:
     return git("rev-parse", "HEAD").strip() != journal["head"] and not changed
 
 
-def _put_back(aside: Path) -> None:
+def _put_back(aside: Path) -> list[str]:
     journal = json.loads((aside / _JOURNAL).read_text(encoding="utf-8"))
     for number, path in enumerate(map(Path, journal["replaced"])):
         was_there = number in journal["moved"]
@@ -92,3 +96,4 @@ def _put_back(aside: Path) -> None:
             Path(file).unlink(missing_ok=True)
         else:
             Path(file).write_bytes(base64.b64decode(content))
+    return list(journal["replaced"])

@@ -14,6 +14,7 @@ import repositories
 from repositories import commit, dvc, run, surroundings, write
 
 from release.next_cycle import main, require_promoted
+from runtime.command import INTERRUPTED
 from runtime.errors import ParameterError, RepositoryError
 from stages.models.base import BASE_CALIBRATION
 
@@ -154,16 +155,25 @@ def test_a_dvc_add_that_fails_leaves_everything_as_it_was(clone: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 from release import next_cycle
+from runtime import undo
 
 def killed(*_, **__):
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     import time
-    time.sleep(9)
+    time.sleep(1)
+
+def killed_again(*arguments):
+    undo.shutil.rmtree = rmtree
+    killed()
+    return rmtree(*arguments)
 
 owner, _, name = sys.argv[1].rpartition(".")
-if sys.argv[3:]:
+rmtree = shutil.rmtree
+if sys.argv[3:] == ["again"]:
+    undo.shutil.rmtree = killed_again
+if sys.argv[3:] == ["after the commit"]:
     original = next_cycle.git
     def git(*arguments, **options):
         printed = original(*arguments, **options)
@@ -205,8 +215,27 @@ def test_after_sigkill_the_same_command_goes_on(clone: Path, moment: str) -> Non
     assert not list(Path().glob("*.partial"))
 
 
-def test_sigkill_after_the_commit_leaves_the_cycle_open(clone: Path) -> None:
-    assert kill_next("next_cycle.git", "SIGKILL", "after the commit") == -signal.SIGKILL
+def test_a_second_sigterm_does_not_keep_everything_from_being_as_it_was(clone: Path) -> None:
+    before = state()
+    assert kill_next("next_cycle.dvc_add", "SIGTERM", "again") == 128 + signal.SIGTERM
+    assert state() == before
+    assert not list(Path().glob("*.partial"))
+
+
+def test_a_second_ctrl_c_loses_nothing_that_the_next_command_does_not_put_back(clone: Path) -> None:
+    assert kill_next("next_cycle.dvc_add", "SIGINT", "again") == INTERRUPTED
+    assert list(Path().glob("before-*.partial"))
+    main()
+    assert set(files("data/base")) == RELEASE
+    assert run("git", "status", "--porcelain") == ""
+    assert not list(Path().glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", 128 + signal.SIGTERM), ("SIGINT", INTERRUPTED)]
+)
+def test_a_signal_after_the_commit_leaves_the_cycle_open(clone: Path, name: str, code: int) -> None:
+    assert kill_next("next_cycle.git", name, "after the commit") == code
     with pytest.raises(RepositoryError, match="its cycle is open already"):
         main()
     assert set(files("data/base")) == RELEASE
