@@ -246,7 +246,8 @@ def test_a_picture_is_as_far_from_every_class_where_it_is_served_as_where_it_is_
 
 def test_a_picture_as_far_as_the_limit_is_in_scope_where_it_is_served_too():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 1, 1, 3), np.uint8)
-    body = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten()])
+    given = keras.Input((1, 1, 3))
+    body = keras.Model(given, keras.layers.Flatten()(given))
     means = np.eye(3, dtype=np.float32)
     for each, distance in zip(pixels, distances(units(pixels.reshape(64, 3).astype(np.float32)), means), strict=True):
         answer = answers_of_scope(tf.constant(each[None]), Scope(body, means, distance))

@@ -161,6 +161,7 @@ def test_a_checkpoint_that_is_code_is_passed_over(world, caplog):
     checkpoints = Checkpoints("run", Path("checkpoints"))
     checkpoints.save(1, {"a": np.zeros(2)}, {})
     checkpoints.save(2, {"a": np.zeros(2)}, {})
+    checkpoints.finish()
     newest = Path("checkpoints/run/000000002")
     with (newest / "arrays.npz").open("wb") as file:
         np.savez(file, a=np.array([Payload()], object), allow_pickle=True)
