@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from curation.shared_file import locked
 from runtime.json_files import read_json
 from runtime.outputs import whole
 
@@ -35,7 +36,7 @@ class Invites:
     """The links that were given out; the file is read anew for each question, so that a withdrawn link ends at once."""
 
     def __init__(self, path: Path = FILE) -> None:
-        self._path = path
+        self._path, self._lock = path, path.with_suffix(".lock")
 
     def add(self, person: str, days: int, now: datetime) -> str:
         """Invite a person; links that have ended are forgotten.
@@ -50,14 +51,16 @@ class Invites:
         """
         secret = secrets.token_urlsafe(32)
         invite = Invite(person=person, sha256=_digest(secret), until=now + timedelta(days=days))
-        self._write([*(each for each in self._read() if each.until > now), invite])
+        with locked(self._lock):
+            self._write([*(each for each in self._read() if each.until > now), invite])
         return secret
 
     def withdraw(self, person: str) -> int:
         """End all links of a person; returns how many there were."""
-        invites = self._read()
-        kept = [each for each in invites if each.person != person]
-        self._write(kept)
+        with locked(self._lock):
+            invites = self._read()
+            kept = [each for each in invites if each.person != person]
+            self._write(kept)
         return len(invites) - len(kept)
 
     def find(self, secret: str, now: datetime | None = None) -> Invite | None:

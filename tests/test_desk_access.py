@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -201,6 +202,23 @@ def test_a_link_ends_with_its_day_and_another_s_stays(tmp_path):
     assert invites.find(of_eva, NOW) is None
     invites.add("ben", 1, NOW + timedelta(days=2))
     assert len(json.loads((tmp_path / "invites.json").read_text())) == 1, "what has ended is forgotten"
+
+
+def test_links_given_out_and_withdrawn_at_the_same_time_are_all_obeyed(tmp_path):
+    path = tmp_path / "desk" / "invites.json"
+    now = datetime.now(UTC)
+
+    def invited(number):
+        person = f"person{number % 10}"
+        if number >= 30:
+            return Invites(path).withdraw("ben")
+        return Invites(path).add(person, 30, now)
+
+    Invites(path).add("ben", 30, now)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(invited, range(40)))
+    assert sum(answers[30:]) == 1
+    assert all(Invites(path).find(secret) for secret in answers[:30])
 
 
 def test_a_damaged_list_of_links_lets_nobody_in(world):
