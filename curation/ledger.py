@@ -1,12 +1,15 @@
 """What everybody said of pictures and answers, up to date with every row: each is looked up without reading all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from curation.actions import pictures_of
 from serving import outcomes
 from serving.outcomes import CANDIDATE, Outcome
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
+
+Value = TypeVar("Value")
 
 
 class Ledger:
@@ -16,12 +19,14 @@ class Ledger:
         self._about: defaultdict[str, list[Decision]] = defaultdict(list)
         self._standing: dict[str, dict[Question, dict[str, Decision]]] = {}
         self._judged: defaultdict[str, list[Outcome]] = defaultdict(list)
+        self._remembered: dict[str, tuple[object, Any]] = {}
         self.add(decisions)
         self.judge(judged)
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Take decisions in."""
         for decision in decisions:
+            self._remembered.clear()
             for image_id in pictures_of([decision]):
                 self._about[image_id].append(decision)
                 self._forget(image_id)
@@ -53,6 +58,20 @@ class Ledger:
     def image_ids(self) -> list[str]:
         """List the pictures that something was said of, and that may have been withdrawn, sorted."""
         return sorted(self._about)
+
+    def remembered(self, name: str, of: object, make: Callable[[], Value]) -> Value:
+        """Give what follows from the decisions and something else, made anew only where one of the two has changed.
+
+        Args:
+            name: of what is made.
+            of: the other thing, such as the tables.
+            make: makes it.
+        """
+        known = self._remembered.get(name)
+        if known is None or known[0] is not of:
+            known = self._remembered[name] = (of, make())
+        made: Value = known[1]
+        return made
 
     def about(self, image_ids: Iterable[str]) -> list[Decision]:
         """List the decisions about pictures, and about those that a decision joins to one, in the order of time."""

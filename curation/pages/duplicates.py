@@ -105,24 +105,57 @@ class Duplicates:
         return rows
 
 
-def groups(snapshot: Snapshot, ledger: Ledger) -> dict[str, pd.DataFrame]:
+class Groups(Mapping[str, pd.DataFrame]):
+    """Groups in their order, by the first image_id of each; the pairs of one are collected when they are asked for.
+
+    Args:
+        pairs: of all groups: rows of data/duplicates.parquet.
+        rows: of each group, by their places in `pairs`.
+    """
+
+    def __init__(self, pairs: pd.DataFrame, rows: Mapping[str, Sequence[int]]) -> None:
+        self._pairs, self._rows = pairs, rows
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._pairs.iloc[list(self._rows[name])]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
     """Collect the groups whose answer is open.
 
     Returns:
-        By the first image_id of each group, its open pairs: rows of data/duplicates.parquet. Groups in two classes come
-        first, then those whose pictures have the same pixels.
+        By the first image_id of each group, its open pairs. Groups in two classes come first, then those whose pictures
+        have the same pixels.
     """
+    return ledger.remembered("groups", snapshot, lambda: _groups(snapshot, ledger))
+
+
+def _groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
     table = _with_conflicts(snapshot, ledger)
+    known = set(ledger.image_ids())
     pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
-    same = _joined(pair for pair in _said_same(ledger, pairs))
-    is_open = [_is_open(ledger, same, *pair) for pair in pairs]
-    opened = table[is_open]
+    said = [(a in known or b in known) for a, b, _ in pairs]  # of the others nothing can have been said
+    same = _joined(_said_same(ledger, (pair for pair, is_said in zip(pairs, said, strict=True) if is_said)))
+    opened = table[[not is_said or _is_open(ledger, same, *pair) for pair, is_said in zip(pairs, said, strict=True)]]
     root = _joined(zip(opened["image_a"], opened["image_b"], strict=True))
-    parts = opened.assign(group=opened["image_a"].map(root)).groupby("group", sort=True)
-    listed = [
-        (not part["label_conflict"].any(), not (part["kind"] == "identical").all(), name, part) for name, part in parts
-    ]
-    return {str(name): part for _, _, name, part in sorted(listed, key=lambda each: each[:3])}
+    rows: dict[str, list[int]] = {}
+    conflicts, others = set(), set()  # names of groups in two classes, and of those whose pixels differ
+    of_pairs = zip(opened["image_a"], opened["label_conflict"], opened["kind"], strict=True)
+    for number, (image_id, conflict, kind) in enumerate(of_pairs):
+        name = root[image_id]
+        rows.setdefault(name, []).append(number)
+        if conflict:
+            conflicts.add(name)
+        if kind != "identical":
+            others.add(name)
+    order = sorted(rows, key=lambda name: (name not in conflicts, name in others, name))
+    return Groups(opened, {name: rows[name] for name in order})
 
 
 def shown(pairs: pd.DataFrame) -> list[str]:
@@ -174,7 +207,7 @@ def _joined(pairs: Iterable[Pair]) -> dict[str, str]:
 def _with_conflicts(snapshot: Snapshot, ledger: Ledger) -> pd.DataFrame:
     """Give the pairs; where a picture has been given another label since, whether the two differ follows from that."""
     table = snapshot.tables[DUPLICATES]
-    given = {each for pair in ("image_a", "image_b") for each in table[pair] if ledger.answer(each, "label")}
+    given = [each for each in ledger.image_ids() if ledger.answer(each, "label")]
     changed = table["image_a"].isin(given) | table["image_b"].isin(given)
     if not changed.any():
         return table
