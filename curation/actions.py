@@ -18,7 +18,9 @@ _ID = re.compile(r"(?:^|; )(?:act|bulk):([0-9a-f]{12})$")
 _PART = re.compile(rb"(?:^|[; \"])(\d+) of (\d+); (?:act|bulk):([0-9a-f]{12})\"?\r?\n?$")
 _BEFORE_ID = re.compile(r"(?=(?:act|bulk):[0-9a-f]{12}$)")
 _UNDO = re.compile(r"undo of ([0-9a-f]{12});")
+BATCH = re.compile(r"(?:^|; )bulk:[0-9a-f]{12}$")
 ACTION_ID = re.compile(r"[0-9a-f]{12}")
+FRAME = "frame"  # the page on which a picture is cropped and turned
 
 
 class Row(NamedTuple):
@@ -61,13 +63,21 @@ def action_id(text: str) -> str | None:
     return found[1] if found else None
 
 
+def page_of(text: str) -> str:
+    """Read the page that a row with this `why` was written on."""
+    return text.partition(";")[0]
+
+
 def numbered(rows: Sequence[AnyRow]) -> list[AnyRow]:
     """Say in the `why` of each row which of the action's rows it is, where it has several: so a half is noticed."""
     if len(rows) == 1:
         return list(rows)
-    return [
-        row._replace(why=_BEFORE_ID.sub(f"{number} of {len(rows)}; ", row.why)) for number, row in enumerate(rows, 1)
-    ]
+    return [row._replace(why=noted(row.why, f"{number} of {len(rows)}")) for number, row in enumerate(rows, 1)]
+
+
+def noted(text: str, note: str) -> str:
+    """Add a note to a `why`, as the last before the action's id."""
+    return _BEFORE_ID.sub(f"{note}; ", text)
 
 
 def num_begun(lines: Sequence[bytes]) -> int:
@@ -173,6 +183,23 @@ def withdrawing(own: Sequence[Outcome], action: Sequence[Outcome], new_action: s
         said = earlier.answer if earlier else (UNDO, "")
         rows.append(OutcomeRow(each.transaction, each.image_id, *said, note))
     return rows
+
+
+def leaves_said_again(said: Iterable[Decision], action: Sequence[Decision]) -> bool:
+    """Say whether an action's rows, taken off the file, would leave what rows of another undo said again for it.
+
+    Where somebody undid what stood beside it, with `undo` of the picture, the action's answer was said again then.
+
+    Args:
+        said: everybody's decisions about its pictures, in the order of time.
+        action: what is undone, of one person.
+    """
+    gone = set(action)
+    rest = [each for each in said if each not in gone]
+    counts = [
+        {key: _last(answers).answer for key, answers in standing(each).items()} for each in (rest, in_effect(rest))
+    ]
+    return counts[0] != counts[1]
 
 
 def _last(answers: dict[str, Decision]) -> Decision:

@@ -7,6 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from curation.actions import action_id, in_effect
+from curation.repeats import is_repeat
 from stages.labels.decisions import Decision, Pair
 
 SITTING = timedelta(minutes=5)  # a longer time between two decisions is a pause
@@ -115,6 +116,40 @@ def agreements(answers: Mapping[str, Mapping[Pair, Pair]]) -> list[Agreement]:
                 low, high = interval(num_same, len(pairs))
                 found.append(Agreement((one, other), asked, len(pairs), num_same, low, high, kappa(pairs)))
     return found
+
+
+class Oneself(NamedTuple):
+    """How often a person gave the answer again that the person gave before.
+
+    Attributes:
+        num_asked: pictures that were asked again.
+        num_same: those of which the answer was the same.
+        low: of the share, where the 95 % interval begins.
+        high: where it ends.
+    """
+
+    num_asked: int
+    num_same: int
+    low: float
+    high: float
+
+
+def with_oneself(said: Sequence[Decision]) -> Oneself | None:
+    """Compare a person's answers to hidden repeats with those before.
+
+    Args:
+        said: the person's decisions, in the order of time.
+
+    Returns:
+        None where nothing was asked again.
+    """
+    before: dict[Pair, Pair] = {}
+    same = []
+    for decision in in_effect(said):
+        if is_repeat(decision) and decision.subject in before:
+            same.append(before[decision.subject] == decision.answer)
+        before[decision.subject] = decision.answer
+    return Oneself(len(same), sum(same), *interval(sum(same), len(same))) if same else None
 
 
 def interval(num_same: int, number: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Serve the desk: people decide about pictures in the browser, and each decision is a row of data/decisions.
 
     python -m curation.desk [--port 8765] [--person ana]
-    python -m curation.desk --team ana,ben,carl [--share 0.1]
+    python -m curation.desk --team ana,ben,carl [--share 0.1] [--repeats 0.02]
     python -m curation.desk --host 192.168.1.5 [--site desk.example.org] [--invite ben [--days 30] | --withdraw ben]
 
 Reads: the tables of the last run, the pictures, data/decisions/
@@ -34,6 +34,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--person", default="", help="whose decisions are written")
     parser.add_argument("--team", default="", help="people among whom queues are parted, with commas between them")
     parser.add_argument("--share", type=float, default=None, help="of the pictures that two of the team decide, 0 to 1")
+    parser.add_argument("--repeats", type=float, default=0.0, help="of what somebody decided, asked again, 0 to 1")
     parser.add_argument("--invite", default="", help="print a link for this person, and end")
     parser.add_argument("--days", type=int, default=DAYS, help="that the link lasts")
     parser.add_argument("--withdraw", default="", help="end all links of this person")
@@ -88,7 +89,9 @@ def _serve(options: argparse.Namespace) -> None:
             f"{door.owner} is not in the team {', '.join(parting.team)}. Add the name: make desk "
             f"TEAM={','.join((*parting.team, door.owner))}; everybody gives the same TEAM and SHARE."
         )
-    desk = Desk(parting=parting)
+    if not 0 <= options.repeats <= 1:
+        raise InstructionError(f"REPEATS={options.repeats:g} is no share: give a number from 0 to 1: REPEATS=0.02.")
+    desk = Desk(parting=parting, repeats=options.repeats)
     desk.snapshot  # noqa: B018 (a damaged table is a message, not a page)
     for notice in desk.file(door.owner).notices if door.owner else ():
         log.warning("desk: %s", notice)

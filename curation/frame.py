@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from curation.actions import action_id, pictures_of
+from curation.actions import action_id, page_of, pictures_of
 from curation.forms import new_action
 from curation.pages.page import Queue, found, short
 from curation.state import Desk
@@ -17,7 +17,7 @@ from stages.labels.decisions import Decision
 
 OTHERS = (("standards", "Standards"), ("people", "People"))  # pages without a queue: address and title
 LAST = 10  # actions that a page lists
-_MOST_WORDED = 3  # rows of an action that are each put in words
+_MOST_WORDED = 4  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
 Said = Sequence[Decision | Outcome]
@@ -99,7 +99,7 @@ def undone(desk: Desk, rows: Said) -> dict[str, Any] | None:
     if not rows:
         return None
     return {
-        "page": rows[0].why.partition(";")[0],
+        "page": page_of(rows[0].why),
         "image_ids": sorted(set().union(*map(_about, rows))),
         "text": in_short(desk, rows),
     }

@@ -1,6 +1,7 @@
 """The addresses of a page with a grid: the page, a part of its grid, and what a key sends about the marked pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -9,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from curation.forms import form_of, one, query_of, wants_json
+from curation.forms import form_of, new_action, one, query_of, wants_json
 from curation.frame import after, frame, in_short
 from curation.pages.grid import GridPage
 from curation.pages.page import Pressed, Queue, read_pressed
@@ -47,6 +48,8 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
                 for number, grid in enumerate(around["grids"])
             ]
         contents = frame(desk, person, page.name, queues) | around
+        if parts:  # a page without a script turns its first grid
+            parts[0]["links"] = _address(query, (*_OWN, "name"))
         grids = [{**grid, **part} for grid, part in zip(around["grids"], parts, strict=True)]
         names = sorted({*desk.snapshot.classes.class_names, *desk.snapshot.sub_classes})
         contents |= {"page": page, "grids": grids, "left": sum(each["total"] for each in grids), "names": names}
@@ -82,6 +85,8 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
     async def decide(request: Request, person: Person) -> Response:
         form = await form_of(request)
         pressed = read_pressed(form, "no picture is marked. Mark one first.")
+        if not wants_json(request) and not one(form, "sure"):  # "back" shows a page of before: no request is repeated
+            pressed = replace(pressed, action=new_action())
         if len(pressed.image_ids) > MOST_MARKED:
             raise InputError(f"{len(pressed.image_ids):,} pictures are marked; expected at most {MOST_MARKED:,}.")
         answer = await run_in_threadpool(_decide, desk, person, page, pressed, one(form, "sure"))
@@ -133,8 +138,12 @@ def _part(desk: Desk, person: str, page: GridPage, query: Query, part: str, show
         "num_parts": num_parts,
         "first": first,
         "total": len(keys),
-        "address": urlencode([(name, value) for name, values in query.items() for value in values]),
+        "address": _address(query),
     }
+
+
+def _address(query: Query, without: Sequence[str] = ()) -> str:
+    return urlencode([(name, value) for name, values in query.items() if name not in without for value in values])
 
 
 def _back(page: GridPage, address: str) -> str:

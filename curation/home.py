@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from curation.framing import framed
 from curation.state import Desk
 from runtime import parameters
 from runtime.repository import git
@@ -44,6 +45,11 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "num_decisions": desk.uncommitted(person),
             "num_outcomes": desk.uncommitted_outcomes(person),
             "num_examples": desk.standards.waiting(person).num_lines,
+            "num_copies": sum(
+                1
+                for image_id in ledger.image_ids()
+                if (copy := framed(ledger, image_id)) is not None and copy not in snapshot.paths
+            ),
             "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
             "sent": sum(
                 1

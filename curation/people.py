@@ -8,7 +8,7 @@ import jinja2
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 
-from curation.agreement import FEWEST, SITTING, agreements, first_answers, in_disputes, pace
+from curation.agreement import FEWEST, SITTING, agreements, first_answers, in_disputes, pace, with_oneself
 from curation.frame import frame
 from curation.pages.page import Queue
 from curation.security import Person
@@ -43,6 +43,7 @@ def _contents(desk: Desk) -> dict[str, Any]:
                 for person, own in said.items()
                 if own
             ],
+            "repeats": {person: found for person, own in said.items() if (found := with_oneself(own))},
             "agreements": agreements({person: first_answers(own) for person, own in said.items()}),
             "disputes": [_dispute(desk, each) for each in disputes[:MOST_DISPUTES]],
             "num_disputes": len(disputes),

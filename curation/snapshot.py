@@ -115,7 +115,15 @@ class Snapshot:
         """Pictures without a label, by image_id, those first that are wanted, then the surest."""
         order = ["wanted", "confidence_1", "image_id"]
         rows = self.tables[IDENTIFIED].sort_values(order, ascending=[False, False, True], kind="stable")
+        rows = rows.assign(staged=rows["class_1"].isin(self.staged))
         return rows.drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def staged(self) -> frozenset[str]:
+        """The classes that the model has learned from staged pictures too, which real ones would replace."""
+        images, rows = self.images, self.tables[predictions.ROWS]
+        used = images.index[(images["set"] == "library") & (images["origin"] == "staged") & images["dropped"].isna()]
+        return frozenset(rows.loc[(rows["split"] == "train") & rows["image_id"].isin(used), "truth"])
 
     @cached_property
     def sub_classes(self) -> dict[str, list[str]]:

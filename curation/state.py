@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
@@ -10,17 +11,21 @@ from pathlib import Path
 from threading import RLock
 
 from curation.actions import (
+    FRAME,
     AnyRow,
     OutcomeRow,
     Row,
     Said,
     action_id,
     latest_actions,
+    leaves_said_again,
     open_actions,
+    page_of,
     pictures_of,
     restoring,
     withdrawing,
 )
+from curation.copies import Copies
 from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
 from curation.outcome_file import OutcomeFile
@@ -35,7 +40,7 @@ from runtime.litter import is_litter
 from runtime.repository import git
 from serving import outcomes
 from serving.outcomes import Outcome
-from stages.labels.decisions import FOLDER, Decision, list_files
+from stages.labels.decisions import FOLDER, Decision, Pair, list_files
 
 _MOST = 100  # letters of a person's name
 
@@ -43,19 +48,27 @@ _MOST = 100  # letters of a person's name
 class Desk:
     """The state of a running desk; methods may be called by several threads."""
 
-    def __init__(self, folder: str | Path = FOLDER, locks: str | Path = LOCKS, parting: Parting = EVERYTHING):
+    def __init__(
+        self,
+        folder: str | Path = FOLDER,
+        locks: str | Path = LOCKS,
+        parting: Parting = EVERYTHING,
+        repeats: float = 0.0,
+    ):
         self.lock = RLock()
         self.tables = Tables()
         self.later: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        self.parting = parting
+        self.parting, self.repeats = parting, repeats
         self._folder, self._locks = Path(folder), Path(locks)
         self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
         self._judging = self._folder.with_name(Path(outcomes.FOLDER).name)
+        self.copies = Copies(locks)
         self._files: dict[str, DecisionFile] = {}
         self._outcomes: dict[str, OutcomeFile] = {}
         self._ledger = Ledger()
         self._taken_in: dict[Path, int] = {}  # of each person's file, how often it had been read
         self.refresh()
+        self.copies.settle(self.ties)
 
     def refresh(self) -> None:
         """Read again what changed under the desk: what others said, or this person in another way.
@@ -106,6 +119,12 @@ class Desk:
         label = self.snapshot.images["sub_class"].get(image_id)
         return label if isinstance(label, str) else None
 
+    def ties(self, pair: Pair) -> bool:
+        """Say whether a decision, of whichever desk, ties two pictures as showing the same."""
+        self.refresh()
+        said = self.ledger.answer(pair[0], "pair", pair[1])
+        return said is not None and said.decision == "duplicate"
+
     def say(self, person: str, rows: Sequence[Row], now: datetime | None = None) -> list[Decision]:
         """Write the rows of one action; returns when they are on the disk.
 
@@ -155,8 +174,9 @@ class Desk:
     def undo(self, person: str, new_action: str, of: str | None = None) -> list[Decision | Outcome]:
         """Take back an action of a person.
 
-        Rows that no commit holds are taken off the file; others are answered by rows that bring back what was said
-        before.
+        Rows that no commit holds are taken off the file, unless another person's undo said them again; others are
+        answered by rows that bring back what was said before. A framed copy goes with the rows that tie it to its
+        original.
 
         Args:
             person: whose.
@@ -175,6 +195,9 @@ class Desk:
                 about = self._ledger.about(pictures_of(done))
                 self._take_in(decided.append(restoring(about, done, new_action)))
 
+            def is_said_again(done: list[Decision]) -> bool:
+                return leaves_said_again(self._ledger.about(pictures_of(done)), done)
+
             def withdraw(done: list[Outcome]) -> None:
                 self._take_in(judged=judged.append(withdrawing(judged.said, done, new_action)))
 
@@ -184,20 +207,32 @@ class Desk:
             action = action_id(last[0].why) if last else of
             if action is None:
                 return []
-            return [*self._take_back(judged, action, withdraw), *self._take_back(decided, action, restore)]
+            ties = _ties(decided, action)
+            with self.copies.changing(ties, self.ties) if ties else nullcontext():
+                return [
+                    *self._take_back(judged, action, withdraw),
+                    *self._take_back(decided, action, restore, is_said_again),
+                ]
 
-    def _take_back(self, file: PersonFile[AnyRow, Said], of: str, answer: Callable[[list[Said]], None]) -> list[Said]:
+    def _take_back(
+        self,
+        file: PersonFile[AnyRow, Said],
+        of: str,
+        answer: Callable[[list[Said]], None],
+        must_answer: Callable[[list[Said]], bool] = lambda _: False,
+    ) -> list[Said]:
         """Take back the rows of an action in a file, as `undo` says.
 
         Args:
             file: of the person.
             of: id of the action.
             answer: writes the rows that answer it, where a commit holds one of its rows.
+            must_answer: says whether they are needed where no commit does, too.
         """
         committed, fields = file.committed(), file.fields()
         self._take_in()
         done = _open_action(file, of)
-        if any(fields[each] in committed for each in done):
+        if any(fields[each] in committed for each in done) or (done and must_answer(done)):
             answer(done)
         elif done:
             file.take_off(done)
@@ -240,6 +275,12 @@ def _people_in(folder: Path) -> set[str]:
 def _open_action(file: PersonFile[AnyRow, Said], of: str) -> list[Said]:
     """Give the rows of an action that is not undone; none where there is none."""
     return next((rows for rows in reversed(open_actions(file.said)) if action_id(rows[0].why) == of), [])
+
+
+def _ties(file: DecisionFile, of: str) -> list[Pair]:
+    """List the originals that an action framed, each with its copy."""
+    done = _open_action(file, of)
+    return [(each.image_id, each.value) for each in done if page_of(each.why) == FRAME and each.decision == "duplicate"]
 
 
 def person_of(given: str | None) -> str:

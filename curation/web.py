@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from curation import home
+from curation.actions import OutcomeRow, Row
 from curation.examples import add_standards, take_back
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
 from curation.frame import after, frame, in_short
+from curation.framing import add_framing
 from curation.grids import add_grid
+from curation.looking import add_looking
 from curation.pages.classes import Classes
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
@@ -28,6 +32,8 @@ from curation.pages.sort import Sort
 from curation.people import add_people
 from curation.pictures import Pictures
 from curation.renditions import SIDES, Renditions, render
+from curation.repeats import due, marked
+from curation.ruling import add_ruling
 from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
 from curation.upcoming import LATER, leave_for_later, ledger_of, open_keys, upcoming
@@ -35,12 +41,15 @@ from intake.harvest import PICTURES as HARVESTED
 from review.markdown import visible
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
+from serving.outcomes import Outcome
 from stages.images.errors import UnreadableError
+from stages.labels.decisions import Decision
 
 HERE = Path(__file__).parent
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
 PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production())
 QUEUES: tuple[Queue, ...] = (*PAGES[:3], *GRIDS, *PAGES[3:])
+REPEATED = (DoubleCheck.name, Label.name)  # pages of which a person is asked some pictures again
 MOST_ITEMS = 8  # that a page asks for at once
 
 
@@ -139,6 +148,9 @@ def make(desk: Desk, door: Door) -> FastAPI:
         add_grid(app, grid, desk, templates, QUEUES)
     add_standards(app, desk, templates, QUEUES)
     add_people(app, desk, templates, QUEUES)
+    add_looking(app, desk, pictures)
+    add_ruling(app, desk, templates, QUEUES)
+    add_framing(app, desk, pictures, templates, QUEUES)
     return app
 
 
@@ -150,6 +162,8 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
     ) -> list[dict[str, Any]]:
         with desk.lock:
             first = _asked_for(desk, person, page, query)
+            if not first and not query.get("class") and page.name in REPEATED:
+                first = _again(desk, person, page, skipped)
             keys = (key for key in upcoming(desk, person, page, query, skipped) if key not in first)
             rest = (page.item(desk.snapshot, ledger_of(desk, person, page), key) for key in keys)
             return [{**item, "action": new_action()} for item in islice(chain(first.values(), rest), most)]
@@ -183,22 +197,48 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
     @app.post(f"/{page.name}")
     async def decide(request: Request, person: Person) -> Response:
         pressed = read_pressed(await form_of(request), "a key names no picture. Reload the page.")
-        said = await run_in_threadpool(_decide, desk, person, page, pressed)
+        said = await run_in_threadpool(_decide, desk, person, page, pressed, not wants_json(request))
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or f"/{page.name}", 303)
         return JSONResponse({"said": said, **after(desk, person)})
 
 
-def _decide(desk: Desk, person: str, page: Page, pressed: Pressed) -> str:
+def _decide(desk: Desk, person: str, page: Page, pressed: Pressed, is_form: bool) -> str:
+    """Write what a key decides; what was written already, because the answer was lost, is not written twice.
+
+    Where no script sends it (`is_form`), "back" may show an item of before with its old action: another answer to it is
+    an action of its own.
+    """
     with desk.lock:
         desk.refresh()
         if pressed.key == LATER:
             leave_for_later(desk, person, page, pressed.image_ids[:1])
             return "later"
-        if known := desk.of_action(person, pressed.action):  # the answer to the same request was lost
+        known = desk.of_action(person, pressed.action)
+        if known and not is_form:
             return in_short(desk, known)
         rows = page.rows(desk.snapshot, desk.ledger, pressed)
-        return in_short(desk, desk.write(person, rows))
+        if known and set(map(_content, rows)) == set(map(_content, known)):
+            return in_short(desk, known)
+        if known:
+            rows = page.rows(desk.snapshot, desk.ledger, replace(pressed, action=new_action()))
+        return in_short(desk, desk.write(person, marked(rows) if pressed.again else rows))
+
+
+def _content(row: Row | OutcomeRow | Decision | Outcome) -> tuple[str, str, str]:
+    said: str = getattr(row, "decision", "") or getattr(row, "outcome", "")
+    return row.image_id, said, row.value
+
+
+def _again(desk: Desk, person: str, page: Page, skipped: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Give the item, by its key, that a person has decided and is asked again; it looks like any other."""
+    for key in due(desk.file(person).said, page.name, desk.repeats, desk.ledger):
+        if key in skipped:
+            return {}  # the page holds it ready
+        if key not in desk.later[person, page.name]:
+            with suppress(InputError):  # it is no picture of this page any more
+                return {key: {**page.item(desk.snapshot, desk.ledger, key), "again": True}}
+    return {}
 
 
 def _asked_for(desk: Desk, person: str, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The grid of a class in a real browser, by keys alone; the file is compared row for row."""
 
 import urllib.parse
+import urllib.request
 
 import pytest
 from desks import Server, asked, begin_again, go, prepared, press, require_readable, said, settled, shown, watched, whys
@@ -160,6 +161,33 @@ def test_it_works_without_a_script(world, browser, server):
     assert said() == [(hats[0], "relabel", "shirt"), (hats[1], "relabel", "shirt")]
     assert urllib.parse.urlsplit(tab.url).path == "/class/hat"
     context.close()
+
+
+def test_without_a_script_a_page_of_before_decides_anew_and_a_form_sent_twice_once(world, server):
+    def sent(path, **values):
+        body = urllib.parse.urlencode({**values, "action": "0123456789ab"}).encode()
+        urllib.request.urlopen(f"{server.address}/{path}", body).close()  # noqa: S310
+
+    hats, first = order("hat"), world.review[0]
+    for number in (0, 1):
+        sent("class", key="k", image_id=hats[number])
+    assert said() == [(hats[0], "relabel", "hat"), (hats[1], "relabel", "hat")]
+    begin_again()
+    for key in ("k", "k", "is:hat"):
+        sent("double-check", key=key, image_id=first)
+    assert said() == [(first, "relabel", "boots"), (first, "relabel", "hat")]
+
+
+def test_without_a_script_the_next_part_of_a_class_keeps_the_one_beside_it(tmp_path, browser):
+    with prepared(tmp_path, ["hat", "shirt"], num_pictures=62, num_unlabelled=1, side=24), Server() as server:
+        context = browser.new_context(java_script_enabled=False)
+        tab = context.new_page()
+        tab.goto(f"{server.address}/class/hat?beside=shirt")
+        tab.click("[aria-label='hat'] >> text=next")
+        assert tab.url.endswith("/class/hat?beside=shirt&part=2")
+        assert tab.locator("[aria-label='hat'] .cell").count() == 2
+        assert tab.locator("[aria-label='shirt'] .cell").count() == 60
+        context.close()
 
 
 @pytest.mark.parametrize("path", ["/class", "/class/hat?beside=boots"])

@@ -265,6 +265,22 @@ def test_rows_that_a_commit_holds_are_answered_by_rows_that_bring_back_what_was_
     ]
 
 
+def test_what_another_s_undo_said_again_goes_when_its_own_person_takes_it_back(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        state = Desk()
+        state.say("ana", [row(action="000000000001")])
+        commit("Decisions")
+        state.say("ben", [row(decision="relabel", value="boots", action="000000000002")])
+        state.undo("ana", "000000000003")
+        assert state.ledger.answer(IDS[0], "label").value == "boots"
+        state.undo("ben", "000000000004")
+        assert state.ledger.standing(IDS[0]) == {}
+        assert Desk().ledger.standing(IDS[0]) == {}
+
+
 def test_what_was_typed_after_an_action_stands_when_that_is_taken_back(tmp_path):
     folder = tmp_path / "clone"
     folder.mkdir()
@@ -377,6 +393,17 @@ class Life(RuleBasedStateMachine):
         assert {action_id(each.why) for each in done} == ({wanted} if wanted else set())
         now = decisions.settle(self.everything())
         assert [getattr(now, name) for name in VERDICTS] == [getattr(expected, name) for name in VERDICTS]
+
+    @rule()
+    def colleague_undoes(self):
+        colleague = desk(self.folder)
+        wanted = next((action_id(each.why) for each in reversed(in_effect(colleague.file("ben").said))), None)
+        expected = decisions.settle(each for each in in_effect(self.everything()) if action_id(each.why) != wanted)
+        self.number += 1
+        colleague.undo("ben", f"{self.number:012x}")
+        now = decisions.settle(self.everything())
+        if wanted:
+            assert [getattr(now, name) for name in VERDICTS] == [getattr(expected, name) for name in VERDICTS]
 
     @rule()
     def commit(self):

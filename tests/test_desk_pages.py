@@ -11,16 +11,19 @@ from repositories import write
 
 from curation import renditions
 from curation.ledger import Ledger
+from curation.pages import duplicates
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates, groups
 from curation.pages.label import Label
 from curation.pages.page import Pressed, short
+from curation.pages.sort import Sort
 from curation.snapshot import read_snapshot
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.tables import predictions
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.identified import IDENTIFIED
+from stages.tables.images import IMAGES
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -85,6 +88,49 @@ def test_a_group_that_was_given_another_label_comes_back_with_that(world):
 def test_a_picture_that_gave_way_to_its_duplicate_is_not_said_to_be_removed_for_the_model(world):
     rows = Duplicates().rows(read_snapshot(), Ledger(), pressed(world.pairs[0], f"keep:{world.pairs[0][0]}"))
     assert [short(row, None) for row in rows] == ["kept", "removed"]
+
+
+def test_what_a_button_showed_is_written_or_nothing(world):
+    snapshot, image_id = read_snapshot(), world.unlabelled[0]
+    assert Label().rows(snapshot, Ledger(), pressed(image_id, "u:unknown"))[0].value == "unknown"
+    with pytest.raises(InputError, match="what nobody knows is 'unknown' now. Nothing was written"):
+        Label().rows(snapshot, Ledger(), pressed(image_id, "u:unknown_shoe"))
+    assert Sort().batch(snapshot, Ledger(), pressed(image_id, "y", "boots")).rows[0].value.startswith("boots")
+    with pytest.raises(InputError, match="the model says 'boots' of this picture now. Nothing was written"):
+        Sort().batch(snapshot, Ledger(), pressed(image_id, "y", "hat"))
+
+
+def test_pictures_are_chosen_whose_class_was_learned_from_staged_ones(world):
+    staged = world.library["boots_tall"][:3]
+    before = {table: table.read() for table in (IMAGES, predictions.ROWS)}
+    images, rows = before[IMAGES], before[predictions.ROWS]
+    IMAGES.write(images.assign(origin=images["origin"].mask(images["image_id"].isin(staged), "staged")))
+    none = list(Sort().keys(read_snapshot(), Ledger(), {"staged": ["1"]}))
+    predictions.ROWS.write(rows.assign(split=rows["split"].mask(rows["image_id"].isin(staged), "train")))
+    snapshot = read_snapshot()
+    for table, frame in before.items():
+        table.write(frame)
+    assert none == []  # there are some, and the model learned nothing from them
+    assert snapshot.staged == {"boots"}
+    found = list(Sort().keys(snapshot, Ledger(), {"staged": ["1"]}))
+    assert found == [each for each in snapshot.identified.index if snapshot.identified["class_1"][each] == "boots"]
+    assert found
+    assert "its class was learned from staged pictures too" in Sort().cell(snapshot, Ledger(), found[0])["notes"]
+
+
+def test_a_key_on_duplicates_collects_the_groups_once(world, monkeypatch):
+    snapshot, ledger, collected = read_snapshot(), Ledger(), []
+    collect = duplicates._groups
+    monkeypatch.setattr(duplicates, "_groups", lambda *given: (collected.append(1), collect(*given))[1])
+    page = Duplicates()
+    for number in range(2):
+        key = next(page.keys(snapshot, ledger, {}))
+        item = page.item(snapshot, ledger, key)
+        rows = page.rows(snapshot, ledger, pressed(item["image_ids"], "a"))
+        assert len(collected) == number + 1
+        ledger.add(Decision(NOW, "ana", number, *row) for row in rows)
+    assert key not in groups(snapshot, ledger)
+    assert groups(read_snapshot(), ledger) is not groups(snapshot, ledger)
 
 
 def test_two_threads_never_write_one_file(tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_ranges_and_marks_go_on_in_the_next_part_of_the_grid(world, tab, server)
 
 def test_all_pictures_of_a_filter_are_one_batch_and_do_not_come_back(world, tab, server):
     go(tab, server, "/sort")
-    press(tab, "f", "s", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab", "Tab")
+    press(tab, "f", "s", *["Tab"] * 10)
     assert tab.evaluate("document.activeElement.textContent") == "show"
     press(tab, "Enter")
     tab.wait_for_url("**class=shirt**")
@@ -202,6 +202,19 @@ def test_more_like_this_waits_for_what_was_decided_before(world, tab, server):
     press(tab, "y", "y", "d", "1", "m")
     tab.wait_for_url(f"**like={world.unlabelled[3]}")
     assert [row[0] for row in said()] == world.unlabelled[:3]
+
+
+def test_keys_after_more_like_this_act_on_what_it_leads_to(world, tab, server):
+    go(tab, server, "/sort")
+    tab.route("**/sort", lambda route: (tab.wait_for_timeout(500), route.continue_()))
+    press(tab, "y", "m", "x", "n")
+    tab.wait_for_url(f"**like={world.unlabelled[1]}")
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    # The framed one was marked and left for later there, and nothing of the page before.
+    tab.wait_for_selector(f".cell.framed:not([data-image-id='{world.unlabelled[1]}'])")
+    tab.wait_for_load_state("networkidle")
+    tab.unroute_all(behavior="wait")
+    assert [row[0] for row in said()] == world.unlabelled[:1]
 
 
 def test_what_changed_while_the_question_was_open_is_asked_anew(world, tab, server):

@@ -68,6 +68,7 @@ class DoubleCheck:
                 if name and (kind == "label" or name != truth)
             ],
             "reasons": REASONS,
+            "can_be_framed": text_of(picture, "set") == "library",
         }
 
     def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row]:

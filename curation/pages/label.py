@@ -58,8 +58,11 @@ class Label:
             return row("relabel", named)
         if key == "t":
             return row("relabel", sub_class_named(snapshot, pressed.name, image_id))
-        if key == "u":
-            return row("relabel", unknown_sub_class(snapshot))
+        if key == "u" or key.startswith("u:"):
+            unknown = unknown_sub_class(snapshot)
+            if key not in ("u", f"u:{unknown}"):
+                raise InputError(f"what nobody knows is {unknown!r} now. Nothing was written; look at it again.")
+            return row("relabel", unknown)
         if key == "d":
             return row("remove", note=WORTHLESS)
         raise unknown_key(pressed)

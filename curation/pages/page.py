@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from curation.actions import OutcomeRow, Row
+from curation.actions import FRAME, OutcomeRow, Row, page_of
 from curation.forms import action_of, is_image_id, one
 from curation.ledger import Ledger
 from curation.snapshot import Snapshot
@@ -37,6 +37,7 @@ class Pressed:
         action: id of the action.
         transactions: that gave the answer which the item shows; of other items none.
         to_library: whether the picture is to go to the library too.
+        again: whether the person has decided the item before, and is asked again.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Pressed:
     action: str
     transactions: Sequence[str] = ()
     to_library: bool = False
+    again: bool = False
 
 
 def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
@@ -58,8 +60,8 @@ def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
         InputError: it names none, or something else than pictures.
     """
     ids, transactions = form.get("image_id", []), form.get("transaction", [])
-    to_library = bool(one(form, "to_library"))
-    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library)
+    to_library, again = bool(one(form, "to_library")), bool(one(form, "again"))
+    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library, again)
     if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
         raise InputError(otherwise)
     return pressed
@@ -131,6 +133,8 @@ def short(row: Row | Decision, before: str | None) -> str:
         row: a decision or a Row.
         before: the sub-class that the picture had.
     """
+    if page_of(row.why) == FRAME:
+        return "framed"
     if row.decision == "relabel":
         return (
             f"{row.value} \N{CHECK MARK}"

@@ -24,6 +24,7 @@ ACCEPTED = "accepted on the model's suggestion"
 UNKNOWN = "unknown"
 FILTERS = {
     "wanted": "its class lacks pictures",
+    "staged": "its class was learned from staged pictures too",
     "high": "the model is sure",
     "low": "the model has no idea",
     "look_alike": "the two best classes are easily confused",
@@ -74,7 +75,7 @@ class Sort:
         name = text_of(row, "class_1")
         words = [text for filter_, text in FILTERS.items() if filter_ in row and bool(row[filter_])]
         text = f"{name} {row['confidence_1']:.0f}" if name else "no guess"
-        return {"image_id": key, "text": text, "notes": words, "is_done": False}
+        return {"image_id": key, "text": text, "notes": words, "is_done": False, "says": name}
 
     def around(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Collect the filters; there is one grid."""
@@ -109,6 +110,8 @@ class Sort:
         self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed, ids: Sequence[str], left: Sequence[str]
     ) -> Batch:
         """Give pictures the class that the model takes them for; those that resemble a benchmark are left out."""
+        if len(ids) == 1 and pressed.name not in ("", says := str(snapshot.identified["class_1"][ids[0]])):
+            raise InputError(f"the model says {says!r} of this picture now. Nothing was written; look at it again.")
         known = resembling_benchmark(snapshot, ledger, ids)
         apart = [image_id for image_id in ids if image_id in known]
         values = suggested(snapshot, [image_id for image_id in ids if image_id not in known])

@@ -120,6 +120,18 @@ export function drain() {
   }));
 }
 
+// Keys that were pressed before a page is left belong to the one that comes.
+export function takeAlong() {
+  addEventListener("pagehide", () => sessionStorage.setItem("early", JSON.stringify(early)));
+}
+
+function bringAlong() {
+  early.push(...JSON.parse(sessionStorage.getItem("early") ?? "[]"));
+  sessionStorage.removeItem("early");
+  drain();
+}
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // such a page would wait for ever
+
 // ---- deciding
 
 function decide(form, values) {
@@ -155,7 +167,7 @@ function undo() {
   send("/undo", body).then((answer) => {
     told(answer);
     if (!answer.error) say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone && ["standards", "people"].includes(page)) return reload();
+    if (answer.undone && ["standards", "people", "frame", "rules"].includes(page)) return reload();
     if (answer.undone?.page === "standards") uncommitted(-1);
     else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
@@ -212,6 +224,8 @@ function back(item) {
   for (const node of item.nodes.filter((each) => each.querySelectorAll)) {
     for (const input of node.querySelectorAll("input[name=action]")) input.value = newAction();
     for (const details of node.querySelectorAll("details")) details.open = false;
+    for (const drawn of node.querySelectorAll(".looked")) drawn.remove();
+    for (const button of node.querySelectorAll("[data-do=looked]")) button.setAttribute("aria-pressed", "false");
   }
   show(item);
 }
@@ -348,7 +362,7 @@ addEventListener("submit", (event) => {
 });
 
 const framed = () => document.querySelector(".framed[data-image-id]")?.dataset.imageId ?? "";
-export const doing = { good: () => sendExample("good", framed()), bad: () => sendExample("bad", framed()), example: otherExample, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
+export const doing = { good: () => sendExample("good", framed()), bad: () => sendExample("bad", framed()), example: otherExample, looked: whereLooked, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
@@ -426,6 +440,29 @@ function otherExample() {
     image.srcset = `/picture/256/${others[at]} 256w, /picture/1024/${others[at]} 1024w`;
     image.src = `/picture/1024/${others[at]}`;
   }
+}
+
+// The picture with what spoke for the prediction in colour; the same key takes it away. Where it cannot be drawn, words say why.
+async function whereLooked(button) {
+  const figure = document.querySelector("figure.subject"), shown = figure.querySelector(".looked");
+  if (shown) return shown.remove(), button.setAttribute("aria-pressed", "false");
+  if (button.disabled) return;
+  const address = `/activation/${figure.dataset.imageId}`;
+  const image = Object.assign(new Image(), { className: "looked", alt: "where the model looked", src: address });
+  button.disabled = true;
+  say("The model looks again.");
+  try {
+    await image.decode();
+    if (figure.isConnected) { // else the page has moved on
+      figure.querySelector(".frame").append(image);
+      button.setAttribute("aria-pressed", "true");
+      say("In orange: what spoke for the prediction.");
+    }
+  } catch {
+    const answer = await get(address).catch(() => ({}));
+    if (figure.isConnected) say(answer.error ?? "It cannot be drawn where the model looked.");
+  }
+  button.disabled = false;
 }
 
 let blinking = null;
@@ -510,4 +547,5 @@ if (subject) {
   current = { key, nodes: [...main.childNodes], isReady: true };
 }
 refill();
+bringAlong();
 document.documentElement.dataset.ready = "";

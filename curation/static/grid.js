@@ -1,7 +1,7 @@
 // A grid of pictures that keys act on: arrows go, keys mark, and what is marked is decided as one batch.
 // What a key would do to several pictures is said first, and written after Enter.
 
-import { allAnswered, byId, choose, count, doing, drain, early, get, newAction, notice, own, page, past, say, send, told } from "./desk.js";
+import { allAnswered, byId, choose, count, doing, drain, early, get, newAction, notice, own, page, past, say, send, takeAlong, told } from "./desk.js";
 
 const grids = [...document.querySelectorAll(".grid")];
 const act = byId("act"), asking = byId("ask"), closer = byId("closer");
@@ -159,6 +159,14 @@ async function turn(by, at) {
   await waited(load(grid, part, { at: at === "last" ? Infinity : 0 }));
 }
 
+// To another page, when what was pressed before has been answered; keys that come meanwhile go along.
+async function leaveFor(address) {
+  busy += 1; // until the page is gone
+  await allAnswered();
+  takeAlong();
+  location.assign(address);
+}
+
 // ---- deciding
 
 function acted() {
@@ -166,8 +174,12 @@ function acted() {
   return framed() ? [idOf(framed())] : [];
 }
 
+// What the model was shown to say of a picture: that is agreed to, and nothing that it says by now.
+const saidOf = (id) => document.querySelector(`.cell[data-image-id="${id}"]`)?.dataset.says ?? "";
+
 async function decide(key, name = "") {
   const ids = acted(), action = newAction();
+  if (key === "y" && ids.length === 1) name = saidOf(ids[0]);
   if (!ids.length) return say("There is no picture to decide about.");
   const body = new URLSearchParams([["key", key], ["name", name], ["action", action], ...ids.map((id) => ["image_id", id])]);
   if (ids.length > 1 && key !== " ") {
@@ -295,13 +307,16 @@ Object.assign(doing, {
     showCloser();
     closer.showModal();
   },
-  like: async () => {
+  frame: () => {
+    if (!framed()) return;
+    leaveFor(`/frame/${idOf(framed())}`);
+  },
+  like: () => {
     if (!framed()) return;
     const asked = new URLSearchParams(location.search);
     asked.delete("part");
     asked.set("like", idOf(framed()));
-    await waited(allAnswered());
-    location.search = asked;
+    leaveFor(`${location.pathname}?${asked}`);
   },
 });
 
