@@ -31,15 +31,15 @@ def strata_of(sizes: list[int]) -> pd.Series:
 
 
 @given(SIZES, st.integers(1, 200))
-def test_draws_are_shared_evenly_and_all_are_taken_of_what_is_rare(sizes, number):
+def test_draws_are_shared_by_the_roots_of_the_sizes_and_all_are_taken_of_what_is_rare(sizes, number):
     strata = strata_of(sizes)
     given_to = harvest.probabilities(strata, number)
     assert given_to.sum() == pytest.approx(min(number, len(strata)))
     assert given_to.between(0, 1, inclusive="right").all()
-    expected = given_to.groupby(strata).sum()
-    short = expected[given_to.groupby(strata).first() < 1 - 1e-9]  # of these not all are drawn
+    by_root = given_to.groupby(strata).sum() / np.sqrt(strata.value_counts())
+    short = by_root[given_to.groupby(strata).first() < 1 - 1e-9]  # of these not all are drawn
     assert short.empty or short.max() - short.min() < 1e-6
-    assert short.empty or expected.max() <= short.min() + 1e-6
+    assert short.empty or by_root.max() <= short.min() + 1e-6
 
 
 def drawn_id(rng: np.random.Generator) -> str:
@@ -148,7 +148,8 @@ def test_of_many_a_few_are_drawn_rare_classes_too_and_all_that_users_called_wron
     assert {rare, *wrong} <= set(rows.index)
     assert 4 <= len(rows) < 40
     assert rows.loc[wrong, ["review_probability", "comment"]].to_numpy().tolist() == [[1.0, "a bowl"]] * 3
-    assert rows["review_probability"].min() == pytest.approx(7 / 60)
+    assert rows["review_probability"].min() == pytest.approx(8 / (1 + np.sqrt(60)) / np.sqrt(60))
+    assert rows.loc[rare, "review_probability"] == pytest.approx(8 / (1 + np.sqrt(60)))
 
 
 def test_what_was_shipped_is_harvested_from_there_and_what_is_forgotten_is_not_kept(world, monkeypatch):
