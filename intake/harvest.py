@@ -92,7 +92,7 @@ def probabilities(strata: pd.Series, number: int) -> pd.Series:
         if root > share:
             break
         left -= root**2
-    return (share / np.sqrt(sizes)).clip(upper=1.0)
+    return (share / sizes.pow(0.5)).clip(upper=1.0)
 
 
 def lot(transaction: str) -> float:
