@@ -4,6 +4,7 @@ What was forgotten is not in the harvest any more, and does not go on. A file's 
 where one is known, so that `merge.source_pattern` can read it.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from runtime.outputs import whole
 from stages.labels.decisions import Verdicts
 from stages.labels.folders import DATA
 
-_SENDER = 12  # letters of a sender's hash
+_SENDER = re.compile(r"[0-9a-f]{12}")  # letters of a sender's hash that a name begins with
 _FORMATS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}  # that a gateway keeps, by how they begin
 
 
@@ -49,10 +50,16 @@ def plan(
     senders: dict[str, str] = {}
     for row in rows:
         image_id = row["image_id"]
-        senders[image_id] = senders.get(image_id) or (row["user_hash"] or "")[:_SENDER]
+        senders[image_id] = senders.get(image_id) or _sender(row["user_hash"])
     wanted = sorted(senders.keys() & verdicts.relabelled.keys() - verdicts.removed - set(known))
     chosen = [(image_id, verdicts.relabelled[image_id]) for image_id in wanted]
     return [Brought(each, f"library/{name}", senders[each]) for each, name in chosen if name in folders]
+
+
+def _sender(user_hash: str | None) -> str:
+    """Give what a file's name begins with; what a place holds instead of a hash must not say where the file goes."""
+    found = _SENDER.match(user_hash or "")
+    return found[0] if found else ""
 
 
 def bring(pictures: Iterable[Brought]) -> None:

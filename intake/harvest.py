@@ -184,7 +184,7 @@ def read_harvest() -> pa.Table:
         return pq.read_table(TRANSACTIONS, schema=SCHEMA)
     except FileNotFoundError:
         return SCHEMA.empty_table()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{TRANSACTIONS} is damaged ({error}). Delete it; harvest fetches again what is there."
         ) from None

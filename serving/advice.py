@@ -71,14 +71,14 @@ def read_advice(path: str | Path = PATH) -> Advice:
     """
     try:
         advice = Advice.model_validate(yaml.safe_load(read_small(path, _MAX_BYTES, _REMEDY, InstructionError)))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InstructionError(f"{path} is not YAML: {error}. {_REMEDY}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise InstructionError(
             f"{path}: {where}: {first['msg']}. The comments in {PATH} say what is allowed."
         ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-02-30 is a ValueError
+        raise InstructionError(f"{path} is not YAML: {error}. {_REMEDY}") from None
     if advice.faults.keys() != set(FAULTS):
         differ = sorted(advice.faults.keys() ^ set(FAULTS))
         raise InstructionError(

@@ -127,7 +127,11 @@ class Archive:
         return changed
 
     def read_rows(self, day: str, columns: Sequence[str]) -> pa.Table:
-        """Read columns of all replicas' rows that were received on a day or after it, each row once."""
+        """Read columns of all replicas' rows that were received on a day or after it, each row once.
+
+        Raises:
+            RemoteError: a file cannot be read as such rows. A column that a file lacks is null.
+        """
         return pa.concat_tables([SCHEMA.empty_table().select(columns), *self.read_files(day, columns)])
 
     def read_files(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -136,7 +140,7 @@ class Archive:
             if each.startswith("day=") and each.removeprefix("day=") >= day:
                 for file in self._list(each):
                     if file.endswith(".parquet"):
-                        yield self._rows(f"{each}/{file}", columns)
+                        yield self._checked_rows(f"{each}/{file}", columns)
 
     def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""
@@ -180,9 +184,21 @@ class Archive:
         self._put(f"{self._folder}/{file}", data)
         return file
 
-    def _rows(self, file: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def _rows(self, file: str) -> pa.Table:
+        return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
+
+    def _checked_rows(self, file: str, columns: Sequence[str]) -> pa.Table:
+        """Read columns as SCHEMA has them, whatever version of a gateway sent them."""
         read = pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}"))
-        return pq.read_table(read, columns=None if columns is None else list(columns))
+        try:
+            rows = pq.read_table(read, schema=SCHEMA, columns=list(columns))
+            rows.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise RemoteError(
+                f"{self.url}/{file} cannot be read as rows of a gateway: {str(error).partition(chr(10))[0]}. "
+                "Bring it back from a backup, or delete it."
+            ) from None
+        return rows
 
     def _is_whole(self, file: str) -> bool:
         return md5_of_bytes(self._storage.cat_file(f"{self._folder}/{file}")) in file

@@ -38,8 +38,9 @@ def test_what_is_wrong_in_the_file_is_said(tmp_path, change, words):
 
 
 def test_a_file_that_is_no_yaml_or_absent_is_said(tmp_path):
-    (tmp_path / "advice.yaml").write_text("a: [")
-    with pytest.raises(InstructionError, match="is not YAML"):
-        read_advice(tmp_path / "advice.yaml")
+    for text in ("a: [", "general: 2026-02-30", f"general: {'[' * 3000}"):
+        (tmp_path / "advice.yaml").write_text(text)
+        with pytest.raises(InstructionError, match="is not YAML"):
+            read_advice(tmp_path / "advice.yaml")
     with pytest.raises(InstructionError, match="is not there"):
         read_advice(tmp_path / "absent.yaml")

@@ -46,9 +46,12 @@ def test_what_is_wrong_is_named_with_its_place_and_the_remedy(tmp_path, values, 
     assert "costs_example.yaml" in str(raised.value)
 
 
-def test_what_is_no_yaml_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "text", ["zone: [", "people: {source: 2026-02-30}", f"zone: {'[' * 3000}", f"zone: {'9' * 5000}"]
+)
+def test_what_is_no_yaml_is_refused(tmp_path, text):
     path = tmp_path / "costs.yaml"
-    path.write_text("zone: [")
+    path.write_text(text)
     with pytest.raises(InstructionError, match="is not YAML"):
         costs.read_costs(path)
 

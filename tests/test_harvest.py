@@ -259,9 +259,11 @@ def test_what_cannot_be_harvested_is_refused_in_words(world, monkeypatch, option
 def test_a_damaged_list_or_log_is_said(world, monkeypatch, workspace):
     add(world, 1)
     run(monkeypatch, "--from", world.folder)
-    harvest.TRANSACTIONS.write_bytes(b"no table")
-    with pytest.raises(InputError, match="is damaged .* Delete it"):
-        run(monkeypatch, "--from", world.folder)
+    whole = harvest.TRANSACTIONS.read_bytes()
+    for damaged in (b"no table", whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :]):
+        harvest.TRANSACTIONS.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"(?s)is damaged .* Delete it"):
+            run(monkeypatch, "--from", world.folder)
     harvest.TRANSACTIONS.unlink()
     (workspace / "other").mkdir()
     (workspace / "other/log.db").write_bytes(b"no database" * 100)

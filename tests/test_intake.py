@@ -209,6 +209,13 @@ def test_a_picture_that_is_not_the_one_that_was_fetched_is_not_brought(tmp_path,
     assert not Path("data").exists()
 
 
+@pytest.mark.parametrize("sender", ["../../../x", "/etc/x", "a/b", "a_b", "nul\0", "\N{RIGHT-TO-LEFT OVERRIDE}a"])
+def test_a_sender_that_is_no_hash_does_not_say_where_a_picture_goes(sender):
+    rows = [{"image_id": "a" * 32, "user_hash": sender}]
+    (brought,) = from_production.plan(rows, verdicts(relabelled={"a" * 32: "hat"}), ["hat"], ())
+    assert brought == ("a" * 32, "library/hat", "")
+
+
 def test_the_latest_word_of_two_people_is_carried_out():
     said = [Decision(None, person, 2, "a" * 32, "relabel", value, "") for person, value in (("ana", "x"), ("ben", "y"))]
     assert plan({"unlabelled/1.jpg": "a" * 32}, settle(said), [], {})[0].target == "library/y/1.jpg"

@@ -15,7 +15,7 @@ import pytest
 from test_gateway_keeper import World
 from visitors import changed, identities, row_times, ship, visits
 
-from runtime.errors import InputError
+from runtime.errors import InputError, RemoteError
 from serving import transactions
 from serving.usage import duck, report
 from serving.usage.costs import Costs
@@ -279,3 +279,34 @@ def test_a_period_is_so_many_dates_today_being_the_last():
     )
     starts = [last_days(days, ZURICH, NOW).since for days in range(1, 50)]
     assert {(later - earlier) / timedelta(hours=1) for later, earlier in pairwise(starts)} == {24.0, 25.0}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: b"", "cannot be read as rows of a gateway: .* Bring it back"),
+        (lambda data: data[:-20], "cannot be read as rows of a gateway: .* Bring it back"),
+        (lambda data: in_parquet(class_1=pa.array([b"\xff"])), "cannot be read as rows of a gateway: .*UTF8"),
+    ],
+    ids=["empty", "cut off", "no text"],
+)
+def test_a_damaged_file_of_a_place_is_named_and_no_report_is_written(command, workspace, damage, words):
+    place = recent(workspace / "place")
+    (file, *_) = sorted(place.glob("day=*/*.parquet"))
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(RemoteError, match=f"{file.name} {words}"):
+        command("--from", place)
+    assert not (workspace / "build/usage").exists()
+
+
+def test_what_an_older_gateway_did_not_send_is_null(command, workspace):
+    place = recent(workspace / "place")
+    for file in place.glob("day=*/*.parquet"):
+        pq.write_table(pq.ParquetFile(file).read().drop_columns(["shadow_shown", "client"]), file)
+    assert "5 pictures" in command("--from", place)
+
+
+def in_parquet(**columns) -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue().to_pybytes()

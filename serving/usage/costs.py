@@ -120,7 +120,7 @@ def read_costs(path: str | Path = PATH) -> Costs | None:
         return None
     try:
         return parse_costs(yaml.safe_load(read_small(path, _MAX_BYTES, _REMEDY, InstructionError)), path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-02-30 is a ValueError
         raise InstructionError(f"{path} is not YAML: {error}. {_REMEDY}") from None
 
 

@@ -101,7 +101,7 @@ def _read(version: int, on: str) -> Tagged:
 def _mapping(content: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(content)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -195,5 +195,5 @@ def _settings(now: datetime) -> Settings:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 10_000:
-        raise InputError(f"{text!r} is not a whole number of days, at least 1.")
+        raise InputError(f"{text!r} is not a whole number of days from 1 to 9999, as DAYS is.")
     return int(text)
