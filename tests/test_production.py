@@ -9,6 +9,7 @@ from desks import prepared
 from harvests import answered, transaction, write_harvest
 from repositories import ROOT
 
+from curation import web
 from curation.actions import OutcomeRow
 from curation.ledger import Ledger
 from curation.pages.page import REASONS, Pressed
@@ -234,3 +235,18 @@ def test_a_picture_whose_folder_is_not_known_does_not_go_to_the_library(clean, s
     write_harvest(row := answered(1, "hat", "boots", "of an older model", shown=shown))
     with pytest.raises(InputError, match=message):
         PAGE.rows(snapshot(), Ledger(), replace(pressed(row, key, name), to_library=True))
+
+
+@pytest.mark.parametrize("is_form", [False, True])
+def test_an_action_that_ended_between_its_decision_and_its_outcome_is_completed_when_it_is_sent_again(
+    clean, tmp_path, is_form
+):
+    write_harvest(row := answered(1, "hat"))
+    desk = Desk(tmp_path / "decisions", tmp_path / "locks")
+    sent = replace(pressed(row, "k"), to_library=True)
+    decided, _ = PAGE.rows(snapshot(), Ledger(), sent)
+    desk.say("ana", [decided])  # the desk was killed here, and the page sends the key again
+    for _ in range(2):
+        web.press(desk, "ana", PAGE, sent, is_form)
+    assert [each.decision for each in desk.file("ana").said] == ["relabel"]
+    assert [each.outcome for each in desk.outcomes("ana").said] == ["right"]
