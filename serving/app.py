@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -102,6 +103,10 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "headers": headers.get(status, {})} for status in statuses}
 
 
+# What people open as a table must not begin like a formula.
+_BUILD = re.compile("[A-Za-z0-9][A-Za-z0-9 ._+/()-]{0,63}")
+
+
 def _header(name: str, what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string"}}
 
@@ -112,7 +117,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}, "required": ["image"]}
 _PICTURE = {
     "parameters": [
-        _header("X-Client-Build", "The client's build, for the log"),
+        _header("X-Client-Build", f"The client's build, for the log, where it matches {_BUILD.pattern}"),
         _header("X-Client-User", "Whatever tells the client's users apart; only a hash of it is kept, for a day"),
     ],
     "requestBody": {
@@ -298,7 +303,8 @@ async def _sent(request: Request, client: str) -> Sent:
     started = time.perf_counter()
     data = await read_picture(request)
     build, user = request.headers.get("x-client-build", ""), request.headers.get("x-client-user", client)
-    return Sent(data, 1000 * (time.perf_counter() - started), build, user)
+    kept = build if _BUILD.fullmatch(build) else ""
+    return Sent(data, 1000 * (time.perf_counter() - started), kept, user)
 
 
 def _retry(status: int) -> dict[str, str]:

@@ -86,6 +86,20 @@ def test_those_judged_stand_for_the_others_of_their_band_and_not_for_complaints(
     assert (told["drawn"], told["judged"]) == (5, 2)
 
 
+def test_an_answer_without_a_version_is_left_out_and_hides_no_other(workspace, caplog):
+    rows = asked(
+        row_times(NOW - timedelta(hours=2), 1, 2), shown=[True] * 2, confidence_1=[99.0] * 2, version=[7, None]
+    )
+    ship(rows, workspace / "place")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    world = rows["transaction_id"].to_pylist()
+    draw(world, t0=1.0, t1=1.0)
+    judge(workspace, world, t0="right", t1="right")
+    told = accuracy_of(workspace).loc[(accuracy.TOLD, "version", "7")]
+    assert (told["answers"], told["drawn"], told["judged"]) == (1, 1, 1)
+    assert "1 answer without a version left out" in caplog.text
+
+
 def test_where_nothing_was_judged_nothing_is_said(workspace, world):
     found = accuracy_of(workspace)
     assert found["fraction"].isna().all()

@@ -10,6 +10,7 @@ import pytest
 from test_usage import NOW, written
 from visitors import CLASSES, ship, visits
 
+from runtime.errors import InputError
 from runtime.outputs import write_json
 from serving.usage import drift
 from stages.tables import predictions, scores
@@ -119,6 +120,9 @@ def test_held_out_pictures_are_compared_in_the_confidences_that_are_served(works
     squares = matrix[:800].astype(float) ** 2
     served = 100 * (squares / squares.sum(axis=1, keepdims=True)).max(axis=1)
     assert drift.read_held_out().sample.confidences == pytest.approx(served, rel=1e-4)
+    Path(predictions.SCORES).unlink()
+    with pytest.raises(InputError, match=r"data/predictions/scores.npy .*dvc repro evaluate"):
+        drift.read_held_out()
 
 
 def _made(path: str) -> str:

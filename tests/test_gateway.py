@@ -205,6 +205,13 @@ def test_a_second_model_answers_its_share_and_a_shadow_answers_nobody(tmp_path):
     assert {(row["version"], row["shadow_version"], row["shadow_class"]) for row in rows} == {(7, 8, "red")}
 
 
+@pytest.mark.parametrize("build", ['=HYPERLINK("http://example.org")', "@sum", "-1", "+1", "a" * 65, "<b>"])
+def test_a_build_that_a_table_would_take_for_a_formula_is_not_kept(gateway, build):
+    _, answer = gateway.identify(RED, X_Client_Build=build)
+    row = next(row for row in gateway.rows() if row["transaction_id"] == answer["transaction"])
+    assert not row["client"]
+
+
 def test_only_keys_of_the_file_may_ask_and_none_too_often(tmp_path):
     write_export(tmp_path / EXPORT)
     key = "0123456789abcdef"

@@ -19,6 +19,7 @@ from serving.usage.duck import Row
 from stages.metrics.scaling import UNSCALED, applied_scaling, scale
 from stages.tables import predictions, scores
 from stages.tables.documents import REMEDY, read_calibration
+from stages.tables.matrix import open_matrix
 
 LAST_DAY, BEFORE_LAST_DAY = "last 24 hours", "7 days before"
 HELD_OUT, BEFORE = "held-out pictures", "the time before"
@@ -76,7 +77,13 @@ def read_held_out() -> HeldOut:
     if Path(scores.CALIBRATION).exists():
         scaling = applied_scaling(read_calibration(scores.CALIBRATION, REMEDY))
     if scaling != UNSCALED:
-        matrix = np.load(predictions.SCORES, mmap_mode="r", allow_pickle=False)
+        matrix = open_matrix(
+            predictions.SCORES,
+            (len(rows), None),
+            np.float32,
+            f"scores after {predictions.ROWS.path}",
+            "`dvc repro evaluate` writes it.",
+        )
         confidences = 100 * scale(np.asarray(matrix[held_out]), scaling).max(axis=1).astype(float)
     return HeldOut(version, Sample(rows["predicted"].to_numpy(object)[held_out], confidences))
 

@@ -1,5 +1,6 @@
 """Bring transactions of a place together in one Parquet file that DuckDB reads."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from runtime.wording import counted
 from serving.reading import Place
-from serving.transactions import SCHEMA
+from serving.transactions import ANSWERED, SCHEMA
 from serving.usage.period import Period
+
+log = logging.getLogger(__name__)
 
 # No picture, and nothing that a user typed.
 COLUMNS = [
@@ -23,6 +27,8 @@ COLUMNS = [
 def gather(place: Place, period: Period, path: Path) -> datetime | None:
     """Write the transactions of a period to a Parquet file, a part at a time.
 
+    Answers without a version are left out, with a warning: no gateway of ours logs them, but the place may hold them.
+
     Args:
         place: where they are.
         period: of which.
@@ -33,12 +39,18 @@ def gather(place: Place, period: Period, path: Path) -> datetime | None:
     """
     since, until = (pa.scalar(moment, SCHEMA.field("received_at").type) for moment in period[1:])
     first: datetime | None = None
+    num_nameless = 0
     with pq.ParquetWriter(path, pa.schema([SCHEMA.field(name) for name in COLUMNS]), compression="zstd") as writer:
         for rows in place.batches(period.since.date().isoformat(), COLUMNS):
             moments = rows["received_at"]
-            kept = rows.filter(pc.and_(pc.greater_equal(moments, since), pc.less(moments, until)))
+            in_time = rows.filter(pc.and_(pc.greater_equal(moments, since), pc.less(moments, until)))
+            nameless = pc.and_(pc.equal(in_time["status"], ANSWERED), pc.is_null(in_time["version"]))
+            kept = in_time.filter(pc.invert(pc.fill_null(nameless, False)))
+            num_nameless += len(in_time) - len(kept)
             if len(kept):
                 writer.write_table(kept)
                 earliest: datetime = pc.min(kept["received_at"]).as_py()
                 first = earliest if first is None else min(first, earliest)
+    if num_nameless:
+        log.warning("usage: %s without a version left out", counted(num_nameless, "answer"))
     return first
