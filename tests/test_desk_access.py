@@ -124,7 +124,8 @@ def test_the_end_of_a_link_is_said_once_on_an_open_page(world, browser):
         assert "1 link of ben ended" in desk("--withdraw=ben")
         tab.keyboard.press("1")
         tab.keyboard.press("1")
-        tab.wait_for_timeout(2500)
+        tab.wait_for_selector("#notices p")
+        tab.wait_for_timeout(1500)  # it would be said again by now
         assert tab.locator("#notices p").all_inner_texts() == [
             "Your link has ended. Ask whoever runs the desk for another, open it, and reload this page."
         ]
