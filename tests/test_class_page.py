@@ -119,15 +119,19 @@ def test_what_comes_back_elsewhere_is_not_marked_here(world, tab, server):
 
 
 def test_who_leaves_while_decisions_wait_for_a_slow_desk_is_asked_first(world, tab, server):
-    hats, questions, held = order("hat"), [], []
+    hats, questions, held, answered = order("hat"), [], [], []
+    tab.on("requestfinished", lambda request: answered.append(request) if request.method == "POST" else None)
     tab.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.dismiss()))
     go(tab, server, "/class/hat")
     tab.route("**/class", lambda route: route.continue_() if questions else held.append(route))
     press(tab, "k", "k", "k", "T")
-    assert questions == ["beforeunload"]
+    while not questions:
+        tab.wait_for_timeout(25)
     for route in held:
         route.continue_()
-    settled(tab, 3)
+    while len(answered) < 3:
+        tab.wait_for_timeout(25)
+    assert questions == ["beforeunload"]
     assert {row[0] for row in said()} == set(hats[:3])
     press(tab, "T")
     tab.wait_for_url("**/double-check?class=hat")
