@@ -8,7 +8,7 @@ from curation.shared_file import LOCKS
 from stages.labels import decisions
 from stages.labels.decisions import Decision
 
-_FORMAT = Format(decisions.COLUMNS, decisions.parse_decisions, decisions.read_lines, Decision)
+_FORMAT = Format(decisions.COLUMNS, decisions.parse_decisions, Decision)
 
 
 class DecisionFile(PersonFile[Row, Decision]):

@@ -8,7 +8,7 @@ from curation.shared_file import LOCKS
 from serving import outcomes
 from serving.outcomes import Outcome
 
-_FORMAT = Format(outcomes.COLUMNS, outcomes.parse_outcomes, outcomes.read_lines, Outcome)
+_FORMAT = Format(outcomes.COLUMNS, outcomes.parse_outcomes, Outcome)
 
 
 class OutcomeFile(PersonFile[OutcomeRow, Outcome]):

@@ -19,6 +19,7 @@ from curation.actions import AnyRow, Said, action_id, num_begun, numbered
 from curation.shared_file import ABSENT, locked, next_instant, partial_of, replace, signature, signature_of
 from runtime.errors import InstructionError, RepositoryError
 from runtime.outputs import sync_folder
+from stages.labels.person_files import read_lines
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,11 @@ class Format(Generic[Said]):
     Attributes:
         columns: of the file; the last two are `on` and `why`.
         parse: reads a file's text; its path names the person.
-        read_lines: reads the fields of each line with its number, the header among them; a name goes into messages.
         make: makes what is said of its time, person, line, and fields but `on`.
     """
 
     columns: tuple[str, ...]
     parse: Callable[[str, str | Path], list[Said]]
-    read_lines: Callable[[str, str], list[tuple[int, list[str]]]]
     make: Callable[..., Said]
 
     @property
@@ -134,7 +133,7 @@ class PersonFile(Generic[AnyRow, Said]):
             text = git("show", f"HEAD:./{self.path.as_posix()}")
         except RepositoryError:
             return set()  # no commit, or none with this file
-        return {tuple(fields) for _, fields in self._format.read_lines(text, str(self.path))}
+        return {tuple(fields) for _, fields in read_lines(text, str(self.path), self._format.columns)}
 
     def fields(self) -> dict[Said, tuple[str, ...]]:
         """Give the fields of each row, as the file has them now; `said` is read again if it has others.
@@ -148,7 +147,7 @@ class PersonFile(Generic[AnyRow, Said]):
             while signature(self.path) != self._signature:  # git does not wait for our lock
                 self._refresh()
                 text = self._text()
-        by_line = {number: tuple(fields) for number, fields in self._format.read_lines(text, str(self.path))}
+        by_line = {number: tuple(fields) for number, fields in read_lines(text, str(self.path), self._format.columns)}
         return {each: by_line[each.line] for each in self.said}
 
     def num_uncommitted(self) -> int:
@@ -180,7 +179,7 @@ class PersonFile(Generic[AnyRow, Said]):
         text = self._text()
         self.said = sorted(self._format.parse(text, self.path))
         self._num_lines = len(_split(text.encode()))
-        self._has_header = bool(self._format.read_lines(text, str(self.path)))
+        self._has_header = bool(read_lines(text, str(self.path), self._format.columns))
         self._signature, self._began = before, True
         self.num_reads += 1
 
@@ -215,7 +214,7 @@ class PersonFile(Generic[AnyRow, Said]):
         """Say whether the last commit holds any of these lines."""
         committed = self.committed()
         text = b"".join(lines).decode(errors="replace")
-        return any(tuple(fields) in committed for _, fields in self._format.read_lines(text, str(self.path)))
+        return any(tuple(fields) in committed for _, fields in read_lines(text, str(self.path), self._format.columns))
 
     def _is_torn(self, lines: Sequence[bytes]) -> bool:
         """Whether the beginning of the last row was written and its end was not: what a person typed is a whole row."""

@@ -40,7 +40,8 @@ from runtime.litter import is_litter
 from runtime.repository import git
 from serving import outcomes
 from serving.outcomes import Outcome
-from stages.labels.decisions import FOLDER, Decision, Pair, list_files
+from stages.labels.decisions import FOLDER, Decision, Pair
+from stages.labels.person_files import list_files
 
 _MOST = 100  # letters of a person's name
 

@@ -9,6 +9,7 @@ from typing import Any
 from review.markdown import folded, section, table
 from runtime.wording import counted, listed
 from stages.labels import decisions
+from stages.labels.person_files import read_lines
 
 COUNTED = ("real", "staged", "synthetic", "train", "validation", "test")
 # How the reason of each row ends that one key of the desk wrote for several pictures.
@@ -68,8 +69,8 @@ def decisions_section(before: Mapping[str, str], after: Mapping[str, str]) -> st
     kinds = (*decisions.OF_ONE, *decisions.OF_TWO)
     counts, rows = [], []
     for path in sorted(after):
-        known = {tuple(fields) for _, fields in decisions.read_lines(before.get(path, ""), path)}
-        lines = [fields for _, fields in decisions.read_lines(after[path], path) if tuple(fields) not in known]
+        known = {tuple(fields) for _, fields in read_lines(before.get(path, ""), path, decisions.COLUMNS)}
+        lines = [fields for _, fields in read_lines(after[path], path, decisions.COLUMNS) if tuple(fields) not in known]
         added = [fields for fields in lines if len(fields) == len(decisions.COLUMNS) and fields[1] in kinds]
         if added:
             said = [fields[1] for fields in added]

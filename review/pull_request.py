@@ -37,6 +37,7 @@ from runtime.regular_files import read_small
 from runtime.repository import git, require_root
 from runtime.tracked_files import TrackedFiles
 from stages.labels import decisions
+from stages.labels.person_files import list_files
 from stages.models.base import BASE_METRICS
 from stages.tables.documents import parse_metrics, read_gate, read_metrics
 from stages.tables.review import REVIEW
@@ -123,7 +124,7 @@ def _decisions_at(revision: str) -> dict[str, str]:
 
 
 def _decisions_now() -> dict[str, str]:
-    return {str(path): path.read_text(encoding="utf-8") for path in decisions.list_files(decisions.FOLDER)}
+    return {str(path): path.read_text(encoding="utf-8") for path in list_files(decisions.FOLDER)}
 
 
 def _left(base: str) -> str:

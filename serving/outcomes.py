@@ -16,8 +16,6 @@ people who differ are listed. A line that begins with # is a comment; empty line
 count for nothing. Nothing in a file tells who the user was: what users wrote stays in the gateway's log.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,9 +24,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InstructionError
-from runtime.regular_files import read_small
-from stages.labels.decisions import MAX_BYTES, list_files
 from stages.labels.names import composed
+from stages.labels.person_files import list_files, read_rows, read_text, read_time
 
 FOLDER = "data/outcomes"
 COLUMNS = ("transaction", "image_id", "outcome", "value", "on", "why")
@@ -42,10 +39,8 @@ VALUES = {
     CANDIDATE: "the name of what it shows",
     SHOULD_HAVE_ANSWERED: "the class that it is",
 }
-_REMEDY = "`git checkout` brings the committed one back."
 _TRANSACTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -103,7 +98,7 @@ def read_outcomes(folder: str | Path = FOLDER) -> list[Outcome]:
     Raises:
         InstructionError: a line cannot be read; or something in the folder is no `<person>.csv`.
     """
-    return sorted(each for path in list_files(folder) for each in parse_outcomes(_text(path), path))
+    return sorted(each for path in list_files(folder) for each in parse_outcomes(read_text(path), path))
 
 
 def parse_outcomes(text: str, path: str | Path) -> list[Outcome]:
@@ -119,35 +114,8 @@ def parse_outcomes(text: str, path: str | Path) -> list[Outcome]:
     Raises:
         InstructionError: a line cannot be read.
     """
-    lines = read_lines(text, str(path))
-    if lines and tuple(lines[0][1]) != COLUMNS:
-        raise InstructionError(
-            f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
-            "Make this the first line, and save the file with commas between the columns."
-        )
-    # A union merge may repeat the header.
-    return [_outcome(Path(path), number, fields) for number, fields in lines if tuple(fields) != COLUMNS]
-
-
-def read_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Read the lines of a person's file that are neither empty nor comments, the header among them.
-
-    Args:
-        text: of the file, its line ends as they are.
-        name: of the file, for the message.
-
-    Returns:
-        The number of each line, and its fields; empty ones beyond the columns are left out.
-
-    Raises:
-        InstructionError: the text is no CSV.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, _without_empty_end(fields)) for fields in reader]
-    except csv.Error as error:
-        raise InstructionError(f"{name}, line {reader.line_num}: no CSV: {error}. Correct the line.") from None
-    return [(number, fields) for number, fields in lines if any(fields) and not fields[0].startswith("#")]
+    rows = read_rows(text, str(path), COLUMNS)
+    return [_outcome(Path(path), number, fields) for number, fields in rows]
 
 
 def standing(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Outcome]]:
@@ -181,19 +149,6 @@ def settle(outcomes: Iterable[Outcome]) -> Settled:
     )
 
 
-def _text(path: Path) -> str:
-    try:
-        return read_small(path, MAX_BYTES, _REMEDY, InstructionError).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InstructionError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from None
-
-
-def _without_empty_end(fields: list[str]) -> list[str]:
-    while len(fields) > len(COLUMNS) and not fields[-1].strip():
-        fields = fields[:-1]
-    return fields
-
-
 def _outcome(path: Path, number: int, fields: list[str]) -> Outcome:
     where = f"{path}, line {number}"
     if len(fields) != len(COLUMNS):
@@ -217,10 +172,7 @@ def _outcome(path: Path, number: int, fields: list[str]) -> Outcome:
 
 
 def _time(where: str, text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
-    except ValueError:
-        time = None
+    time = read_time(text)
     if time is None:
         raise InstructionError(
             f"{where}: expected a time in UTC such as 2026-11-27T09:15:00.000Z, got {text!r}. Correct the line."

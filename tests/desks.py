@@ -23,6 +23,7 @@ from PIL import Image
 from repositories import ROOT, commit, run, surroundings, write
 
 from stages.labels import decisions
+from stages.labels.person_files import read_lines
 from stages.tables import predictions
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
@@ -201,13 +202,15 @@ def said(person: str = "ana") -> list[tuple[str, str, str]]:
     """The rows of a person's file, in its order: image_id, decision, value."""
     path = Path(decisions.FOLDER, f"{person}.csv")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [tuple(fields[:3]) for _, fields in decisions.read_lines(text, str(path))][1:]
+    return [tuple(fields[:3]) for _, fields in read_lines(text, str(path), decisions.COLUMNS)][1:]
 
 
 def whys(person: str = "ana") -> list[str]:
     """What the rows of a person's file give as reasons, without the ids of actions."""
     text = Path(decisions.FOLDER, f"{person}.csv").read_text(encoding="utf-8")
-    return [re.sub(r"; (act|bulk):[0-9a-f]{12}$", "", fields[4]) for _, fields in decisions.read_lines(text, "")][1:]
+    return [
+        re.sub(r"; (act|bulk):[0-9a-f]{12}$", "", fields[4]) for _, fields in read_lines(text, "", decisions.COLUMNS)
+    ][1:]
 
 
 def forget() -> None:

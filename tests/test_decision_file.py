@@ -16,6 +16,7 @@ from curation.decision_file import DecisionFile
 from curation.state import Desk, person_of
 from runtime.errors import InstructionError, RepositoryError
 from stages.labels import decisions
+from stages.labels.person_files import read_lines
 
 IDS = [f"{number:032x}" for number in range(4)]
 NOW = datetime(2026, 11, 2, 9, 15, tzinfo=UTC)
@@ -349,7 +350,7 @@ class Life(RuleBasedStateMachine):
     def fields(self) -> list[tuple[str, ...]]:
         path = self.folder / "decisions/ana.csv"
         text = path.read_text() if path.exists() else ""
-        return [tuple(fields) for _, fields in decisions.read_lines(text, "ana")][1:]
+        return [tuple(fields) for _, fields in read_lines(text, "ana", decisions.COLUMNS)][1:]
 
     def everything(self):
         folder = self.folder / "decisions"

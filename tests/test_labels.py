@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from intake.proposals import decisions_example
 from runtime.errors import InputError, InstructionError
-from stages.labels import classes, confused, decisions
+from stages.labels import classes, confused
 from stages.labels.classes import Classes, read_classes
 from stages.labels.confused import read_confused
 from stages.labels.decisions import OF_ONE, OF_TWO, Decision, read_decisions, settle
 from stages.labels.labelling import label, list_sub_classes, waiting
 from stages.labels.names import names_now, renamed_classes
+from stages.labels.person_files import MAX_BYTES
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 FOLDERS = ["cat", "kitten", "dog", "dog_staged", "bird's “nest” 鳥", "odd"]
@@ -305,7 +306,7 @@ def test_a_benchmark_s_folder_that_is_no_class_is_named(path, message):
 INSTRUCTIONS = {
     "classes.yaml": (read_classes, classes.MAX_BYTES),
     "confused.csv": (read_confused, confused.MAX_BYTES),
-    "decisions/ada.csv": (lambda path, names: read_decisions(path.parent, names), decisions.MAX_BYTES),
+    "decisions/ada.csv": (lambda path, names: read_decisions(path.parent, names), MAX_BYTES),
 }
 
 

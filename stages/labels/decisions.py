@@ -14,8 +14,6 @@ A decision about a picture that is not there is counted, not refused. A line tha
 may be in upper case; empty lines, and empty columns at a line's end, count for nothing: spreadsheets write them.
 """
 
-import csv
-import io
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,19 +24,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from runtime.errors import InstructionError
-from runtime.litter import is_litter
-from runtime.regular_files import read_small
 from stages.labels.names import composed
+from stages.labels.person_files import list_files, read_rows, read_text, read_time
 
 FOLDER = "data/decisions"
 COLUMNS = ("image_id", "decision", "value", "on", "why")
 OF_ONE = ("keep", "remove", "relabel", "undo")
 OF_TWO = ("distinct", "duplicate")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
-# A hundred bytes a line: a person would have to decide two million times.
-MAX_BYTES = 256 * 2**20
-_REMEDY = "`git checkout` brings the committed one back."
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 Pair = tuple[str, str]
 Question = tuple[Pair, str]
 
@@ -120,7 +113,7 @@ def read_decisions(
             no `<person>.csv`.
     """
     targets = _Targets(sub_classes, empty, renamed, cache(waiting))
-    return sorted(said for path in list_files(folder) for said in _parse(_text(path), path, targets))
+    return sorted(said for path in list_files(folder) for said in _parse(read_text(path), path, targets))
 
 
 def parse_decisions(text: str, path: str | Path) -> list[Decision]:
@@ -137,43 +130,6 @@ def parse_decisions(text: str, path: str | Path) -> list[Decision]:
         InstructionError: a line cannot be read.
     """
     return _parse(text, Path(path), _Targets(None, (), {}, tuple))
-
-
-def list_files(folder: str | Path) -> list[Path]:
-    """List every person's file, sorted; what file managers and editors left there is ignored.
-
-    Raises:
-        InstructionError: something else is no `<person>.csv`, so that nobody would obey what it says.
-    """
-    paths = sorted(path for path in Path(folder).glob("*") if not is_litter(path.name))
-    for path in paths:
-        if path.suffix != ".csv" or not path.is_file():
-            raise InstructionError(
-                f"{path} is not read: a file of decisions is called <person>.csv. "
-                "Rename it, or move it out of the folder."
-            )
-    return paths
-
-
-def read_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Read the lines of a person's file that are neither empty nor comments, the header among them.
-
-    Args:
-        text: of the file, its line ends as they are.
-        name: of the file, for the message.
-
-    Returns:
-        The number of each line, and its fields; empty ones beyond the columns are left out.
-
-    Raises:
-        InstructionError: the text is no CSV.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, _without_empty_end(fields)) for fields in reader]
-    except csv.Error as error:
-        raise InstructionError(f"{name}, line {reader.line_num}: no CSV: {error}. Correct the line.") from None
-    return [(number, fields) for number, fields in lines if any(fields) and not fields[0].startswith("#")]
 
 
 def settle(decisions: Iterable[Decision]) -> Verdicts:
@@ -224,27 +180,8 @@ def standing(decisions: Iterable[Decision]) -> dict[Question, dict[str, Decision
 
 
 def _parse(text: str, path: Path, targets: "_Targets") -> list[Decision]:
-    lines = read_lines(text, str(path))
-    if lines and tuple(lines[0][1]) != COLUMNS:
-        raise InstructionError(
-            f"{path}, line {lines[0][0]}: expected {','.join(COLUMNS)}, got {','.join(lines[0][1])}. "
-            "Make this the first line, and save the file with commas between the columns."
-        )
-    # A union merge may repeat the header.
-    return [_decision(path, number, fields, targets) for number, fields in lines if tuple(fields) != COLUMNS]
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_small(path, MAX_BYTES, _REMEDY, InstructionError).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InstructionError(f"{path} is not UTF-8: {error}. Save it as UTF-8.") from None
-
-
-def _without_empty_end(fields: list[str]) -> list[str]:
-    while len(fields) > len(COLUMNS) and not fields[-1].strip():
-        fields = fields[:-1]
-    return fields
+    rows = read_rows(text, str(path), COLUMNS)
+    return [_decision(path, number, fields, targets) for number, fields in rows]
 
 
 def _questions(decision: Decision) -> tuple[str, ...]:
@@ -304,10 +241,7 @@ def _decision(path: Path, number: int, fields: list[str], targets: _Targets) -> 
 
 
 def _time(where: str, text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
-    except ValueError:
-        time = None
+    time = read_time(text)
     if time is None:
         raise InstructionError(f"{where}: expected a time in UTC such as 2026-11-02T09:15:00.000Z, got {text!r}.")
     return time
