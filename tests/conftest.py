@@ -87,3 +87,18 @@ def browser():
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def running(shared):
+    """Run a desk for all tests of a module, in its `shared` world."""
+    from desks import Server
+
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(world, running):
+    """Give the module's desk, once its `world` is as before."""
+    return running

@@ -35,17 +35,6 @@ def world(shared):
     return shared
 
 
-@pytest.fixture(scope="module")
-def running(shared):
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(world, running):
-    return running
-
-
 @pytest.fixture
 def fresh(world):
     """A desk that was just started: nothing was left for later."""

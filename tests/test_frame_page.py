@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from desks import Server, begin_again, go, prepared, press, require_readable, said, settled, shown, watched, whys
+from desks import begin_again, go, prepared, press, require_readable, said, settled, shown, watched, whys
 from PIL import Image
 from repositories import commit
 
@@ -39,17 +39,6 @@ def world(shared):
     for path in framed_files():
         path.unlink()
     return shared
-
-
-@pytest.fixture(scope="module")
-def running(shared):
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(world, running):
-    return running
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from desks import Server, begin_again, go, prepared, press, require_readable, said, settled, watched
+from desks import begin_again, go, prepared, press, require_readable, said, settled, watched
 
 from curation.actions import Row, why
 from curation.decision_file import DecisionFile
@@ -34,17 +34,6 @@ def shared(tmp_path_factory):
 def world(shared):
     begin_again()
     return shared
-
-
-@pytest.fixture(scope="module")
-def running(shared):
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(world, running):
-    return running
 
 
 @pytest.fixture
