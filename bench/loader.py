@@ -23,7 +23,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from PIL import Image
 
 from bench.harness import draw, files_in, in_turn, options, print_table
@@ -152,9 +151,11 @@ def tars_in_sequence(pictures: PackedPictures) -> Batches:
 
 def tf_data(pictures: PackedPictures, reader: ShardReader) -> Batches:
     """Encoded pictures from a generator, decoded and batched by tf.data."""
+    import tensorflow as tf
+
     is_png = reader.encoded(pictures.names[0]).startswith(b"\x89PNG")
 
-    def decoded(data: tf.Tensor) -> tf.Tensor:
+    def decoded(data: "tf.Tensor") -> "tf.Tensor":
         pixels = tf.io.decode_png(data) if is_png else tf.io.decode_webp(data, channels=3)
         return tf.reshape(pixels, (pictures.size, pictures.size, 3))
 

@@ -1,15 +1,16 @@
 """Measure a training step and the loader, alone and together: how long does the accelerator stand still?
 
     [KERAS_BACKEND=jax] python -m bench.train PHOTOS [--network inception_v4] [--policy mixed_bfloat16]
-        [--batch-sizes 32 64 128 256] [--number 2048] [--size 299] [--codec webp] [--rounds 3]
-        [--nondeterministic]
+        [--batch-sizes 32 64 128 256] [--number 2048] [--epochs 1] [--size 299] [--codec webp]
+        [--rounds 3] [--nondeterministic]
 
 PHOTOS holds a folder of photographs per class; they are packed in shards in a temporary folder. For each batch size:
 steps on one batch that stays on the device, which is all that the accelerator can do; steps on one batch in memory; the
 loader with nobody to feed, decoding and from the decoded pictures that it kept; and both together, as the stage `train`
 has them. The share of the time that is spent waiting for the next batch is what a faster loader could save; what the
 last epoch lacks of the steps on the device is how long the accelerator stood still. Augmentation is on: it is part of a
-step. The first steps, which compile, are not measured.
+step. The first steps, which compile, are not measured. `--epochs` passes over the pictures that often in each
+measurement, where an accelerator is through them in a second.
 """
 
 import tempfile
@@ -85,7 +86,9 @@ def run(steps: Steps | None, send: Callable[[Batch], Batch], read: Iterator[Batc
     return num_pictures, time.perf_counter() - started, waited
 
 
-def measure(steps: Steps, pictures: PackedPictures, reader: ShardReader, folder: Path, batch_size: int) -> list[float]:
+def measure(
+    steps: Steps, pictures: PackedPictures, reader: ShardReader, folder: Path, num_epochs: int, batch_size: int
+) -> list[float]:
     """Run everything once with one batch size.
 
     Returns:
@@ -97,7 +100,8 @@ def measure(steps: Steps, pictures: PackedPictures, reader: ShardReader, folder:
     with DecodedPictures(pictures.names, 3 * pictures.size**2, folder) as decoded:
         keeping, decoding = Pictures(reader, pictures.size, decoded), Pictures(reader, pictures.size)
         list(batches(keeping, order, batch_size))
-        one, count = labelled(next(batches(keeping, order, batch_size))), len(order) // batch_size
+        one, order = labelled(next(batches(keeping, order, batch_size))), order * num_epochs
+        count = len(order) // batch_size
         for trained, send, read in (
             (steps, lambda batch: batch, repeat(steps.send(one), count)),
             (steps, steps.send, repeat(one, count)),
@@ -121,6 +125,7 @@ def main() -> None:
         policy="float32",
         batch_sizes=[32, 64, 128, 256],
         number=2048,
+        epochs=1,
         size=299,
         codec="webp",
         rounds=3,
@@ -137,7 +142,10 @@ def main() -> None:
                 zeros = labelled(np.zeros((batch_size, asked.size, asked.size, 3), np.uint8))
                 run(steps, steps.send, repeat(zeros, 2))
             runs = in_turn(
-                {size: partial(measure, steps, pictures, reader, folder, size) for size in asked.batch_sizes},
+                {
+                    size: partial(measure, steps, pictures, reader, folder, asked.epochs, size)
+                    for size in asked.batch_sizes
+                },
                 asked.rounds,
             )
     print(
