@@ -17,7 +17,7 @@ from PIL import Image
 
 from runtime.errors import InputError
 from runtime.regular_files import read_small
-from serving.onnx_model import MAX_BYTES
+from serving.onnx_model import MAX_BYTES, open_graph
 from serving.processes import Work
 from stages.images.decode import decode
 from stages.images.letterbox import fitted, letterbox
@@ -46,20 +46,20 @@ class Activation:
         export: its folder.
 
     Raises:
-        InputError: the network ends in another way.
+        InputError: the graph is damaged, or the network ends in another way.
 
     Source: Zhou et al. 2016, "Learning deep features for discriminative localization". Selvaraju et al. 2017 show that
         Grad-CAM is the same for such networks, up to a factor.
     """
 
     def __init__(self, export: Path) -> None:
-        import onnxruntime
-
-        model = onnx.load_from_string(read_small(export / ONNX, MAX_BYTES, _REMEDY))
+        data = read_small(export / ONNX, MAX_BYTES, _REMEDY)
+        open_graph(export / ONNX, data)  # says in words what is damaged
+        model = onnx.load_from_string(data)
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._weights, features, self._is_last = _head(model.graph, len(self.class_names))
         model.graph.output.append(onnx.ValueInfoProto(name=features))
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        self._session = open_graph(export / ONNX, model.SerializeToString())
         self._features = features
         self.side: int = self._session.get_inputs()[0].shape[1]
 

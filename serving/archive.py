@@ -135,12 +135,10 @@ class Archive:
         return pa.concat_tables([SCHEMA.empty_table().select(columns), *self.read_files(day, columns)])
 
     def read_files(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Read the same, a file at a time."""
+        """Read the same, a file at a time; gateways may forget and remove meanwhile."""
         for each in self._list(""):
             if each.startswith("day=") and each.removeprefix("day=") >= day:
-                for file in self._list(each):
-                    if file.endswith(".parquet"):
-                        yield self._checked_rows(f"{each}/{file}", columns)
+                yield from self._read_day(each, columns)
 
     def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""
@@ -186,6 +184,24 @@ class Archive:
 
     def _rows(self, file: str) -> pa.Table:
         return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
+
+    def _read_day(self, folder: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read the rows of each sending once, under the name that it has by then: forgetting writes them anew."""
+        read: set[str] = set()
+        gone: set[str] = set()
+        while True:
+            files = [name for name in self._list(folder) if name.endswith(".parquet") and name not in gone]
+            unread = {file.rpartition("-")[0]: file for file in files if file.rpartition("-")[0] not in read}
+            if not unread:
+                return
+            for sending, file in unread.items():
+                try:
+                    rows = self._checked_rows(f"{folder}/{file}", columns)
+                except FileNotFoundError:
+                    gone.add(file)
+                    continue
+                read.add(sending)
+                yield rows
 
     def _checked_rows(self, file: str, columns: Sequence[str]) -> pa.Table:
         """Read columns as SCHEMA has them, whatever version of a gateway sent them."""

@@ -57,7 +57,8 @@ class OnnxModel:
         self._release = read_json(export / RELEASE, _RELEASE, "description of a release", _REMEDY)
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._max_pixels = max_pixels
-        self._session = _open(export / ONNX, num_threads)
+        graph = read_small(export / ONNX, MAX_BYTES, _REMEDY)
+        self._session = open_graph(export / ONNX, graph, num_threads)
         given, taken = {it.name: it.shape for it in self._session.get_outputs()}, self._session.get_inputs()[0]
         if given.get("scores", [])[1:] != [len(self.class_names)] or taken.name != "pixels":
             raise InputError(
@@ -101,7 +102,20 @@ class OnnxModel:
         return answer
 
 
-def _open(path: Path, num_threads: int) -> Any:
+def open_graph(path: Path, graph: bytes, num_threads: int = 0) -> Any:
+    """Let ONNX Runtime read a graph.
+
+    Args:
+        path: where it comes from, for the message.
+        graph: its bytes.
+        num_threads: that one picture may use; 0 for as many as there are cores.
+
+    Returns:
+        An `InferenceSession`.
+
+    Raises:
+        InputError: they are no graph, or one that cannot be run.
+    """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -110,9 +124,7 @@ def _open(path: Path, num_threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     try:
-        return onnxruntime.InferenceSession(
-            read_small(path, MAX_BYTES, _REMEDY), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except refusals as error:
         reason = str(error).splitlines()[0][:200]
         raise InputError(f"{path} is no model that ONNX Runtime can run ({reason}). {_REMEDY}") from None

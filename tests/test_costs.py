@@ -25,6 +25,7 @@ def test_an_absent_file_is_none_and_an_empty_one_is_all_defaults(tmp_path):
     [
         ({"zone": "Berlin"}, r"zone: .*'Berlin' is no time zone; expected a name such as Europe/Zurich"),
         ({"zone": "../../etc/passwd"}, "zone: .*is no time zone"),
+        ({"zone": "localtime"}, "zone: .*'localtime' is no time zone"),
         ({"service_level": {"objective": 99}}, r"service_level.objective: .*less than 1, got 99"),
         ({"service_level": {"within": 99}}, r"service_level.within: Extra inputs are not permitted"),
         ({"capacity_per_second": 0}, "capacity_per_second: .*greater than 0"),

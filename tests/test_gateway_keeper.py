@@ -87,6 +87,28 @@ def test_rows_of_whole_hours_are_shipped_with_their_pictures_by_day_and_are_no_l
     assert world.keeper.ship(NOW) == 0
 
 
+def test_rows_are_read_once_while_gateways_forget_and_remove(tmp_path, monkeypatch):
+    world = World(tmp_path, retention_days=0)
+    moments = [NOW - timedelta(hours=hours) for hours in (2, 26, 50, 50)]
+    new, yesterday, old, secret = (world.add(moment, f"{number}".encode()) for number, moment in enumerate(moments))
+    world.keeper.ship(NOW)
+    reader, opened = Archive(world.url), []
+
+    def opening(file, columns, checked=reader._checked_rows):
+        if not opened:  # what was listed is written anew
+            world.keeper.forget(secret, NOW)
+        opened.append(file)
+        if len(opened) == 3:  # and a day that was listed is removed
+            world.keeper.remove_old(NOW)
+        return checked(file, columns)
+
+    monkeypatch.setattr(reader, "_checked_rows", opening)
+    found = reader.read_rows("2026-01-01", ["transaction_id"])["transaction_id"].to_pylist()
+    assert sorted(found) == sorted([old, new])
+    assert yesterday not in world.there()
+    world.log.close()
+
+
 class KilledError(Exception):
     """The gateway is killed here."""
 

@@ -122,10 +122,20 @@ def test_without_tags_or_a_repository_the_page_says_what_makes_one(workspace):
     assert "make promote" in (workspace / "out/models.html").read_text()
 
 
-def test_a_tag_that_holds_nothing_has_a_card_that_says_so(tmp_path):
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.txt": "a"},
+        {"params.yaml": "score: 95\ntrain: [1]\n", "dvc.lock": "stages: [train]\n"},
+        {"params.yaml": "score: null\n", "dvc.lock": "stages: {train: {outs: [{path: data/model}]}}\n"},
+        {"params.yaml": "- 1\n", "dvc.lock": "stages: null\n"},
+    ],
+)
+def test_a_tag_that_holds_nothing_of_a_model_has_a_card_that_says_so(tmp_path, files):
     with surroundings(tmp_path):
         run("git", "init", "--quiet")
-        write("a.txt", "a")
+        for name, content in files.items():
+            write(name, content)
         commit("Nothing")
         run("git", "tag", "model-001")
         [tagged] = model_cards.read_tagged()

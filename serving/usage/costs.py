@@ -22,6 +22,7 @@ PATH = "data/costs.yaml"
 EXAMPLE = Path(__file__).with_name("costs_example.yaml")
 _MAX_BYTES = 2**20
 _REMEDY = "`make usage` writes costs_example.yaml beside its pages; copy it and put your own figures in."
+_OF_A_MACHINE = ("localtime", "posixrules", "Factory")  # files of its folder of zones that are no place's
 Text = Annotated[str, Field(min_length=1, max_length=600)]
 Amount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -99,15 +100,17 @@ class Costs(_Section):
 
 
 def require_zone(name: str) -> None:
-    """Refuse the name of a time zone that is not known.
+    """Refuse the name of a time zone that is not known, or that means something else on each machine.
 
     Raises:
-        ValueError: it is not, such as "Berlin" for "Europe/Berlin".
+        ValueError: it is one, such as "Berlin" for "Europe/Berlin".
     """
     try:
-        ZoneInfo(name)
+        is_known = bool(ZoneInfo(name)) and name not in _OF_A_MACHINE
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; expected a name such as Europe/Zurich or UTC") from None
+        is_known = False
+    if not is_known:
+        raise ValueError(f"{name!r} is no time zone; expected a name such as Europe/Zurich or UTC")
 
 
 def read_costs(path: str | Path = PATH) -> Costs | None:

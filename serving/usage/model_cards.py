@@ -107,8 +107,12 @@ def _mapping(content: str) -> dict[str, Any]:
 
 
 def _size_of_model(lock: Mapping[str, Any]) -> int | None:
-    outs = lock.get("stages", {}).get("train", {}).get("outs", [])
-    return next((out.get("size") for out in outs if out.get("path") == "data/model"), None)
+    """Find the bytes of the model in a dvc.lock; None where it says no such thing."""
+    try:
+        outs = lock["stages"]["train"]["outs"]
+        return next((int(out["size"]) for out in outs if out["path"] == "data/model"), None)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def card(tagged: Tagged, tables: Tables, found: Sequence[Row]) -> str:
@@ -127,9 +131,10 @@ def card(tagged: Tagged, tables: Tables, found: Sequence[Row]) -> str:
 
 def _purpose(tagged: Tagged) -> str:
     num = sum(row["included"] == "True" for row in tagged.counts)
-    threshold = tagged.params.get("score", {}).get("threshold")
+    threshold = _at(tagged.params, "score.threshold")
     what = f"It names one of {counted(num, 'class', 'classes')} in a photo." if num else "It names a class in a photo."
-    shown = "" if threshold is None else f" Users see the class from a confidence of {threshold:g} of 100, else advice."
+    is_known = isinstance(threshold, int | float)
+    shown = f" Users see the class from a confidence of {threshold:g} of 100, else advice." if is_known else ""
     said = "\n".join(f"> {text(line)}" for line in tagged.message.splitlines()[:12] if line)
     return f"{what}{shown} Promoted on {tagged.on}; the tag says:\n\n{said or '> nothing'}"
 
