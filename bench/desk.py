@@ -1,15 +1,17 @@
 """The desk in headless Chromium: what a key takes, how many decisions an hour, what kill -9 loses, what a batch takes.
 
-    python -m bench.desk CLONE [--items 200] [--kills 50] [--batch 5000]
+    python -m bench.desk CLONE [--items 200] [--kills 50] [--batch 5000] [--large 60] [--many 100000] [--long 2000]
 
 CLONE has the tables of a run. Nothing in it changes: its data is linked into a folder of our own, with no decisions.
+Two libraries are made up besides: one of `--large` pictures of 12 megapixels, of which a key each 1.5 s asks for some
+that nobody has seen yet, and one of `--many` pictures of 1,500 classes, on which the desk starts, `--long` items are
+decided in one tab, pages are filtered, and names are typed.
 """
 
 import contextlib
 import csv
 import os
 import random
-import re
 import shutil
 import signal
 import socket
@@ -26,8 +28,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bench import harness
+from bench.desk_world import write_world
 from curation.actions import Row, why
 from curation.state import Desk
 from stages.tables.images import IMAGES
@@ -35,6 +39,10 @@ from stages.tables.images import IMAGES
 PERSON = "bench"
 FILE = Path("data/decisions", f"{PERSON}.csv")
 PRESSES_A_SECOND = 10
+NUM_CLASSES = 1500
+NUM_TRIES = 20  # of a filter, and of a letter that is typed
+COLUMNS = ["library", "keys", "items", "median ms", "95th percentile ms", "longest ms", "decisions an hour",
+           "file as the script", "start s", "server MB", "tab MB"]  # fmt: skip
 # From a key to the frame after the next item and its pictures are in the page.
 WATCH = """
 window.pressed = []
@@ -46,6 +54,16 @@ addEventListener('DOMContentLoaded', () => new MutationObserver(async () => {
   await Promise.all([...document.querySelectorAll('#item img')].map((each) => each.decode().catch(() => {})))
   requestAnimationFrame(() => setTimeout(() => window.taken.push(performance.now() - pressed)))
 }).observe(document.querySelector('#item'), { childList: true }))
+"""
+# One more letter, or the first again.
+TYPE = """
+async () => {
+  const input = document.activeElement, began = performance.now()
+  input.value = input.value === 'class_09' ? 'c' : 'class_09'.slice(0, input.value.length + 1)
+  input.dispatchEvent(new Event('input', { bubbles: true }))
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)))
+  return performance.now() - began
+}
 """
 
 
@@ -65,14 +83,9 @@ class Server:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self.address}/static/desk.css").close()  # noqa: S310
                 break
+            assert self.process.poll() is None, "the desk does not start"
             time.sleep(0.02)
         self.seconds = time.perf_counter() - began
-
-    @property
-    def megabytes(self) -> float:
-        """Its proportional set size."""
-        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text(encoding="utf-8")
-        return int(re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE)[1]) / 1000  # type: ignore[index]
 
     def kill(self) -> None:
         """As a power cut would, but for the disk."""
@@ -80,16 +93,38 @@ class Server:
         self.process.wait()
 
 
+def megabytes(pid: int) -> float:
+    """Proportional set size of a process."""
+    return float(psutil.Process(pid).memory_full_info().pss) / 1e6
+
+
+def tab_megabytes() -> float:
+    """Proportional set size of what draws the only tab."""
+    ours = psutil.Process().children(recursive=True)
+    return max(megabytes(each.pid) for each in ours if "--type=renderer" in each.cmdline())
+
+
+@contextlib.contextmanager
+def repository() -> Iterator[None]:
+    """Work in an empty repository with the parameters of this one."""
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("data/decisions").mkdir(parents=True)
+        for name in ("embeddings", "predictions", "scores"):
+            Path("data", name).mkdir()
+        shutil.copy(harness.ROOT / "params.yaml", ".")
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        yield
+
+
 @contextlib.contextmanager
 def linked(clone: Path) -> Iterator[list[str]]:
     """Work in a repository with the clone's data and no decisions; gives the names of the classes."""
-    with TemporaryDirectory() as folder, contextlib.chdir(folder):
-        Path("data/decisions").mkdir(parents=True)
+    with repository():
         for path in (clone.resolve() / "data").iterdir():
             if path.name != "decisions":
+                shutil.rmtree(Path("data", path.name), ignore_errors=True)
                 Path("data", path.name).symlink_to(path)
         shutil.copy(clone / "params.yaml", ".")
-        subprocess.run(["git", "init", "--quiet"], check=True)
         yield sorted(IMAGES.read()["class_name"].dropna().unique())
 
 
@@ -119,31 +154,56 @@ def press(page: Any, num_items: int, pause: float) -> tuple[list[tuple[str, str]
     return script, time.perf_counter() - began
 
 
-def in_browser(classes: list[str], num_items: int) -> list[tuple[object, ...]]:
-    """Measure keys and pace, each from an empty file."""
+@contextlib.contextmanager
+def browsing() -> Iterator[Any]:
+    """Give a headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    query = urllib.parse.urlencode([("class", name) for name in classes])
     chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))))
-    measured: list[tuple[object, ...]] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, pause in ((f"{PRESSES_A_SECOND} a second", 1 / PRESSES_A_SECOND), ("as fast as it goes", 0.0)):
-            FILE.unlink(missing_ok=True)
-            server = Server()
-            page = browser.new_page(viewport={"width": 1400, "height": 850})
-            page.add_init_script(WATCH)
-            page.goto(f"{server.address}/double-check?{query}")
-            page.wait_for_timeout(1000)
-            script, seconds = press(page, num_items, pause)
-            taken = np.percentile(page.evaluate("taken"), [50, 95, 100])
-            equal = [row[:2] for row in rows()] == script
-            measured.append((name, num_items, *taken, round(3600 * num_items / seconds), "yes" if equal else "NO",
-                             server.seconds, server.megabytes))  # fmt: skip
-            page.close()
-            server.kill()
+        yield browser
         browser.close()
-    return measured
+
+
+def keys(library: str, query: str, num_items: int, pause: float) -> tuple[object, ...]:
+    """Decide items, from an empty file, in a browser that has seen nothing; gives a row of COLUMNS."""
+    FILE.unlink(missing_ok=True)
+    server = Server()
+    with browsing() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 850})
+        page.add_init_script(WATCH)
+        page.goto(f"{server.address}/double-check?{query}")
+        page.wait_for_timeout(1000)
+        script, seconds = press(page, num_items, pause)
+        taken = np.percentile(page.evaluate("taken"), [50, 95, 100])
+        equal = "yes" if [row[:2] for row in rows()] == script else "NO"
+        sizes = megabytes(server.process.pid), tab_megabytes()
+    server.kill()
+    how = f"one each {pause:g} s" if pause else "as fast as it goes"
+    return library, how, num_items, *taken, round(3600 * num_items / seconds), equal, server.seconds, *sizes
+
+
+def answers() -> list[tuple[object, ...]]:
+    """Measure what a filter takes until its pictures are there, and a letter until the names that begin so are."""
+    server, filters, letters = Server(), [], []
+    with browsing() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 850})
+        for number in range(NUM_TRIES):
+            began = time.perf_counter()
+            page.goto(f"{server.address}/sort?class=class_{number:04d}")
+            page.wait_for_selector("[data-image-id]")
+            filters.append(1000 * (time.perf_counter() - began))
+        page.goto(f"{server.address}/double-check")
+        page.wait_for_selector("[data-image-id]")
+        page.keyboard.press("t")
+        for _ in range(NUM_TRIES):
+            letters.append(page.evaluate(TYPE))
+    server.kill()
+    return [
+        ("a filter of Sort, to its pictures", *np.percentile(filters, [50, 95, 100])),
+        (f"a letter among {NUM_CLASSES:,} names, to the frame after", *np.percentile(letters, [50, 95, 100])),
+    ]
 
 
 def killed(classes: list[str], num_kills: int) -> tuple[object, ...]:
@@ -205,16 +265,29 @@ def batch(number: int) -> tuple[object, ...]:
 
 def main() -> None:
     """Run the measurement."""
-    given = harness.options(__doc__, "clone", items=200, kills=50, batch=5000)
+    given = harness.options(__doc__, "clone", items=200, kills=50, batch=5000, large=60, many=100_000, long=2000)
+    measured = []
     with linked(given.clone) as classes:
-        columns = ["keys", "items", "median ms", "95th percentile ms", "longest ms", "decisions an hour",
-                   "file as the script", "start s", "server MB"]  # fmt: skip
-        harness.print_table(columns, in_browser(classes, given.items))
-        print()
-        harness.print_table(["kill -9", "answered", "of them lost", "written twice"], [killed(classes, given.kills)])
-        print()
-        columns = ["pictures of a batch", "on the disk s", "taken back s", "taken back after a commit s"]
-        harness.print_table(columns, [batch(given.batch)])
+        query = urllib.parse.urlencode([("class", name) for name in classes])
+        measured += [keys("of the clone", query, given.items, pause) for pause in (1 / PRESSES_A_SECOND, 0.0)]
+        kills = killed(classes, given.kills)
+        batches = batch(given.batch)
+    with repository():
+        write_world(given.large, 3, 4000, 3000)
+        measured.append(keys("12 megapixels each", "class=class_0000&class=class_0001", given.large // 3, 1.5))
+    with repository():
+        names = write_world(given.many, NUM_CLASSES, 320, 240)
+        query = urllib.parse.urlencode([("class", name) for name in names[: given.long // 20]])
+        measured.append(keys(f"{given.many:,} pictures", query, given.long, 0.0))
+        answered = answers()
+    harness.print_table(COLUMNS, measured)
+    print()
+    harness.print_table(["what", "median ms", "95th percentile ms", "longest ms"], answered)
+    print()
+    harness.print_table(["kill -9", "answered", "of them lost", "written twice"], [kills])
+    print()
+    columns = ["pictures of a batch", "on the disk s", "taken back s", "taken back after a commit s"]
+    harness.print_table(columns, [batches])
 
 
 if __name__ == "__main__":
