@@ -42,6 +42,17 @@ def decided(rows) -> Ledger:
     return Ledger(Decision(NOW, "ana", number, *row) for number, row in enumerate(rows))
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_library_without_a_pair_has_no_group_to_decide(world, is_there):
+    path = Path(DUPLICATES.path)
+    before, pairs = path.read_bytes(), DUPLICATES.read()
+    DUPLICATES.write(pairs.iloc[:0]) if is_there else path.unlink()
+    snapshot = read_snapshot()
+    path.write_bytes(before)
+    assert len(groups(snapshot, Ledger())) == 0
+    assert list(Duplicates().keys(snapshot, Ledger(), {})) == []
+
+
 def test_a_key_writes_the_name_that_a_class_has_now_and_none_that_it_has_no_more(world):
     """The model was trained before hat was called hat and shirt was dissolved."""
     old = {"hat": "cap", "shirt": "blouse"}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from curation.actions import Row, why
@@ -142,7 +143,8 @@ def _groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
     pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
     said = [(a in known or b in known) for a, b, _ in pairs]  # of the others nothing can have been said
     same = _joined(_said_same(ledger, (pair for pair, is_said in zip(pairs, said, strict=True) if is_said)))
-    opened = table[[not is_said or _is_open(ledger, same, *pair) for pair, is_said in zip(pairs, said, strict=True)]]
+    is_open = [not is_said or _is_open(ledger, same, *pair) for pair, is_said in zip(pairs, said, strict=True)]
+    opened = table[np.array(is_open, bool)]  # an empty list would choose columns
     root = _joined(zip(opened["image_a"], opened["image_b"], strict=True))
     rows: dict[str, list[int]] = {}
     conflicts, others = set(), set()  # names of groups in two classes, and of those whose pixels differ
