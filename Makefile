@@ -56,7 +56,8 @@ promote: .venv/ready ## tag the model as the one in production [REASON="..."]
 desk: .venv/ready ## decide about pictures in the browser; then make intake [PORT=8765] [PERSON=ana]
 	@python -m curation.desk --port="$${PORT:-8765}" --host="$$HOST" --site="$$SITE" --person="$$PERSON" \
 	    --invite="$$INVITE" $${DAYS:+--days="$$DAYS"} --withdraw="$$WITHDRAW" --proxy="$$PROXY" --user-header="$$USER_HEADER" \
-	    --team="$$TEAM" $${SHARE:+--share="$$SHARE"} $${REPEATS:+--repeats="$$REPEATS"}
+	    --team="$$TEAM" $${SHARE:+--share="$$SHARE"} $${REPEATS:+--repeats="$$REPEATS"} \
+	    $${BLIND:+--blind="$$BLIND"}
 
 report: .venv/ready ## write build/report.html for people who run no commands (make plots: the plots)
 	@python -m review.page

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple, TypeVar
 
+from review import blind_answers
+from review.blind_answers import BlindAnswer
 from review.markdown import visible
 from serving.outcomes import UNDO, Outcome
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
@@ -42,8 +44,21 @@ class OutcomeRow(NamedTuple):
     why: str
 
 
-AnyRow = TypeVar("AnyRow", Row, OutcomeRow)
-Said = TypeVar("Said", Decision, Outcome)
+class BlindRow(NamedTuple):
+    """An answer in the blind test before it has its time."""
+
+    round: int
+    turn: int
+    image_id: str
+    answer: str
+    value: str
+    seconds: float | None
+    why: str
+
+
+Entry = Decision | Outcome | BlindAnswer  # a row that a file has
+AnyRow = TypeVar("AnyRow", Row, OutcomeRow, BlindRow)
+Said = TypeVar("Said", Decision, Outcome, BlindAnswer)
 
 
 def why(*notes: str, action: str, batch: bool = False) -> str:
@@ -183,6 +198,17 @@ def withdrawing(own: Sequence[Outcome], action: Sequence[Outcome], new_action: s
         said = earlier.answer if earlier else (UNDO, "")
         rows.append(OutcomeRow(each.transaction, each.image_id, *said, note))
     return rows
+
+
+def withdrawing_blind(action: Sequence[BlindAnswer], new_action: str) -> list[BlindRow]:
+    """Write the rows after which an action's answers in the blind test do not count.
+
+    Args:
+        action: what is undone.
+        new_action: id of the action that the rows are.
+    """
+    note = why(f"undo of {action_id(action[0].why)}", action=new_action)
+    return [BlindRow(each.round, each.turn, each.image_id, blind_answers.UNDO, "", None, note) for each in action]
 
 
 def leaves_said_again(said: Iterable[Decision], action: Sequence[Decision]) -> bool:

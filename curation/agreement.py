@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from curation.actions import action_id, in_effect
 from curation.repeats import is_repeat
+from review.wilson import interval
 from stages.labels.decisions import Decision, Pair
 
 SITTING = timedelta(minutes=5)  # a longer time between two decisions is a pause
@@ -150,21 +151,6 @@ def with_oneself(said: Sequence[Decision]) -> Oneself | None:
             same.append(before[decision.subject] == decision.answer)
         before[decision.subject] = decision.answer
     return Oneself(len(same), sum(same), *interval(sum(same), len(same))) if same else None
-
-
-def interval(num_same: int, number: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share.
-
-    Args:
-        num_same: how many hold.
-        number: of how many, at least one.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference"; SciPy's `binomtest`.
-    """
-    from scipy.stats import binomtest
-
-    found = binomtest(num_same, number).proportion_ci(0.95, "wilson")
-    return float(found.low), float(found.high)
 
 
 def kappa(pairs: Sequence[tuple[Pair, Pair]]) -> float | None:

@@ -1,7 +1,7 @@
 """Serve the desk: people decide about pictures in the browser, and each decision is a row of data/decisions.
 
     python -m curation.desk [--port 8765] [--person ana]
-    python -m curation.desk --team ana,ben,carl [--share 0.1] [--repeats 0.02]
+    python -m curation.desk --team ana,ben,carl [--share 0.1] [--repeats 0.02] [--blind 50]
     python -m curation.desk --host 192.168.1.5 [--site desk.example.org] [--invite ben [--days 30] | --withdraw ben]
 
 Reads: the tables of the last run, the pictures, data/decisions/
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import uvicorn
 
 from curation import security, web
+from curation.blind_round import MOST_OF_ROUND, ROUND_SIZE
 from curation.invites import DAYS, MOST_DAYS, Invites
 from curation.parting import SHARE, Parting
 from curation.state import Desk, person_of
@@ -35,6 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--team", default="", help="people among whom queues are parted, with commas between them")
     parser.add_argument("--share", type=float, default=None, help="of the pictures that two of the team decide, 0 to 1")
     parser.add_argument("--repeats", type=float, default=0.0, help="of what somebody decided, asked again, 0 to 1")
+    parser.add_argument("--blind", type=int, default=ROUND_SIZE, help="pictures of a round of the blind test")
     parser.add_argument("--invite", default="", help="print a link for this person, and end")
     parser.add_argument("--days", type=int, default=DAYS, help="that the link lasts")
     parser.add_argument("--withdraw", default="", help="end all links of this person")
@@ -91,6 +93,8 @@ def _serve(options: argparse.Namespace) -> None:
         )
     if not 0 <= options.repeats <= 1:
         raise InstructionError(f"REPEATS={options.repeats:g} is no share: give a number from 0 to 1: REPEATS=0.02.")
+    if not 1 <= options.blind <= MOST_OF_ROUND:
+        raise InstructionError(f"a round of the blind test has 1 to {MOST_OF_ROUND} pictures: make desk BLIND=50.")
     desk = Desk(parting=parting, repeats=options.repeats)
     desk.snapshot  # noqa: B018 (a damaged table is a message, not a page)
     for notice in desk.file(door.owner).notices if door.owner else ():
@@ -98,8 +102,8 @@ def _serve(options: argparse.Namespace) -> None:
     who = door.owner or ("whoever the proxy names" if proxy else "whoever was invited (make desk INVITE=ben)")
     log.info("desk: %s, at http://%s:%d/; Ctrl-C ends it", who, options.host, options.port)
     uvicorn.run(
-        web.make(desk, door), host=options.host, port=options.port, log_level="warning", access_log=False,
-        server_header=False, proxy_headers=False,
+        web.make(desk, door, options.blind), host=options.host, port=options.port, log_level="warning",
+        access_log=False, server_header=False, proxy_headers=False,
     )  # fmt: skip
 
 

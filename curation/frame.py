@@ -6,21 +6,26 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from curation.actions import action_id, page_of, pictures_of
+from curation.actions import Entry, action_id, page_of, pictures_of
 from curation.forms import new_action
 from curation.pages.page import Queue, found, short
 from curation.state import Desk
 from curation.upcoming import open_keys
+from review.blind_answers import BlindAnswer
 from runtime.errors import RetrainError
 from serving.outcomes import Outcome
 from stages.labels.decisions import Decision
 
-OTHERS = (("standards", "Standards"), ("people", "People"))  # pages without a queue: address and title
+OTHERS = (
+    ("standards", "Standards"),
+    ("people", "People"),
+    ("blind", "Blind test"),
+)  # pages without a queue: address and title
 LAST = 10  # actions that a page lists
 _MOST_WORDED = 4  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
 _PAUSE_SECONDS = 60  # a longer time between two keys is a pause, which does not slow the pace
-Said = Sequence[Decision | Outcome]
+Said = Sequence[Entry]
 
 
 def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
     """
     with desk.lock:
         notices = []
-        for said in (desk.file(person).notices, desk.outcomes(person).notices):
+        for said in (desk.file(person).notices, desk.outcomes(person).notices, desk.blind(person).notices):
             notices += said
             said.clear()
         notices += filter(None, (desk.tables.notice, desk.tables.harvest_notice))
@@ -49,6 +54,7 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
             "notices": notices,
             "uncommitted": desk.uncommitted(person)
             + desk.uncommitted_outcomes(person)
+            + desk.uncommitted_blind(person)
             + desk.standards.waiting(person).num_lines,
             "action": new_action(),
             **after(desk, person),
@@ -56,7 +62,10 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
 
 
 def after(desk: Desk, person: str) -> dict[str, Any]:
-    """Collect what changes with a key: the pace, what was decided today, the last ten; no total is counted here."""
+    """Collect what changes with a key: the pace, what was decided today, the last ten; no total is counted here.
+
+    An answer in the blind test is listed, so that it can be taken back, and counts as no decision.
+    """
     with desk.lock:
         today = datetime.now(UTC).date()
         recent: list[Said] = []
@@ -67,9 +76,10 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
         acts = [(rows[0].on, action_id(rows[0].why), in_short(desk, rows)) for rows in recent[:LAST]]
         with suppress(RetrainError):  # a damaged file of rules must not make a decision that is written look refused
             acts += [(each.on, each.action, each.words) for each in desk.standards.by(person)[-LAST:]]
+        times = [rows[0].on for rows in recent if not isinstance(rows[0], BlindAnswer)]
         return {
-            "pace": pace([rows[0].on for rows in recent[:_PACED]]),
-            "decided": sum(1 for rows in recent if rows[0].on.date() == today),
+            "pace": pace(times[:_PACED]),
+            "decided": sum(1 for time in times if time.date() == today),
             "last": [{"id": action, "text": text} for _, action, text in sorted(acts)[-LAST:]],
         }
 
@@ -85,13 +95,14 @@ def in_short(desk: Desk, rows: Said) -> str:
     """Say what the rows of an action decide, in a few words."""
     labels = desk.snapshot.images["sub_class"]
     few = rows if len(rows) <= _MOST_WORDED else rows[:1]
-    texts = [
-        found(row)
-        if isinstance(row, Outcome)
-        else short(row, label if isinstance(label := labels.get(row.image_id), str) else None)
-        for row in few
-    ]
+    texts = [_words(row, label if isinstance(label := labels.get(row.image_id), str) else None) for row in few]
     return ", ".join(dict.fromkeys(texts)) if few is rows else f"{texts[0]} and {len(rows) - 1:,} more"
+
+
+def _words(row: Entry, before: str | None) -> str:
+    if isinstance(row, BlindAnswer):
+        return f"blind: {row.value or 'cannot tell'}"
+    return found(row) if isinstance(row, Outcome) else short(row, before)
 
 
 def undone(desk: Desk, rows: Said) -> dict[str, Any] | None:
@@ -105,5 +116,5 @@ def undone(desk: Desk, rows: Said) -> dict[str, Any] | None:
     }
 
 
-def _about(row: Decision | Outcome) -> set[str]:
-    return {row.image_id} if isinstance(row, Outcome) else pictures_of([row])
+def _about(row: Entry) -> set[str]:
+    return pictures_of([row]) if isinstance(row, Decision) else {row.image_id}

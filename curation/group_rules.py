@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from curation.actions import BATCH, Row, open_actions, page_of, pictures_of, why
-from curation.agreement import interval
 from curation.pages.duplicates import MOST, Duplicates, shown, suggested
 from curation.pages.grid import Batch, left_over
 from curation.snapshot import Snapshot
+from review.wilson import interval
 from runtime.errors import InputError
 from runtime.wording import counted
 from stages.labels.decisions import Decision, Pair

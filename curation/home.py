@@ -44,6 +44,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             ][:MOST_DISPUTES],
             "num_decisions": desk.uncommitted(person),
             "num_outcomes": desk.uncommitted_outcomes(person),
+            "num_blind": desk.uncommitted_blind(person),
             "num_examples": desk.standards.waiting(person).num_lines,
             "num_copies": sum(
                 1
@@ -69,7 +70,7 @@ def _lacking(wanted: int) -> list[tuple[str, int, int]]:
 
 
 def commit(desk: Desk, person: str) -> None:
-    """Commit this person's decisions, outcomes and examples, as this person, and no other change.
+    """Commit this person's decisions, outcomes, blind answers and examples, as this person, and no other change.
 
     Examples of all stand in one file: those of others go along, and the message names them. Where somebody changed the
     rules themselves, the file stays as it is, for a commit in a terminal.
@@ -80,10 +81,12 @@ def commit(desk: Desk, person: str) -> None:
     with desk.lock:
         desk.refresh()
         num_decisions, num_outcomes = desk.uncommitted(person), desk.uncommitted_outcomes(person)
+        num_blind = desk.uncommitted_blind(person)
         shown = desk.standards.waiting(person)
         parts = {
             str(desk.file(person).path): counted(num_decisions, "decision") if num_decisions else "",
             str(desk.outcomes(person).path): counted(num_outcomes, "outcome") if num_outcomes else "",
+            str(desk.blind(person).path): counted(num_blind, "blind answer") if num_blind else "",
             str(desk.standards.path): counted(shown.num_lines, "example") if shown.num_lines and shown.is_alone else "",
         }
         paths = [path for path, words in parts.items() if words]

@@ -1,8 +1,8 @@
 """The one writer of a person's file: a row is on the disk before the key that it answers is acknowledged.
 
-What the rows say is another module's: decisions (`decision_file`) and outcomes (`outcome_file`). A file that changed in
-another way (by hand, by `git checkout`, by a second desk) is read again, never written over. A lock keeps two desks of
-one person apart.
+What the rows say is another module's: decisions (`decision_file`), outcomes (`outcome_file`) and answers in the blind
+test (`blind_file`). A file that changed in another way (by hand, by `git checkout`, by a second desk) is read again,
+never written over. A lock keeps two desks of one person apart.
 """
 
 import csv
@@ -41,7 +41,7 @@ class Format(Generic[Said]):
         """The first line."""
         return ",".join(self.columns) + "\n"
 
-    def content(self, said: Said) -> tuple[str, ...]:
+    def content(self, said: Said) -> tuple[object, ...]:
         """Give the fields of what is said, but `on` and `why`."""
         return tuple(getattr(said, name) for name in self.columns[:-2])
 

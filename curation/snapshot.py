@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from curation.harvested import NOTHING, Harvested, read_harvested
 from curation.shared_file import ABSENT, signature
 from intake.harvest import TRANSACTIONS
+from review.beside_people import HELD_OUT
 from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from stages.embeddings.vectors import BLOCK, units
@@ -34,6 +35,7 @@ from stages.tables.matrices import read_class_names
 from stages.tables.matrix import open_matrix
 from stages.tables.model import DISTANCE_DIGITS
 from stages.tables.review import REVIEW
+from stages.tables.splits import SPLITS
 from stages.tables.table import Table
 
 _COLUMNS: dict[Table, Sequence[str]] = {
@@ -42,6 +44,7 @@ _COLUMNS: dict[Table, Sequence[str]] = {
     DUPLICATES: ("image_a", "image_b", "kind", "similarity", "keep", "label_conflict"),
     REVIEW: REVIEW.schema.names,
     IDENTIFIED: IDENTIFIED.schema.names,
+    SPLITS: ("image_id", "split"),
     predictions.ROWS: ("image_id", "split", "truth", "predicted", "confidence"),
     EMBEDDED: ("image_id",),
 }
@@ -117,6 +120,15 @@ class Snapshot:
         rows = self.tables[IDENTIFIED].sort_values(order, ascending=[False, False, True], kind="stable")
         rows = rows.assign(staged=rows["class_1"].isin(self.staged))
         return rows.drop_duplicates("image_id").set_index("image_id")
+
+    @cached_property
+    def held_out(self) -> dict[str, str]:
+        """The group of near-duplicates of each picture that validates or tests and can be read, by image_id."""
+        rows = self.tables[SPLITS]
+        ids = rows.loc[rows["split"].isin(HELD_OUT), "image_id"]
+        groups = self.images["group"].reindex(ids)
+        readable = ids.isin(self.files.index).to_numpy() & groups.notna().to_numpy()
+        return {str(each): str(group) for each, group in groups[readable].items()}
 
     @cached_property
     def staged(self) -> frozenset[str]:

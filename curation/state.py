@@ -13,6 +13,8 @@ from threading import RLock
 from curation.actions import (
     FRAME,
     AnyRow,
+    BlindRow,
+    Entry,
     OutcomeRow,
     Row,
     Said,
@@ -24,7 +26,9 @@ from curation.actions import (
     pictures_of,
     restoring,
     withdrawing,
+    withdrawing_blind,
 )
+from curation.blind_file import BlindFile
 from curation.copies import Copies
 from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
@@ -35,6 +39,8 @@ from curation.shared_file import LOCKS
 from curation.snapshot import Snapshot, Tables
 from curation.standards import PATH as STANDARDS
 from curation.standards import Standards
+from review import blind_answers
+from review.blind_answers import BlindAnswer
 from runtime.errors import InstructionError, RepositoryError
 from runtime.litter import is_litter
 from runtime.repository import git
@@ -63,9 +69,11 @@ class Desk:
         self._folder, self._locks = Path(folder), Path(locks)
         self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
         self._judging = self._folder.with_name(Path(outcomes.FOLDER).name)
+        self._blind_folder = self._folder.with_name(Path(blind_answers.FOLDER).name)
         self.copies = Copies(locks)
         self._files: dict[str, DecisionFile] = {}
         self._outcomes: dict[str, OutcomeFile] = {}
+        self._blind: dict[str, BlindFile] = {}
         self._ledger = Ledger()
         self._taken_in: dict[Path, int] = {}  # of each person's file, how often it had been read
         self.refresh()
@@ -82,6 +90,8 @@ class Desk:
                 self.file(person).refresh()
             for person in sorted(_people_in(self._judging) | self._outcomes.keys()):
                 self.outcomes(person).refresh()
+            for person in sorted(_people_in(self._blind_folder) | self._blind.keys()):
+                self.blind(person).refresh()
             self._take_in()
 
     def file(self, person: str) -> DecisionFile:
@@ -97,6 +107,18 @@ class Desk:
             if person not in self._outcomes:
                 self._outcomes[person] = OutcomeFile(person, self._judging, self._locks)
             return self._outcomes[person]
+
+    def blind(self, person: str) -> BlindFile:
+        """Give the file of what a person answered in the blind test, which decides nothing."""
+        with self.lock:
+            if person not in self._blind:
+                self._blind[person] = BlindFile(person, self._blind_folder, self._locks)
+            return self._blind[person]
+
+    @property
+    def blind_answers(self) -> list[BlindAnswer]:
+        """Everybody's answers in the blind test, in the order of time."""
+        return sorted(each for file in self._blind.values() for each in file.said)
 
     @property
     def ledger(self) -> Ledger:
@@ -147,6 +169,12 @@ class Desk:
             self._take_in(judged=added)
             return added
 
+    def answer_blind(self, person: str, rows: Sequence[BlindRow], now: datetime | None = None) -> list[BlindAnswer]:
+        """Write the answer in the blind test of one action, as `say` writes decisions."""
+        with self.lock:
+            self.refresh()
+            return self.blind(person).append(rows, now)
+
     def write(self, person: str, rows: Sequence[Row | OutcomeRow]) -> list[Decision | Outcome]:
         """Write the rows of one action, be they decisions, outcomes or both, as `say` does.
 
@@ -158,21 +186,22 @@ class Desk:
             said: list[Decision | Outcome] = [*self.say(person, decided)] if decided else []
             return [*self.judge(person, judged), *said] if judged else said
 
-    def latest(self, person: str) -> Iterator[list[Decision | Outcome]]:
-        """Go through the actions of a person that are not undone, be they decisions or outcomes, the latest first."""
-        said: tuple[Iterator[Sequence[Decision | Outcome]], ...] = (
+    def latest(self, person: str) -> Iterator[list[Entry]]:
+        """Go through the actions of a person that are not undone, of whichever file, the latest first."""
+        said: tuple[Iterator[Sequence[Entry]], ...] = (
             latest_actions(self.outcomes(person).said), latest_actions(self.file(person).said),
+            latest_actions(self.blind(person).said),
         )  # fmt: skip
         actions = merge(*said, key=lambda rows: rows[0].on, reverse=True)
         for _, parts in groupby(actions, lambda rows: action_id(rows[0].why)):
             yield [row for part in parts for row in part]
 
-    def of_action(self, person: str, action: str) -> list[Decision | Outcome]:
+    def of_action(self, person: str, action: str) -> list[Entry]:
         """List what an action of a person wrote; nothing where it has written nothing."""
-        said: list[Decision | Outcome] = [*self.outcomes(person).said, *self.file(person).said]
+        said: list[Entry] = [*self.outcomes(person).said, *self.file(person).said, *self.blind(person).said]
         return [each for each in said if each.why.endswith(f":{action}")]
 
-    def undo(self, person: str, new_action: str, of: str | None = None) -> list[Decision | Outcome]:
+    def undo(self, person: str, new_action: str, of: str | None = None) -> list[Entry]:
         """Take back an action of a person.
 
         Rows that no commit holds are taken off the file, unless another person's undo said them again; others are
@@ -190,7 +219,7 @@ class Desk:
         """
         with self.lock:
             self.refresh()
-            decided, judged = self.file(person), self.outcomes(person)
+            decided, judged, blind = self.file(person), self.outcomes(person), self.blind(person)
 
             def restore(done: list[Decision]) -> None:
                 about = self._ledger.about(pictures_of(done))
@@ -202,8 +231,12 @@ class Desk:
             def withdraw(done: list[Outcome]) -> None:
                 self._take_in(judged=judged.append(withdrawing(judged.said, done, new_action)))
 
+            def withdraw_blind(done: list[BlindAnswer]) -> None:
+                blind.append(withdrawing_blind(done, new_action))
+
             decided.refresh()  # git does not wait for us
             judged.refresh()
+            blind.refresh()
             last = [] if of else next(self.latest(person), [])
             action = action_id(last[0].why) if last else of
             if action is None:
@@ -211,6 +244,7 @@ class Desk:
             ties = _ties(decided, action)
             with self.copies.changing(ties, self.ties) if ties else nullcontext():
                 return [
+                    *self._take_back(blind, action, withdraw_blind),
                     *self._take_back(judged, action, withdraw),
                     *self._take_back(decided, action, restore, is_said_again),
                 ]
@@ -253,6 +287,11 @@ class Desk:
             number = self.outcomes(person).num_uncommitted()
             self._take_in()
             return number
+
+    def uncommitted_blind(self, person: str) -> int:
+        """Count the person's answers in the blind test that the last commit does not hold."""
+        with self.lock:
+            return self.blind(person).num_uncommitted()
 
     def _take_in(self, decided: Sequence[Decision] = (), judged: Sequence[Outcome] = ()) -> None:
         """Bring the ledger up to what the files said: by what was added, or anew where one has been read again."""

@@ -14,7 +14,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from curation import home
-from curation.actions import OutcomeRow, Row
+from curation.actions import Entry, OutcomeRow, Row
+from curation.blind import add_blind
+from curation.blind_round import ROUND_SIZE
 from curation.examples import add_standards, take_back
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
 from curation.frame import after, frame, in_short
@@ -43,7 +45,6 @@ from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from serving.outcomes import Outcome
 from stages.images.errors import UnreadableError
-from stages.labels.decisions import Decision
 
 HERE = Path(__file__).parent
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
@@ -53,12 +54,13 @@ REPEATED = (DoubleCheck.name, Label.name)  # pages of which a person is asked so
 MOST_ITEMS = 8  # that a page asks for at once
 
 
-def make(desk: Desk, door: Door) -> FastAPI:
+def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
     """Make the application.
 
     Args:
         desk: its state.
         door: who comes in.
+        round_size: pictures of a round of the blind test.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -148,6 +150,7 @@ def make(desk: Desk, door: Door) -> FastAPI:
         add_grid(app, grid, desk, templates, QUEUES)
     add_standards(app, desk, templates, QUEUES)
     add_people(app, desk, templates, QUEUES)
+    add_blind(app, desk, templates, QUEUES, round_size)
     add_looking(app, desk, pictures)
     add_ruling(app, desk, templates, QUEUES)
     add_framing(app, desk, pictures, templates, QUEUES)
@@ -228,7 +231,7 @@ def press(desk: Desk, person: str, page: Page, pressed: Pressed, is_form: bool) 
         return in_short(desk, desk.write(person, marked(rows) if pressed.again else rows))
 
 
-def _content(row: Row | OutcomeRow | Decision | Outcome) -> tuple[str, str, str]:
+def _content(row: Row | OutcomeRow | Entry) -> tuple[str, str, str]:
     said: str = getattr(row, "decision", "") or getattr(row, "outcome", "")
     return row.image_id, said, row.value
 

@@ -31,7 +31,7 @@ from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 from stages.tables.review import REVIEW
-from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
+from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS, SPLITS
 
 COLOURS = [(200, 80, 40), (40, 120, 200), (60, 170, 90), (150, 90, 180)]
 
@@ -110,6 +110,9 @@ class World:
         _write_table(predictions.ROWS, order)
         np.save(predictions.SCORES, scores[order.index])
         write(predictions.CLASSES, json.dumps(classes))
+        split = labelled["set"].replace({"library": "test"})
+        split = split.mask((labelled.index % 2 == 1) & (split == "test"), "validation")
+        SPLITS.write(labelled[["image_id", "class_name"]].assign(split=split))
         review = order.set_index("image_id").loc[self.review].reset_index()
         review = review.assign(rank=range(1, len(review) + 1), reason="wrong_and_confident")
         _write_table(REVIEW, review.merge(files[["image_id", "path"]], on="image_id"))
@@ -146,7 +149,7 @@ def prepared(
         run("git", "config", "user.name", "Ana")
         shutil.copy(ROOT / "params.yaml", clone)
         shutil.copy(ROOT / ".gitattributes", clone)
-        tracked = ("decisions", "outcomes", "classes.yaml", "standards.md")
+        tracked = ("decisions", "outcomes", "blind", "classes.yaml", "standards.md")
         write(
             ".gitignore",
             "\n".join(["/.dvc/tmp", "/build", "/data/*", *(f"!/data/{each}" for each in tracked), "*.partial\n"]),

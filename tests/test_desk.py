@@ -377,7 +377,7 @@ def test_keys_can_be_turned_off_and_given_to_other_letters(world, tab, server):
     settled(tab, 1)
 
 
-@pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label"])
+@pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label", "/blind", "/blind/result"])
 @pytest.mark.parametrize("width", [1400, 350])
 def test_everybody_can_read_the_pages(world, browser, server, path, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
@@ -391,7 +391,8 @@ def test_hostile_names_stay_text(tmp_path, browser):
     names = [name.replace("/", "\N{DIVISION SLASH}") for name in HOSTILE]
     with prepared(tmp_path, names, num_pictures=3, num_unlabelled=2), Server("--person", names[0]) as server:
         tab = browser.new_page()
-        for path in ("/", "/double-check", "/duplicates", "/label", f"/double-check?class={names[1]}"):
+        paths = ("/", "/double-check", "/duplicates", "/label", "/blind", "/blind/result")
+        for path in (*paths, f"/double-check?class={names[1]}"):
             go(tab, server, path)
             assert tab.title() != "ran"
             assert tab.evaluate("document.querySelectorAll('script').length") == 1

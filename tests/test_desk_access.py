@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 PAGES = (
     "/", "/double-check", "/label", "/duplicates", "/label/items", "/sort", "/class", "/class/boots", "/cells/sort",
-    "/ids/sort", "/standards", "/people",
+    "/ids/sort", "/standards", "/people", "/blind", "/blind/items", "/blind/result",
 )  # fmt: skip
 
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from repositories import write
 
 from curation.actions import why
-from curation.agreement import agreements, first_answers, in_disputes, interval, kappa, pace
+from curation.agreement import agreements, first_answers, in_disputes, kappa, pace
 from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
 from curation.parting import Parting
 from curation.state import Desk
 from curation.upcoming import open_keys
 from curation.web import QUEUES
+from review.wilson import interval
 from stages.labels.decisions import Decision
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from curation import repeats
 from curation.actions import Row, why
-from curation.agreement import interval, with_oneself
+from curation.agreement import with_oneself
 from curation.decision_file import DecisionFile
 from curation.ledger import Ledger
 from curation.repeats import APART, due
+from review.wilson import interval
 from stages.labels.decisions import Decision
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from desks import prepared
 from hypothesis import given
 from hypothesis import strategies as st
+from repositories import write
 from visitors import ship, visits
 
 from serving.usage import curves, pages, report
 from serving.usage.costs import Costs, read_costs
 from serving.usage.period import last_days
+from stages.tables import predictions
 
 pytestmark = pytest.mark.slow
 
@@ -125,17 +128,38 @@ def num_pages(pdf: bytes) -> int:
 LONG = "Pictures taken by night are rare in the library, and an answer about one is often wrong. "
 
 
-def test_the_pages_for_those_who_pay_print_on_two_sheets_also_when_they_are_full(written, tmp_path, browser):
+FULL = {
+    "monthly": [{"what": "a machine " * 8, "cost": 123_456.0}] * 8,
+    "hours": [{"who": "a person " * 8, "hours_per_week": 12.5, "cost_per_hour": 100.0}] * 8,
+    "saved": {"minutes_per_answer": 4.0, "cost_per_hour": 50.0},
+    "people": {"right": 9, "of": 10, "source": "s" * 200},
+    "risk": (LONG * 7)[:600],
+    "request": (LONG * 7)[:600],
+}
+
+
+def test_the_pages_for_those_who_pay_print_on_two_sheets(written, browser):
     assert num_pages(pdf_of(browser, written / "costs.html")) == 2
-    full = {
-        "monthly": [{"what": "a machine " * 8, "cost": 123_456.0}] * 8,
-        "hours": [{"who": "a person " * 8, "hours_per_week": 12.5, "cost_per_hour": 100.0}] * 8,
-        "saved": {"minutes_per_answer": 4.0, "cost_per_hour": 50.0},
-        "people": {"right": 9, "of": 10, "source": "s" * 200},
-        "risk": (LONG * 7)[:600],
-        "request": (LONG * 7)[:600],
-    }
-    out = write_report(tmp_path, Costs.model_validate(full), 300)
+
+
+def test_people_of_the_blind_test_stand_beside_the_model_and_full_pages_print_on_two_sheets(tmp_path, browser):
+    with prepared(tmp_path):
+        rows = predictions.ROWS.read().dropna(subset=["truth"])
+        ids = rows["image_id"].tolist()[:20]
+        truth = rows.set_index("image_id")["truth"]
+        predictions.ROWS.write(rows.assign(predicted=rows["truth"].mask(rows["image_id"] == ids[0], "none")))
+        named = [truth[image_id] if number < 17 else "none" for number, image_id in enumerate(ids)]
+        lines = [
+            f"1,{number},{image_id},named,{name},{number},2026-11-02T09:00:{number:02}.000Z,\n"
+            for number, (image_id, name) in enumerate(zip(ids, named, strict=True), 1)
+        ]
+        write("data/blind/ana.csv", "round,turn,image_id,answer,value,seconds,on,why\n" + "".join(lines))
+        out = write_report(tmp_path / "report", Costs.model_validate(FULL), 300)
+    said = Text((out / "costs.html").read_text()).text
+    assert "the same 20 held-out pictures" in said
+    assert "1 of them only people named rightly, 3 only the model" in said
+    assert "a chance of 62.5 % (McNemar)" in said  # 2 * (1 + 4) / 2**4
+    assert re.search(r"people 85\.0 % \(64\.0 % to 94\.8 %\) .*?10\.5 s", said)  # Wilson's interval of 17 of 20
     assert num_pages(pdf_of(browser, out / "costs.html")) == 2
 
 

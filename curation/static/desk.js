@@ -167,7 +167,7 @@ function undo() {
   send("/undo", body).then((answer) => {
     told(answer);
     if (!answer.error) say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone && ["standards", "people", "frame", "rules"].includes(page)) return reload();
+    if (answer.undone && ["standards", "people", "frame", "rules", "blind-result"].includes(page)) return reload();
     if (answer.undone?.page === "standards") uncommitted(-1);
     else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from scipy import stats
-
+from review.beside_people import Beside
+from review.wilson import interval
 from serving.usage import accuracy
 from serving.usage.costs import EXAMPLE, Costs, People
 from serving.usage.duck import Row, Tables
@@ -56,15 +56,13 @@ def amounts(costs: Costs, shown: int, told: Share, period: Period) -> Amounts:
 
 
 def of_people(people: People) -> Share:
-    """Say how often people are right, with an interval.
-
-    Source: Wilson 1927.
-    """
-    low, high = stats.binomtest(people.right, people.of).proportion_ci(0.95, method="wilson")
-    return Share(people.right / people.of, float(low), float(high))
+    """Say how often people are right, with an interval."""
+    return Share(people.right / people.of, *interval(people.right, people.of))
 
 
-def contents(costs: Costs, tables: Tables, found: Sequence[Row], period: Period) -> dict[str, Any]:
+def contents(
+    costs: Costs, tables: Tables, found: Sequence[Row], period: Period, blind: Beside | None
+) -> dict[str, Any]:
     """Lay out the pages.
 
     Args:
@@ -72,6 +70,7 @@ def contents(costs: Costs, tables: Tables, found: Sequence[Row], period: Period)
         tables: answers of usage.sql by name.
         found: rows of accuracy.ACCURACY.
         period: that they are about.
+        blind: how people and the model of this clone did in the blind test; None where there was none.
     """
     overall = next((row for row in found if row["by"] == "all" and row["measure"] == accuracy.TOLD), None)
     told = Share(overall["fraction"], overall["low"], overall["high"]) if overall else UNKNOWN
@@ -83,6 +82,9 @@ def contents(costs: Costs, tables: Tables, found: Sequence[Row], period: Period)
         "told": told,
         "judged": overall["judged"] if overall else 0,
         "people": of_people(costs.people) if costs.people else UNKNOWN,
+        "blind": blind,
+        "blind_people": Share(blind.people.fraction, *blind.people.ends) if blind else UNKNOWN,
+        "blind_model": Share(blind.model.fraction, *blind.model.ends) if blind else UNKNOWN,
         "summary": summary,
         "level": tables["service_level"][0],
         "median_ms": next((row["median_ms"] for row in tables["latency"] if row["part"] == "whole"), None),

@@ -6,7 +6,7 @@ The pages load nothing and need no script: they can be mailed, opened without a 
 only, and of no user and no picture anything.
 
 Reads: a gateway's log (log.db), or what gateways shipped to a place (day=*/*.parquet); if they are there,
-    data/costs.yaml, build/harvest/transactions.parquet, data/outcomes/, data/predictions/ and data/scores/
+    data/costs.yaml, build/harvest/transactions.parquet, data/outcomes/, data/blind/, data/predictions/ and data/scores/
 Reads also: the tags model-NNN of this clone
 Writes: TO/*.html; TO/models/model-NNN.md; TO/tables/<name>.parquet and .csv; TO/tables/usage.sql, the queries
 """
@@ -24,6 +24,7 @@ import markupsafe
 import pandas as pd
 
 from release.promote import tag_name
+from review.beside_people import read_beside
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.wording import counted
@@ -114,7 +115,7 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
         "accuracy.html": how_right.contents(
             tables, found, second, accuracy.represented(rows), drawn.num_without_probability
         ),
-        "costs.html": payers.contents(settings.known, tables, found, settings.period),
+        "costs.html": payers.contents(settings.known, tables, found, settings.period, read_beside()),
         "models.html": {"cards": _cards(folder, tables, found)},
     }
 
