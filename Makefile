@@ -14,8 +14,8 @@ DRIVER := .venv/bin/python -m remote.merge
 $(shell { git config merge.folder.driver '$(DRIVER) %O %A %B %P' && \
   git config merge.written.driver '$(DRIVER) --written %P'; } 2>/dev/null)
 
-.PHONY: help repro review push pull promote desk report plots next base publish compact adopt intake sql remote-check verify gc
-.PHONY: gateway forget
+.PHONY: help repro review push pull promote desk report plots next base publish compact adopt known intake sql remote-check verify gc
+.PHONY: gateway forget harvest usage demo
 .PHONY: test test-fast coverage check format lock licences sbom audit
 
 help:
@@ -103,6 +103,9 @@ harvest: .venv/ready ## fetch answers that people should judge [FROM=az://logs] 
 usage: .venv/ready ## write what people ask, and get [FROM=az://logs] [TO=build/usage] [DAYS=91]
 	@python -m serving.usage --from="$$FROM" --to="$${TO:-build/usage}" --days="$${DAYS:-91}"
 
+demo: .venv/ready ## all of this on made-up visitors, in two minutes; after make repro
+	@python -m serving.demo
+
 #@ The DVC remote:
 remote-check: .venv/ready ## say what is wrong with the remote, before a run is paid for
 	@python -m remote.check
@@ -124,7 +127,7 @@ coverage: .venv/ready tests/npm/node_modules/ready # of all tests; prints files 
 	COVERAGE_CORE=$$(python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') pytest --cov --cov-report=
 	@coverage report | awk 'NR == 1 || /^TOTAL/ || /%$$/ && $$NF + 0 < 90'
 
-check: .venv/ready ## lint and check the types, changing nothing
+check: .venv/ready ## lint and check the types, changing nothing (make format: repair what can be)
 	ruff check .
 	ruff format --check .
 	mypy
@@ -132,7 +135,7 @@ check: .venv/ready ## lint and check the types, changing nothing
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	zizmor --quiet --offline --persona=pedantic .github/workflows
 
-format: .venv/ready ## repair what can be repaired automatically
+format: .venv/ready # repairs what can be repaired automatically
 	ruff check --fix .
 	ruff format .
 

@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from serving import transactions
 from serving.activation import Task, explaining
 from serving.advice import Advice
 from serving.clients import Users
+from serving.clock import MACHINE, Clock
 from serving.log import Log, probe
 from serving.models import Embedded, Model, ModelError, Reply
 from serving.pictures import Pictures, image_id_of
@@ -83,15 +83,23 @@ class Gateway:
         model: that answers.
         second: a second one, for comparing the two.
         advice: what users are told.
+        clock: by which rows and identities have their times.
     """
 
     def __init__(
-        self, folder: Path, log: Log, preparing: Processes, model: Model, second: Second | None, advice: Advice
+        self,
+        folder: Path,
+        log: Log,
+        preparing: Processes,
+        model: Model,
+        second: Second | None,
+        advice: Advice,
+        clock: Clock = MACHINE,
     ) -> None:
         self.log, self.preparing, self.model, self.second = log, preparing, model, second
         self.pictures = Pictures(folder / "pictures")
-        self._users = Users(folder / "salt.json")
-        self._advice = advice
+        self._users = Users(folder / "salt.json", clock.now)
+        self._advice, self._clock = advice, clock
         self._explaining: asyncio.Future[Processes] | None = None
         self._shadows: set[asyncio.Task[None]] = set()
         self._shadow_sides: set[int] = set()  # of what the shadow takes, once it has said so
@@ -106,9 +114,10 @@ class Gateway:
             CannotLogError: nothing was answered.
         """
         started = time.perf_counter() - sent.read_ms / 1000
+        received = self._clock.now()
         row: dict[str, Any] = {
-            "transaction_id": new_id(),
-            "received_at": datetime.now(UTC),
+            "transaction_id": new_id(received, self._clock.random_bits),
+            "received_at": received,
             "replica": self.replica,
             "bytes": len(sent.data),
             "client": sent.client[:_LONGEST_CLIENT] or None,
@@ -135,7 +144,7 @@ class Gateway:
         Raises:
             CannotLogError: nothing was noted.
         """
-        changes = {"feedback": feedback, "comment": comment, "feedback_at": datetime.now(UTC)}
+        changes = {"feedback": feedback, "comment": comment, "feedback_at": self._clock.now()}
         noted: bool = await self._logged(partial(transactions.update, transaction=transaction, changes=changes))
         return noted
 
@@ -275,7 +284,7 @@ class Gateway:
 
     def _finish(self, row: dict[str, Any], changes: dict[str, Any], status: int, started: float) -> Any:
         changes |= {
-            "answered_at": datetime.now(UTC),
+            "answered_at": self._clock.now(),
             "http_status": status,
             "total_ms": 1000 * (time.perf_counter() - started),
         }
@@ -290,7 +299,7 @@ class Gateway:
         """Log and answer what has no picture that could be kept."""
         total = 1000 * (time.perf_counter() - started)
         row |= {"status": status, "http_status": http_status, "error": error, "total_ms": total}
-        await self._logged(partial(transactions.insert, row=row | {"answered_at": datetime.now(UTC)}))
+        await self._logged(partial(transactions.insert, row=row | {"answered_at": self._clock.now()}))
         return _failed(http_status, words, row["transaction_id"])
 
     async def _logged(self, work: Callable[[sqlite3.Connection], Any]) -> Any:

@@ -11,8 +11,10 @@ Params: fingerprint, quality
 
 import argparse
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import uvicorn
@@ -24,6 +26,7 @@ from serving.advice import read_advice
 from serving.app import Door, make_app
 from serving.archive import Archive
 from serving.clients import Keys, Rates
+from serving.clock import MACHINE, Clock
 from serving.gateway import Gateway, Second
 from serving.keeper import Keeper
 from serving.log import Log
@@ -38,12 +41,45 @@ log = logging.getLogger(__name__)
 
 MAX_PIXELS = 50_000_000
 _FINGERPRINTS = Path("data/fingerprints.parquet")
+SERVER: dict[str, Any] = {
+    "log_config": None,
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 30,
+}
+
+
+class Opened(NamedTuple):
+    """A gateway and what belongs to it, as `make_app` takes them."""
+
+    gateway: Gateway
+    door: Door
+    keeper: Keeper
 
 
 def main() -> None:
     """Run the command."""
-    arguments = read_arguments()
-    folder, advice = folder_of_log(), read_advice()
+    arguments, folder = read_arguments(), folder_of_log()
+    opened = open_gateway(arguments, folder)
+    name = opened.gateway.model.name
+    log.info("gateway: http://%s:%d/ asks %s; its log is %s", arguments.host, arguments.port, name, folder)
+    opened.keeper.start()
+    uvicorn.run(make_app(*opened), host=arguments.host, port=arguments.port, **SERVER)
+
+
+def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MACHINE) -> Opened:
+    """Open the log and start the processes.
+
+    Args:
+        arguments: of the command line.
+        folder: of the log.
+        clock: of the gateway.
+
+    Raises:
+        RetrainError: the model cannot be opened, another gateway has the log, or a file that is read is damaged.
+    """
+    advice = read_advice()
     limits, keys = _limits(), Keys.read(arguments.keys) if arguments.keys else Keys()
     exports = Exports(Path(arguments.exports))
     seconds, threads = arguments.timeout, max(1, num_cores() // 2)
@@ -52,23 +88,10 @@ def main() -> None:
     model = opened(arguments.model or str(exports.newest()))
     second = Second(opened(arguments.second), arguments.share) if arguments.second else None
     workers = Processes("preparing", partial(preparing, limits), arguments.workers, seconds)
-    gateway = Gateway(folder, database, workers, model, second, advice)
+    gateway = Gateway(folder, database, workers, model, second, advice, clock)
     archive = Archive(arguments.ship_to) if arguments.ship_to else None
     keeper = Keeper(folder, database, gateway.pictures, gateway.replica, archive, arguments.retention)
-    door = Door(keys, Rates(arguments.rate), arguments.queue)
-
-    log.info("gateway: http://%s:%d/ asks %s; its log is %s", arguments.host, arguments.port, model.name, folder)
-    keeper.start()
-    uvicorn.run(
-        make_app(gateway, door, keeper),
-        host=arguments.host,
-        port=arguments.port,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=30,
-    )
+    return Opened(gateway, Door(keys, Rates(arguments.rate), arguments.queue), keeper)
 
 
 def _limits() -> Limits:
@@ -81,8 +104,8 @@ def _limits() -> Limits:
     return Limits(most, quality, sharpness)
 
 
-def read_arguments() -> argparse.Namespace:
-    """Read the command line."""
+def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or these words instead of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=_port, default=8080)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all of this machine's addresses")
@@ -97,7 +120,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--ship-to", default="", help="where rows and pictures go by the hour, such as az://logs")
     parser.add_argument("--retention", type=_positive, default=None, help="days after which both are removed")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds that a model may take")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _port(text: str) -> int:

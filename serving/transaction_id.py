@@ -1,23 +1,26 @@
 """Identities of transactions: UUIDv7, which sort by time and cannot be guessed."""
 
 import secrets
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-def new_id(milliseconds: int | None = None) -> str:
+
+def new_id(moment: datetime | None = None, random_bits: Callable[[int], int] = secrets.randbits) -> str:
     """Draw an identity.
 
     Source: RFC 9562, section 5.7: 48 bits of milliseconds since 1970, the version, 12 random bits, the variant, 62
     random bits.
 
     Args:
-        milliseconds: since 1970; now by default.
+        moment: of the transaction; now by default.
+        random_bits: draws a number of so many bits, which nobody can guess by default.
     """
-    moment = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
-    bits = secrets.randbits(74)
-    return str(UUID(int=moment << 80 | 7 << 76 | bits >> 62 << 64 | 0b10 << 62 | bits & (2**62 - 1)))
+    milliseconds = ((moment or datetime.now(UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    bits = random_bits(74)
+    return str(UUID(int=milliseconds << 80 | 7 << 76 | bits >> 62 << 64 | 0b10 << 62 | bits & (2**62 - 1)))
 
 
 def time_of(transaction: str) -> datetime:
@@ -29,4 +32,4 @@ def time_of(transaction: str) -> datetime:
     identity = UUID(transaction)
     if identity.version != 7:
         raise ValueError(f"{transaction} is no UUIDv7")
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=identity.int >> 80)
+    return _EPOCH + timedelta(milliseconds=identity.int >> 80)

@@ -43,5 +43,6 @@ def test_the_first_pages_are_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 50
 
 
-def test_the_picture_of_the_report_loads_quickly():
-    assert (ROOT / "docs/report.png").stat().st_size < 300_000
+@pytest.mark.parametrize("name", ["report.png", "usage.png"])
+def test_the_pictures_of_the_first_page_load_quickly(name):
+    assert (ROOT / "docs" / name).stat().st_size < 300_000

@@ -44,7 +44,7 @@ class World:
         self.keeper = Keeper(self.folder, self.log, self.pictures, replica, self.archive, retention_days)
 
     def add(self, received: datetime, data: bytes = b"a picture", status: str = "answered") -> str:
-        row = {"transaction_id": new_id(round(received.timestamp() * 1000)), "received_at": received}
+        row = {"transaction_id": new_id(received), "received_at": received}
         row |= {"image_id": self.pictures.store(data), "status": status, "comment": f"said of {data.decode()}"}
         self.log.do(partial(transactions.insert, row=row)).result()
         return row["transaction_id"]

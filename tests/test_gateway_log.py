@@ -227,14 +227,12 @@ def test_one_picture_sent_by_many_at_once_is_kept_once_and_whole(tmp_path):
     assert [path.read_bytes() == data for path in tmp_path.glob("*/*")] == [True]
 
 
-@given(st.lists(st.integers(0, 2**48 - 1), min_size=2, max_size=20))
-def test_identities_sort_by_their_time_and_say_it(moments):
-    moments = [moment % 10**13 for moment in moments]
+@given(st.lists(st.integers(0, 10**16 - 1), min_size=2, max_size=20))
+def test_identities_sort_by_their_time_and_say_it_to_the_millisecond_that_the_log_has(microseconds):
+    moments = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=each) for each in microseconds]
     identities = [new_id(moment) for moment in moments]
-    assert [int(each[:8] + each[9:13], 16) for each in identities] == moments
-    assert [time_of(each) for each in identities] == [
-        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment) for moment in moments
-    ]
+    assert [int(each[:8] + each[9:13], 16) for each in identities] == [each // 1000 for each in microseconds]
+    assert [transactions.text_of(time_of(each)) for each in identities] == list(map(transactions.text_of, moments))
     assert [each[14] for each in identities] == ["7"] * len(moments)
     assert {each[19] for each in identities} <= set("89ab")
 
