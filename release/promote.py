@@ -14,8 +14,6 @@ Params: export
 import argparse
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +26,7 @@ from runtime import parameters
 from runtime.command import run
 from runtime.errors import GateError, RemoteError, RepositoryError
 from runtime.regular_files import require_no_pipes
-from runtime.repository import git, require_committed, require_root
+from runtime.repository import dvc, git, require_committed, require_root
 from runtime.tracked import DATA
 from runtime.wording import counted
 from stages.models.base import require_base_after_release
@@ -108,8 +106,7 @@ def require_up_to_date() -> None:
         RepositoryError: DVC would run a stage again, or cannot tell, or would wait for a pipe.
     """
     require_no_pipes(*DATA.glob("*"))
-    command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    done = dvc("repro", "--dry", "--allow-missing")
     if done.returncode or _UP_TO_DATE not in done.stdout:
         stages = dict.fromkeys(re.findall(r"^Running stage '(.+)'", done.stdout, re.MULTILINE))
         why = f"these stages would run again: {', '.join(stages)}" if stages else done.stderr.strip()

@@ -13,8 +13,6 @@ import argparse
 import base64
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +21,7 @@ import jinja2
 from runtime.command import run
 from runtime.errors import InputError, RepositoryError
 from runtime.outputs import whole
-from runtime.repository import require_root
+from runtime.repository import dvc, require_root
 from runtime.wording import counted
 
 log = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ def specifications(*names: str, against: str = "") -> dict[str, dict[str, Any]]:
     """
     command = ["diff", "--targets", *names] if names else ["diff"]
     command = [*command, "--json", against] if against else ["show", "--json", *names]
-    done = subprocess.run([sys.executable, "-m", "dvc", "plots", *command], capture_output=True, encoding="utf-8")
+    done = dvc("plots", *command)
     if done.returncode:
         raise RepositoryError(f"`dvc plots {command[0]}` failed: {done.stderr.strip()}")
     said = json.loads(done.stdout)

@@ -107,6 +107,17 @@ def _bring_back(path: Path) -> None:
     log.warning("%s was cut off by a run that was killed. It is the last commit's again.", path)
 
 
+def dvc(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run DVC, after what an earlier one left cut off is mended; whether it refused is for the caller to see.
+
+    Args:
+        arguments: of the command.
+    """
+    mend_cut_off_files()
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+
+
 def dvc_add(folders: Sequence[str]) -> None:
     """Put folders under DVC, or update what DVC has of them; DVC's progress is shown on a terminal.
 

@@ -1,6 +1,7 @@
 """DVC killed while it writes leaves files that it cannot read again: the list of what is in use, and dvc.lock."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repositories import ROOT, commit, dvc, run, surroundings, write
 
+from release.promote import require_up_to_date
+from runtime import repository
 from runtime.repository import dvc_add, mend_cut_off_files
 
 pytestmark = pytest.mark.slow
@@ -62,6 +65,26 @@ def test_what_a_killed_dvc_cut_off_does_not_stop_the_next(clone, content):
         dvc("add", "data/library")
     dvc_add(["data/library"])
     assert Path("data/library.dvc").is_file()
+
+
+def draw():
+    done = repository.dvc("plots", "show", "--json")
+    assert not done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("content", ["", '{"read": {"data/lib'])
+@pytest.mark.parametrize("cut_off", [FILE, LOCK])
+@pytest.mark.parametrize("asks_dvc", [require_up_to_date, draw])
+def test_whatever_asks_dvc_goes_on_where_one_was_killed(whole_lock, cut_off, content, asks_dvc):
+    write(str(cut_off), content)
+    asks_dvc()
+    assert whole_lock == LOCK.read_text()
+
+
+@pytest.mark.parametrize("package", ["release", "review", "remote", "intake", "curation", "serving", "stages"])
+def test_dvc_is_started_in_one_place_which_mends_first(package):
+    for path in (ROOT / package).rglob("*.py"):
+        assert not re.search(r'"-m", "dvc"|"dvc", "', path.read_text(encoding="utf-8")), path
 
 
 def test_what_can_be_read_or_is_being_written_stays(clone):
