@@ -195,7 +195,14 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         await asyncio.to_thread(keeper.close)
         await gateway.close()
 
-    app = FastAPI(title="Retrain gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Retrain gateway",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # what is no path of ours is refused, as is described
+    )
     _handle_errors(app, metrics)
     page = jinja2.Environment(autoescape=True).from_string((_FOLDER / "page.html").read_text(encoding="utf-8"))
 

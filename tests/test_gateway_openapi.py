@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from exports import write_export
 from gateways import Gateway
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pictures import draw, saved
 from test_gateway import DARK, RED, REFUSED
@@ -160,6 +160,7 @@ def test_whatever_is_said_of_an_answer_is_noted_or_refused_as_described(
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(min_size=1, max_size=60), st.builds(new_id), st.just("the one that was answered")))
+@example("0/")
 def test_whatever_is_to_be_explained_is_drawn_or_refused_as_described(gateway, described, answered, transaction):
     name = answered if transaction == "the one that was answered" else transaction
     path = EXPLAIN.format(transaction=urllib.parse.quote(name, safe=""))
