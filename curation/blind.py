@@ -5,8 +5,9 @@ Nothing here is a decision. What a page is sent of a picture is its image_id and
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jinja2
@@ -115,10 +116,9 @@ class Rounds:
         with self._desk.lock:
             asked = self._asked_for(person, query)
             open_turns, snapshot = asked.open_turns(), self._desk.snapshot
-            items = self.items(person, query, 1)
             return {
                 "page": {"name": NAME},
-                "item": items[0] if items else None,
+                "item": next(iter(_items(asked.number, open_turns, query)), None),
                 "number": asked.number,
                 "answered": len(asked.answered),
                 "left": len(open_turns),
@@ -127,23 +127,13 @@ class Rounds:
                 "names": _names(snapshot),
             }
 
-    def items(self, person: str, query: Query, most: int | None = None) -> list[dict[str, Any]]:
-        """List what comes next; a picture that the address names by `first` before the others."""
-        wanted = most or _most(query)
-        skipped = {key for value in query.get("skip", ()) for key in value.split(",")}
-        first = query.get("first", ())
+    def items(self, person: str, query: Query) -> list[dict[str, Any]]:
+        """List what comes next, as many as are asked for; what the page has already is left out."""
+        wanted = _most(query)
         with self._desk.lock:
             asked = self._asked_for(person, query)
-            found = [(turn, each) for turn, each in asked.open_turns().items() if each not in skipped]
-        found.sort(key=lambda each: each[1] not in first)
-        return [
-            {
-                "image_id": image_id,
-                "action": new_action(),
-                "sent": {"round": asked.number, "turn": turn, "seconds": ""},
-            }
-            for turn, image_id in found[:wanted]
-        ]
+            open_turns = asked.open_turns()
+        return list(islice(_items(asked.number, open_turns, query), wanted))
 
     def answer(self, person: str, sent: Sent) -> str:
         """Write an answer; returns it in a few words when it is on the disk.
@@ -194,6 +184,16 @@ class Rounds:
         if known is None or known[0] is not groups or known[1] != number:
             known = self._orders[person] = (groups, number, order(person, number, groups))
         return known[2]
+
+
+def _items(number: int, open_turns: Mapping[int, str], query: Query) -> Iterator[dict[str, Any]]:
+    """Go through what comes next in a round; a picture that the address names by `first` before the others."""
+    skipped = {key for value in query.get("skip", ()) for key in value.split(",")}
+    first = query.get("first", ())
+    found = [(turn, image_id) for turn, image_id in open_turns.items() if image_id not in skipped]
+    for turn, image_id in sorted(found, key=lambda each: each[1] not in first):
+        sent = {"round": number, "turn": turn, "seconds": ""}
+        yield {"image_id": image_id, "action": new_action(), "sent": sent}
 
 
 def _row(snapshot: Snapshot, sent: Sent) -> BlindRow:

@@ -3,7 +3,6 @@
 
 import { byId, early } from "./desk.js";
 
-const MOST_SECONDS = 120; // what takes longer was a break, as the desk has it
 const main = byId("item");
 const seen = new Set(JSON.parse(sessionStorage.getItem("blind-seen") ?? "[]")); // turns, in this tab
 let painted = null; // when; null where the time is not known
@@ -30,8 +29,8 @@ function remember(turn) {
 }
 
 function stamp() {
-  const seconds = painted === null ? Infinity : (performance.now() - painted) / 1000;
-  for (const input of main.querySelectorAll("input[name=seconds]")) input.value = seconds <= MOST_SECONDS ? seconds.toFixed(2) : "";
+  const seconds = painted === null ? "" : ((performance.now() - painted) / 1000).toFixed(2); // the desk knows what was a break
+  for (const input of main.querySelectorAll("input[name=seconds]")) input.value = seconds;
 }
 
 addEventListener("submit", stamp, true); // before the desk sends the form

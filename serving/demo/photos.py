@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from PIL import ImageEnhance, ImageFilter
 
+from review.beside_people import HELD_OUT
 from runtime import parameters
 from runtime.errors import InputError
 from stages.images.decode import decode
@@ -49,7 +50,7 @@ def read_photos() -> Photos:
     used = IMAGES.read().drop_duplicates("image_id")
     used = used[used["dropped"].isna()]
     splits = SPLITS.read()
-    held_out = splits[splits["split"].isin(["validation", "test"])].merge(used[["image_id", "path"]], on="image_id")
+    held_out = splits[splits["split"].isin(HELD_OUT)].merge(used[["image_id", "path"]], on="image_id")
     found = _here(held_out.sort_values("image_id"))
     if not found:
         raise InputError(
