@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple, TypeVar
 
+from intake import nominations
+from intake.nominations import Nomination
 from review import blind_answers
 from review.blind_answers import BlindAnswer
 from review.markdown import visible
@@ -56,9 +58,20 @@ class BlindRow(NamedTuple):
     why: str
 
 
-Entry = Decision | Outcome | BlindAnswer  # a row that a file has
-AnyRow = TypeVar("AnyRow", Row, OutcomeRow, BlindRow)
-Said = TypeVar("Said", Decision, Outcome, BlindAnswer)
+class NominationRow(NamedTuple):
+    """A nomination for a benchmark, or a second look, before it has its time."""
+
+    image_id: str
+    said: str
+    benchmark: str
+    value: str
+    why: str
+
+
+PageRow = Row | OutcomeRow | NominationRow  # what a key of a page with a queue may write
+Entry = Decision | Outcome | BlindAnswer | Nomination  # a row that a file has
+AnyRow = TypeVar("AnyRow", Row, OutcomeRow, BlindRow, NominationRow)
+Said = TypeVar("Said", Decision, Outcome, BlindAnswer, Nomination)
 
 
 def why(*notes: str, action: str, batch: bool = False) -> str:
@@ -209,6 +222,26 @@ def withdrawing_blind(action: Sequence[BlindAnswer], new_action: str) -> list[Bl
     """
     note = why(f"undo of {action_id(action[0].why)}", action=new_action)
     return [BlindRow(each.round, each.turn, each.image_id, blind_answers.UNDO, "", None, note) for each in action]
+
+
+def withdrawing_nominations(
+    own: Sequence[Nomination], action: Sequence[Nomination], new_action: str
+) -> list[NominationRow]:
+    """Write the rows after which of each picture that counts, of this person, which counted before an action.
+
+    Args:
+        own: what the person said, that of the action too, in the order of time.
+        action: what is undone.
+        new_action: id of the action that the rows are.
+    """
+    before = {each.image_id: each for each in in_effect(own) if each not in action}
+    note = why(f"undo of {action_id(action[0].why)}", action=new_action)
+    rows = []
+    for each in action:
+        earlier = before.get(each.image_id)
+        said = (earlier.said, earlier.benchmark, earlier.value) if earlier else (nominations.UNDO, "", "")
+        rows.append(NominationRow(each.image_id, *said, note))
+    return rows
 
 
 def leaves_said_again(said: Iterable[Decision], action: Sequence[Decision]) -> bool:

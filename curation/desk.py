@@ -5,7 +5,8 @@
     python -m curation.desk --host 192.168.1.5 [--site desk.example.org] [--invite ben [--days 30] | --withdraw ben]
 
 Reads: the tables of the last run, the pictures, data/decisions/
-Writes: data/decisions/<person>.csv; renditions of pictures, and digests of invitations, below .dvc/tmp/retrain
+Writes: <person>.csv in data/decisions/, data/outcomes/, data/nominations/ and data/blind/; data/standards.md; below
+    .dvc/tmp/retrain renditions of pictures, and digests of invitations
 """
 
 import argparse

@@ -8,9 +8,10 @@ from typing import Any
 
 from curation.actions import Entry, action_id, page_of, pictures_of
 from curation.forms import new_action
-from curation.pages.page import Queue, found, short
+from curation.pages.page import Queue, found, nominated, short
 from curation.state import Desk
 from curation.upcoming import open_keys
+from intake.nominations import Nomination
 from review.blind_answers import BlindAnswer
 from runtime.errors import RetrainError
 from serving.outcomes import Outcome
@@ -21,6 +22,7 @@ OTHERS = (
     ("people", "People"),
     ("blind", "Blind test"),
 )  # pages without a queue: address and title
+_NUM_FIRST = 6  # pages with a queue that are listed before those; what came later is last, so that digits stay
 LAST = 10  # actions that a page lists
 _MOST_WORDED = 4  # rows of an action that are each put in words
 _PACED = 60  # actions of which the pace is
@@ -39,26 +41,36 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
     """
     with desk.lock:
         notices = []
-        for said in (desk.file(person).notices, desk.outcomes(person).notices, desk.blind(person).notices):
-            notices += said
-            said.clear()
+        for file in desk.files_of(person):
+            notices += file.notices
+            file.notices.clear()
         notices += filter(None, (desk.tables.notice, desk.tables.harvest_notice))
         if desk.parting.team and person not in desk.parting.team:
             notices.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
         queues = [(page, sum(1 for _ in open_keys(desk, person, page, {}))) for page in pages]
         return {
-            "queues": queues,
-            "others": OTHERS,
+            "places": _places(queues),
             "person": person,
             "name": name,
             "notices": notices,
             "uncommitted": desk.uncommitted(person)
             + desk.uncommitted_outcomes(person)
+            + desk.uncommitted_nominations(person)
             + desk.uncommitted_blind(person)
             + desk.standards.waiting(person).num_lines,
             "action": new_action(),
             **after(desk, person),
         }
+
+
+def _places(queues: Sequence[tuple[Queue, int]]) -> list[dict[str, Any]]:
+    """List the pages in their order: address, title, what is left (None: no queue), what to do where nothing is."""
+    places = [
+        {"path": page.name, "title": page.title, "left": left, "hint": getattr(page, "hint", "")}
+        for page, left in queues
+    ]
+    rest = [{"path": path, "title": title, "left": None, "hint": ""} for path, title in OTHERS]
+    return [*places[:_NUM_FIRST], *rest, *places[_NUM_FIRST:]]
 
 
 def after(desk: Desk, person: str) -> dict[str, Any]:
@@ -102,6 +114,8 @@ def in_short(desk: Desk, rows: Said) -> str:
 def _words(row: Entry, before: str | None) -> str:
     if isinstance(row, BlindAnswer):
         return f"blind: {row.value or 'cannot tell'}"
+    if isinstance(row, Nomination):
+        return nominated(row)
     return found(row) if isinstance(row, Outcome) else short(row, before)
 
 

@@ -1,14 +1,19 @@
 """The first page: what there is to do, what people differ about, and what waits for a commit."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from curation.actions import action_id
 from curation.framing import framed
+from curation.nominating import for_both, nominators, waiting
 from curation.state import Desk
+from intake.nominations import CANNOT_TELL, NO_CLASS, NOMINATED, Nomination
 from runtime import parameters
 from runtime.repository import git
 from runtime.wording import counted
+from stages.labels.decisions import Decision
 from stages.labels.folders import UNLABELLED
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.splits import CLASS_COUNTS
@@ -24,6 +29,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
         paths = snapshot.tables[FINGERPRINTS]
         unlabelled = set(paths.loc[paths["path"].str.startswith(UNLABELLED), "image_id"]) if len(paths) else set()
         disputes = ledger.disputes()
+        unseen = waiting(snapshot, ledger.seen_by(person))  # what others said of it, this person must not know yet
         return {
             "lacking": _lacking(parameters.read(parameters.Identify).wanted)[:MOST_LACKING],
             "disputes": [
@@ -40,10 +46,12 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
                     "said": [f"{each.person}: {' '.join(filter(None, each.answer))}" for each in said],
                 }
                 for said in ledger.outcome_disputes()
-                if said[-1].image_id in snapshot.harvested.of_picture
+                if said[-1].image_id in snapshot.harvested.of_picture and said[-1].image_id not in unseen
             ][:MOST_DISPUTES],
+            **_nominated(desk, person),
             "num_decisions": desk.uncommitted(person),
             "num_outcomes": desk.uncommitted_outcomes(person),
+            "num_nominations": desk.uncommitted_nominations(person),
             "num_blind": desk.uncommitted_blind(person),
             "num_examples": desk.standards.waiting(person).num_lines,
             "num_copies": sum(
@@ -55,9 +63,43 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "sent": sum(
                 1
                 for image_id in snapshot.harvested.of_picture
-                if image_id not in snapshot.paths and ledger.answer(image_id, "label")
+                if image_id not in snapshot.paths
+                and ledger.answer(image_id, "label")
+                and image_id not in ledger.nominations(snapshot.classes).image_ids
             ),
         }
+
+
+def _nominated(desk: Desk, person: str) -> dict[str, Any]:
+    """Collect what the page shows of nominated pictures: numbers, and those about which people differ."""
+    snapshot, ledger = desk.snapshot, desk.ledger
+    settled, both = ledger.nominations(snapshot.classes), for_both(snapshot, ledger)
+    here = {each for each in settled.image_ids & snapshot.harvested.of_picture.keys() if each not in snapshot.paths}
+    unsettled = sorted(here & (settled.disputes.keys() | both.keys()))
+    return {
+        "to_benchmarks": len(here & settled.agreed.keys() - both.keys()),
+        "unseen": sum(1 for each in here & settled.waiting.keys() - both.keys() if person in nominators(ledger, each)),
+        "unsettled": [_unsettled(desk, person, each, both.get(each, {})) for each in unsettled[:MOST_DISPUTES]],
+    }
+
+
+def _unsettled(desk: Desk, person: str, image_id: str, givers: Mapping[str, Decision]) -> dict[str, Any]:
+    """Say who said what of a nominated picture, and by which action this person nominated it or gave it away, if so."""
+    said = desk.ledger.nominated()[image_id]
+    nomination = said.get(person)
+    own = nomination if nomination is not None and nomination.said == NOMINATED else givers.get(person)
+    words = [f"{each.person}: {_about(each)}" for each in said.values()]
+    return {
+        "image_id": image_id,
+        "said": words + [f"{name}: for the library" for name in givers],
+        "own": action_id(own.why) if own is not None else None,
+    }
+
+
+def _about(said: Nomination) -> str:
+    if said.said == NOMINATED:
+        return f"for {said.benchmark}{f', as {said.value}' if said.value else ''}"
+    return {NO_CLASS: "none of the classes", CANNOT_TELL: "cannot tell"}.get(said.said, said.value)
 
 
 def _lacking(wanted: int) -> list[tuple[str, int, int]]:
@@ -70,7 +112,7 @@ def _lacking(wanted: int) -> list[tuple[str, int, int]]:
 
 
 def commit(desk: Desk, person: str) -> None:
-    """Commit this person's decisions, outcomes, blind answers and examples, as this person, and no other change.
+    """Commit what this person decided, found, nominated, named and showed, as this person, and no other change.
 
     Examples of all stand in one file: those of others go along, and the message names them. Where somebody changed the
     rules themselves, the file stays as it is, for a commit in a terminal.
@@ -81,11 +123,12 @@ def commit(desk: Desk, person: str) -> None:
     with desk.lock:
         desk.refresh()
         num_decisions, num_outcomes = desk.uncommitted(person), desk.uncommitted_outcomes(person)
-        num_blind = desk.uncommitted_blind(person)
+        num_nominations, num_blind = desk.uncommitted_nominations(person), desk.uncommitted_blind(person)
         shown = desk.standards.waiting(person)
         parts = {
             str(desk.file(person).path): counted(num_decisions, "decision") if num_decisions else "",
             str(desk.outcomes(person).path): counted(num_outcomes, "outcome") if num_outcomes else "",
+            str(desk.nominations(person).path): _nominations(num_nominations),
             str(desk.blind(person).path): counted(num_blind, "blind answer") if num_blind else "",
             str(desk.standards.path): counted(shown.num_lines, "example") if shown.num_lines and shown.is_alone else "",
         }
@@ -99,6 +142,10 @@ def commit(desk: Desk, person: str) -> None:
             message += f"\n\nWith examples of {', '.join(shown.others)}."
         author = f"--author={_author(person)}"
         git("--literal-pathspecs", "commit", "--only", author, "--message", message, "--", *paths)
+
+
+def _nominations(number: int) -> str:
+    return counted(number, "nomination or second look", "nominations and second looks") if number else ""
 
 
 def _author(person: str) -> str:

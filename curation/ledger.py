@@ -2,26 +2,50 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from copy import copy
+from typing import Any, Self, TypeVar
 
 from curation.actions import pictures_of
+from intake import nominations
+from intake.nominations import Nomination, Settled
 from serving import outcomes
 from serving.outcomes import CANDIDATE, Outcome
+from stages.labels.classes import Classes
 from stages.labels.decisions import OF_TWO, Decision, Question, standing
 
 Value = TypeVar("Value")
 
 
 class Ledger:
-    """Everybody's decisions, by picture, and what they found about answers in production, by transaction."""
+    """Everybody's decisions and nominations, by picture, and outcomes of answers in production, by transaction.
 
-    def __init__(self, decisions: Iterable[Decision] = (), judged: Iterable[Outcome] = ()):
+    Attributes:
+        viewer: who looks at it, where that matters; else empty.
+    """
+
+    viewer = ""
+
+    def __init__(
+        self,
+        decisions: Iterable[Decision] = (),
+        judged: Iterable[Outcome] = (),
+        nominated: Iterable[Nomination] = (),
+    ):
         self._about: defaultdict[str, list[Decision]] = defaultdict(list)
         self._standing: dict[str, dict[Question, dict[str, Decision]]] = {}
         self._judged: defaultdict[str, list[Outcome]] = defaultdict(list)
+        self._judges: defaultdict[str, set[str]] = defaultdict(set)
+        self._nominated: list[Nomination] = []
         self._remembered: dict[str, tuple[object, Any]] = {}
         self.add(decisions)
         self.judge(judged)
+        self.nominate(nominated)
+
+    def seen_by(self, person: str) -> Self:
+        """Give the same ledger, with a person who looks at it."""
+        view = copy(self)
+        view.viewer = person
+        return view
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Take decisions in."""
@@ -35,6 +59,33 @@ class Ledger:
         """Take outcomes in."""
         for outcome in judged:
             self._judged[outcome.transaction].append(outcome)
+            self._judges[outcome.image_id].add(outcome.person)
+
+    def nominate(self, nominated: Iterable[Nomination]) -> None:
+        """Take nominations and second looks in."""
+        for nomination in nominated:
+            self._remembered.clear()
+            self._nominated.append(nomination)
+
+    def nominations(self, classes: Classes) -> Settled:
+        """Say which pictures go to a benchmark, which wait for a second look, and about which people differ.
+
+        Args:
+            classes: what each sub-class is.
+        """
+
+        def settled() -> Settled:
+            return nominations.settle(sorted(self._nominated), classes.of_benchmark)
+
+        return self.remembered("nominations", classes, settled)
+
+    def nominated(self) -> dict[str, dict[str, Nomination]]:
+        """Give what stands of nominations and second looks: by image_id, person to what is said, the latest last."""
+        return self.remembered("nominated", None, lambda: nominations.standing(sorted(self._nominated)))
+
+    def has_judged(self, person: str, image_id: str) -> bool:
+        """Say whether a person ever judged what a user was told of a picture, withdrawn or not."""
+        return person in self._judges.get(image_id, ())
 
     def found(self, transaction: str, image_id: str) -> dict[str, Outcome]:
         """Give what stands about an answer in production: person to outcome, the latest last.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from curation.actions import BATCH, OutcomeRow, Row, in_effect, noted, page_of
+from curation.actions import BATCH, PageRow, in_effect, noted, page_of
 from curation.ledger import Ledger
 from stages.labels.decisions import Decision
 
@@ -18,7 +18,7 @@ AGAIN = "asked again"
 APART = 30  # decisions between an answer and its repeat: long enough to forget the picture
 
 
-def marked(rows: Sequence[Row | OutcomeRow]) -> list[Row | OutcomeRow]:
+def marked(rows: Sequence[PageRow]) -> list[PageRow]:
     """Say of rows that they answer a repeat."""
     return [row._replace(why=noted(row.why, AGAIN)) for row in rows]
 

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from heapq import merge
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from curation.actions import (
     FRAME,
     AnyRow,
     BlindRow,
     Entry,
+    NominationRow,
     OutcomeRow,
+    PageRow,
     Row,
     Said,
     action_id,
@@ -27,11 +30,14 @@ from curation.actions import (
     restoring,
     withdrawing,
     withdrawing_blind,
+    withdrawing_nominations,
 )
 from curation.blind_file import BlindFile
 from curation.copies import Copies
 from curation.decision_file import DecisionFile
+from curation.everybody import Everybody
 from curation.ledger import Ledger
+from curation.nomination_file import NominationFile
 from curation.outcome_file import OutcomeFile
 from curation.parting import EVERYTHING, Parting
 from curation.person_file import PersonFile
@@ -39,6 +45,8 @@ from curation.shared_file import LOCKS
 from curation.snapshot import Snapshot, Tables
 from curation.standards import PATH as STANDARDS
 from curation.standards import Standards
+from intake import nominations
+from intake.nominations import Nomination
 from review import blind_answers
 from review.blind_answers import BlindAnswer
 from runtime.errors import InstructionError, RepositoryError
@@ -47,7 +55,6 @@ from runtime.repository import git
 from serving import outcomes
 from serving.outcomes import Outcome
 from stages.labels.decisions import FOLDER, Decision, Pair
-from stages.labels.person_files import list_files
 
 _MOST = 100  # letters of a person's name
 
@@ -66,14 +73,14 @@ class Desk:
         self.tables = Tables()
         self.later: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self.parting, self.repeats = parting, repeats
-        self._folder, self._locks = Path(folder), Path(locks)
-        self.standards = Standards(self._folder.with_name(Path(STANDARDS).name), locks)
-        self._judging = self._folder.with_name(Path(outcomes.FOLDER).name)
-        self._blind_folder = self._folder.with_name(Path(blind_answers.FOLDER).name)
+        decided, locked = Path(folder), Path(locks)
+        self.standards = Standards(decided.with_name(Path(STANDARDS).name), locks)
         self.copies = Copies(locks)
-        self._files: dict[str, DecisionFile] = {}
-        self._outcomes: dict[str, OutcomeFile] = {}
-        self._blind: dict[str, BlindFile] = {}
+        self._decided = Everybody(DecisionFile, decided, locked)
+        self._judged = Everybody(OutcomeFile, decided.with_name(Path(outcomes.FOLDER).name), locked)
+        self._nominated = Everybody(NominationFile, decided.with_name(Path(nominations.FOLDER).name), locked)
+        self._blind = Everybody(BlindFile, decided.with_name(Path(blind_answers.FOLDER).name), locked)
+        self._kinds: tuple[Everybody[Any], ...] = (self._judged, self._nominated, self._decided, self._blind)
         self._ledger = Ledger()
         self._taken_in: dict[Path, int] = {}  # of each person's file, how often it had been read
         self.refresh()
@@ -86,39 +93,39 @@ class Desk:
             InstructionError: a file cannot be read.
         """
         with self.lock:
-            for person in sorted(_people_in(self._folder) | self._files.keys()):
-                self.file(person).refresh()
-            for person in sorted(_people_in(self._judging) | self._outcomes.keys()):
-                self.outcomes(person).refresh()
-            for person in sorted(_people_in(self._blind_folder) | self._blind.keys()):
-                self.blind(person).refresh()
+            for kind in self._kinds:
+                kind.refresh()
             self._take_in()
 
     def file(self, person: str) -> DecisionFile:
         """Give the file of a person's decisions."""
         with self.lock:
-            if person not in self._files:
-                self._files[person] = DecisionFile(person, self._folder, self._locks)
-            return self._files[person]
+            return self._decided.of(person)
 
     def outcomes(self, person: str) -> OutcomeFile:
         """Give the file of what a person found about answers in production."""
         with self.lock:
-            if person not in self._outcomes:
-                self._outcomes[person] = OutcomeFile(person, self._judging, self._locks)
-            return self._outcomes[person]
+            return self._judged.of(person)
+
+    def nominations(self, person: str) -> NominationFile:
+        """Give the file of what a person nominated for benchmarks, and named on a second look."""
+        with self.lock:
+            return self._nominated.of(person)
 
     def blind(self, person: str) -> BlindFile:
         """Give the file of what a person answered in the blind test, which decides nothing."""
         with self.lock:
-            if person not in self._blind:
-                self._blind[person] = BlindFile(person, self._blind_folder, self._locks)
-            return self._blind[person]
+            return self._blind.of(person)
+
+    def files_of(self, person: str) -> list[PersonFile[Any, Any]]:
+        """Give a person's files, of each kind one."""
+        with self.lock:
+            return [kind.of(person) for kind in self._kinds]
 
     @property
     def blind_answers(self) -> list[BlindAnswer]:
         """Everybody's answers in the blind test, in the order of time."""
-        return sorted(each for file in self._blind.values() for each in file.said)
+        return self._blind.said()
 
     @property
     def ledger(self) -> Ledger:
@@ -128,7 +135,7 @@ class Desk:
     @property
     def said(self) -> dict[str, list[Decision]]:
         """Everybody's decisions, by person, in the order of the names and of time."""
-        return {person: file.said for person, file in sorted(self._files.items())}
+        return {person: file.said for person, file in sorted(self._decided.files.items())}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -169,36 +176,43 @@ class Desk:
             self._take_in(judged=added)
             return added
 
+    def nominate(self, person: str, rows: Sequence[NominationRow], now: datetime | None = None) -> list[Nomination]:
+        """Write the nominations or second looks of one action, as `say` writes decisions."""
+        with self.lock:
+            self.refresh()
+            added = self.nominations(person).append(rows, now)
+            self._take_in(nominated=added)
+            return added
+
     def answer_blind(self, person: str, rows: Sequence[BlindRow], now: datetime | None = None) -> list[BlindAnswer]:
         """Write the answer in the blind test of one action, as `say` writes decisions."""
         with self.lock:
             self.refresh()
             return self.blind(person).append(rows, now)
 
-    def write(self, person: str, rows: Sequence[Row | OutcomeRow]) -> list[Decision | Outcome]:
-        """Write the rows of one action, be they decisions, outcomes or both, as `say` does.
+    def write(self, person: str, rows: Sequence[PageRow]) -> list[Entry]:
+        """Write the rows of one action of a page, of whichever kinds, as `say` does.
 
         Outcomes come last: an answer of which they are not written is shown again.
         """
         decided = [row for row in rows if isinstance(row, Row)]
+        nominated = [row for row in rows if isinstance(row, NominationRow)]
         judged = [row for row in rows if isinstance(row, OutcomeRow)]
         with self.lock:
-            said: list[Decision | Outcome] = [*self.say(person, decided)] if decided else []
+            said: list[Entry] = [*self.say(person, decided)] if decided else []
+            said = [*self.nominate(person, nominated), *said] if nominated else said
             return [*self.judge(person, judged), *said] if judged else said
 
     def latest(self, person: str) -> Iterator[list[Entry]]:
         """Go through the actions of a person that are not undone, of whichever file, the latest first."""
-        said: tuple[Iterator[Sequence[Entry]], ...] = (
-            latest_actions(self.outcomes(person).said), latest_actions(self.file(person).said),
-            latest_actions(self.blind(person).said),
-        )  # fmt: skip
+        said = (latest_actions(kind.of(person).said) for kind in self._kinds)
         actions = merge(*said, key=lambda rows: rows[0].on, reverse=True)
         for _, parts in groupby(actions, lambda rows: action_id(rows[0].why)):
             yield [row for part in parts for row in part]
 
     def of_action(self, person: str, action: str) -> list[Entry]:
         """List what an action of a person wrote; nothing where it has written nothing."""
-        said: list[Entry] = [*self.outcomes(person).said, *self.file(person).said, *self.blind(person).said]
+        said: Iterator[Entry] = chain.from_iterable(kind.of(person).said for kind in self._kinds)
         return [each for each in said if each.why.endswith(f":{action}")]
 
     def undo(self, person: str, new_action: str, of: str | None = None) -> list[Entry]:
@@ -220,6 +234,7 @@ class Desk:
         with self.lock:
             self.refresh()
             decided, judged, blind = self.file(person), self.outcomes(person), self.blind(person)
+            nominated = self.nominations(person)
 
             def restore(done: list[Decision]) -> None:
                 about = self._ledger.about(pictures_of(done))
@@ -231,12 +246,15 @@ class Desk:
             def withdraw(done: list[Outcome]) -> None:
                 self._take_in(judged=judged.append(withdrawing(judged.said, done, new_action)))
 
+            def withdraw_nominated(done: list[Nomination]) -> None:
+                rows = withdrawing_nominations(nominated.said, done, new_action)
+                self._take_in(nominated=nominated.append(rows))
+
             def withdraw_blind(done: list[BlindAnswer]) -> None:
                 blind.append(withdrawing_blind(done, new_action))
 
-            decided.refresh()  # git does not wait for us
-            judged.refresh()
-            blind.refresh()
+            for kind in self._kinds:
+                kind.of(person).refresh()  # git does not wait for us
             last = [] if of else next(self.latest(person), [])
             action = action_id(last[0].why) if last else of
             if action is None:
@@ -246,6 +264,7 @@ class Desk:
                 return [
                     *self._take_back(blind, action, withdraw_blind),
                     *self._take_back(judged, action, withdraw),
+                    *self._take_back(nominated, action, withdraw_nominated),
                     *self._take_back(decided, action, restore, is_said_again),
                 ]
 
@@ -288,28 +307,34 @@ class Desk:
             self._take_in()
             return number
 
+    def uncommitted_nominations(self, person: str) -> int:
+        """Count the person's nominations and second looks that the last commit does not hold."""
+        with self.lock:
+            number = self.nominations(person).num_uncommitted()
+            self._take_in()
+            return number
+
     def uncommitted_blind(self, person: str) -> int:
         """Count the person's answers in the blind test that the last commit does not hold."""
         with self.lock:
             return self.blind(person).num_uncommitted()
 
-    def _take_in(self, decided: Sequence[Decision] = (), judged: Sequence[Outcome] = ()) -> None:
+    def _take_in(
+        self,
+        decided: Sequence[Decision] = (),
+        judged: Sequence[Outcome] = (),
+        nominated: Sequence[Nomination] = (),
+    ) -> None:
         """Bring the ledger up to what the files said: by what was added, or anew where one has been read again."""
-        reads = {file.path: file.num_reads for file in self._files.values()}
-        reads |= {file.path: file.num_reads for file in self._outcomes.values()}
+        kinds = (self._decided, self._judged, self._nominated)
+        reads = {file.path: file.num_reads for kind in kinds for file in kind.files.values()}
         if reads != self._taken_in:
-            self._ledger = Ledger(
-                (said for file in self._files.values() for said in file.said),
-                (said for file in self._outcomes.values() for said in file.said),
-            )
+            self._ledger = Ledger(*(kind.said() for kind in kinds))
             self._taken_in = reads
         else:
             self._ledger.add(decided)
             self._ledger.judge(judged)
-
-
-def _people_in(folder: Path) -> set[str]:
-    return {path.stem for path in list_files(folder)} if folder.is_dir() else set()
+            self._ledger.nominate(nominated)
 
 
 def _open_action(file: PersonFile[AnyRow, Said], of: str) -> list[Said]:

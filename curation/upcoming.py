@@ -7,6 +7,7 @@ from curation.pages.classes import Classes
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
 from curation.pages.page import Queue
+from curation.pages.second_look import SecondLook
 from curation.state import Desk
 
 LATER = " "  # the key
@@ -15,7 +16,8 @@ LATER = " "  # the key
 def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Go through the open items of a page that are a person's to decide, in their order.
 
-    A class that was asked for, to be looked at as a whole, is not parted.
+    A class that was asked for, to be looked at as a whole, is not parted; nor are second looks: whose picture it is by
+    the hash may have nominated it.
 
     Args:
         desk: its state.
@@ -25,6 +27,8 @@ def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence
     """
     if isinstance(page, Classes) or (isinstance(page, DoubleCheck) and query.get("class")):
         return page.keys(desk.snapshot, desk.ledger, query)
+    if isinstance(page, SecondLook):
+        return page.keys(desk.snapshot, ledger_of(desk, person, page), query)
     keys = page.keys(desk.snapshot, ledger_of(desk, person, page), query)
     return (key for key in keys if desk.parting.is_for(person, key))
 
@@ -40,6 +44,8 @@ def ledger_of(desk: Desk, person: str, page: Queue) -> Ledger:
         person: who looks.
         page: with the queue.
     """
+    if isinstance(page, SecondLook):
+        return desk.ledger.seen_by(person)
     is_whole = isinstance(page, Classes | Duplicates)
     return desk.ledger if is_whole else desk.parting.view(desk.ledger, person)
 

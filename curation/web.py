@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from curation import home
-from curation.actions import Entry, OutcomeRow, Row
+from curation.actions import Entry, PageRow
 from curation.blind import add_blind
 from curation.blind_round import ROUND_SIZE
 from curation.examples import add_standards, take_back
@@ -30,6 +30,7 @@ from curation.pages.grid import GridPage
 from curation.pages.label import Label
 from curation.pages.page import Page, Pressed, Queue, read_pressed
 from curation.pages.production import Production
+from curation.pages.second_look import SecondLook
 from curation.pages.sort import Sort
 from curation.people import add_people
 from curation.pictures import Pictures
@@ -48,7 +49,7 @@ from stages.images.errors import UnreadableError
 
 HERE = Path(__file__).parent
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
-PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production())
+PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production(), SecondLook())
 QUEUES: tuple[Queue, ...] = (*PAGES[:3], *GRIDS, *PAGES[3:])
 REPEATED = (DoubleCheck.name, Label.name)  # pages of which a person is asked some pictures again
 MOST_ITEMS = 8  # that a page asks for at once
@@ -222,18 +223,19 @@ def press(desk: Desk, person: str, page: Page, pressed: Pressed, is_form: bool) 
         is_half = bool(pressed.transactions) and not any(isinstance(each, Outcome) for each in known)
         if known and not is_form and not is_half:
             return in_short(desk, known)
-        rows = page.rows(desk.snapshot, desk.ledger, pressed)
+        ledger = desk.ledger.seen_by(person)
+        rows = page.rows(desk.snapshot, ledger, pressed)
         before, wanted = set(map(_content, known)), set(map(_content, rows))
         if known and before == wanted:
             return in_short(desk, known)
         if known and not (is_half and before < wanted):
-            rows = page.rows(desk.snapshot, desk.ledger, replace(pressed, action=new_action()))
+            rows = page.rows(desk.snapshot, ledger, replace(pressed, action=new_action()))
         return in_short(desk, desk.write(person, marked(rows) if pressed.again else rows))
 
 
-def _content(row: Row | OutcomeRow | Entry) -> tuple[str, str, str]:
-    said: str = getattr(row, "decision", "") or getattr(row, "outcome", "")
-    return row.image_id, said, row.value
+def _content(row: PageRow | Entry) -> tuple[str, str, str, str]:
+    said: str = getattr(row, "decision", "") or getattr(row, "outcome", "") or getattr(row, "said", "")
+    return row.image_id, said, getattr(row, "benchmark", ""), row.value
 
 
 def _again(desk: Desk, person: str, page: Page, skipped: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -250,7 +252,7 @@ def _again(desk: Desk, person: str, page: Page, skipped: Collection[str]) -> dic
 def _asked_for(desk: Desk, person: str, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """Give the items, by their keys, that an address asks for by a picture of theirs: what was undone, for example."""
     wanted = dict.fromkeys(filter(is_image_id, query.get("first", ())))
-    keys = [key for key in page.keys(desk.snapshot, desk.ledger, {}) if key in wanted] if wanted else []
+    keys = [key for key in page.keys(desk.snapshot, desk.ledger.seen_by(person), {}) if key in wanted] if wanted else []
     found = {}
     for key in keys or wanted:
         with suppress(InputError):  # it is no picture of this page

@@ -2,15 +2,16 @@
 
 A picture that was given a sub-class moves to data/library/<sub_class>/, one that was removed to data/set_aside/. One of
 the library moves only where its new sub-class has no folder yet: that is how a class is split. Every move is a rename,
-so no picture and no shard changes. A picture that a user sent is copied from what was harvested. Run again, it does
-nothing; killed, the next run goes on. A new sub-class of pictures that nobody knows is in classes.yaml before its
-folder is there: without that it would be a class.
+so no picture and no shard changes. A picture that a user sent is copied from what was harvested, to the library or to
+a benchmark. Run again, it does nothing; killed, the next run goes on. A new sub-class of pictures that nobody knows is
+in classes.yaml before its folder is there: without that it would be a class.
 
     python -m intake.accepted
 
-Reads: data/decisions/, data/unlabelled/, data/library/, data/classes.yaml, build/harvest/
-Writes: data/library/, data/unlabelled/, data/set_aside/ and their .dvc files; data/classes.yaml, where a new sub-class
-    holds pictures that nobody knows
+Reads: data/decisions/, data/nominations/, data/unlabelled/, data/library/, data/benchmarks/, data/classes.yaml,
+    build/harvest/
+Writes: data/library/, data/benchmarks/, data/unlabelled/, data/set_aside/ and their .dvc files; data/classes.yaml,
+    where a new sub-class holds pictures that nobody knows
 """
 
 import logging
@@ -23,15 +24,17 @@ from typing import NamedTuple
 import yaml
 
 from intake import from_production
+from intake.from_production import Brought
 from intake.harvest import PICTURES, read_harvest
 from intake.new_folder import can_be_folder
+from intake.nominations import read_nominations, settle
 from runtime.command import run
 from runtime.digest import md5_of_file
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.repository import dvc_add, require_root
 from runtime.tracked import contents, dvc_file, tracked_folders
-from runtime.wording import counted
+from runtime.wording import counted, listed
 from stages.labels import classes, decisions
 from stages.labels.decisions import Verdicts
 from stages.labels.folders import DATA, UNLABELLED, list_paths
@@ -40,7 +43,8 @@ from stages.labels.names import composed
 
 log = logging.getLogger(__name__)
 
-SET_ASIDE = "set_aside"
+SET_ASIDE, BENCHMARKS = "set_aside", "benchmarks"
+_FOLDERS = ("library", "unlabelled", BENCHMARKS, SET_ASIDE)
 UNKNOWN = "unknown"  # begins the name of a new sub-class of pictures that nobody knows
 
 
@@ -127,7 +131,7 @@ def digest(paths: Iterable[str]) -> dict[str, str]:
     """Give the image_id of each file: as DVC has it where the file did not change since, else by reading it."""
     listings: dict[str, dict[str, str]] = {}
     with contents() as held:
-        for tracked in tracked_folders([DATA / "library", DATA / "unlabelled"]):
+        for tracked in tracked_folders([DATA / "library", DATA / "unlabelled", DATA / BENCHMARKS]):
             if tracked.folder.is_dir():
                 listings[tracked.folder.name] = dict(held.of_folder(tracked.folder)[1])
     found = {}
@@ -164,8 +168,7 @@ def main() -> None:
 
     files, set_aside = digest(paths), digest(list_paths(SET_ASIDE))
     moves = plan(files, verdicts, folders, set_aside)
-    sent = [row for row in read_harvest().to_pylist() if (PICTURES / row["image_id"]).is_file()]
-    brought = from_production.plan(sent, verdicts, folders, {*files.values(), *set_aside.values()})
+    brought = _sent(verdicts, table, folders, {*files.values(), *set_aside.values()})
     new = sorted({each.target.split("/")[1] for each in moves if each.target.startswith("library/")} - set(folders))
     unknown = [name for name in new if name.startswith(UNKNOWN)]
     _call_unknown([name for name in unknown if table.origins.get(name, "real") == "real"])
@@ -184,6 +187,36 @@ def main() -> None:
         if moves or brought or recorded
         else "nothing waits",
     )
+
+
+def _sent(
+    verdicts: Verdicts, table: classes.Classes, folders: Collection[str], known: Collection[str]
+) -> list[Brought]:
+    """Say which harvested pictures go to the library and to benchmarks, and log which cannot.
+
+    Args:
+        verdicts: what people decided.
+        table: what each sub-class is.
+        folders: the library's sub-classes that hold pictures.
+        known: image_ids of the library, the unlabelled pictures and those set aside.
+    """
+    settled = settle(read_nominations(), table.of_benchmark)
+    rows = [row for row in read_harvest().to_pylist() if (PICTURES / row["image_id"]).is_file()]
+    senders = from_production.senders_of(rows)
+    known = {*known, *(digest(list_paths(BENCHMARKS)).values() if senders else ())}
+    to_library = from_production.plan(senders, verdicts, folders, known | settled.image_ids)
+    to_benchmarks = from_production.plan_benchmarks(senders, settled, verdicts, table, known)
+    both = senders.keys() & settled.image_ids & from_production.for_library(verdicts) - known
+    if both:
+        log.warning(
+            "intake: nominated for a benchmark and given a sub-class of the library, so not brought: %s. Take one back",
+            listed(sorted(both)),
+        )
+    wanted = senders.keys() & settled.agreed.keys() - verdicts.removed - known - both
+    if no_class := wanted - {each.image_id for each in to_benchmarks}:
+        names = sorted({settled.agreed[each].value for each in no_class})
+        log.warning("intake: %s not brought: no class %s", counted(len(no_class), "nominated picture"), listed(names))
+    return to_library + to_benchmarks
 
 
 def _begun() -> set[str]:
@@ -214,7 +247,7 @@ def _words(folder: str, new: Collection[str], unknown: Collection[str]) -> str:
 
 def _record() -> list[str]:
     """Put the folders under DVC that are not what their .dvc files say, those of a killed run too."""
-    present = [folder for name in ("library", "unlabelled", SET_ASIDE) if (folder := DATA / name).is_dir()]
+    present = [folder for name in _FOLDERS if (folder := DATA / name).is_dir()]
     known = {tracked.folder: tracked.recorded for tracked in tracked_folders(present)}
     with contents() as held:
         changed = [folder for folder in present if held.of_folder(folder)[0] != known.get(folder)]

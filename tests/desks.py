@@ -149,7 +149,7 @@ def prepared(
         run("git", "config", "user.name", "Ana")
         shutil.copy(ROOT / "params.yaml", clone)
         shutil.copy(ROOT / ".gitattributes", clone)
-        tracked = ("decisions", "outcomes", "blind", "classes.yaml", "standards.md")
+        tracked = ("decisions", "outcomes", "nominations", "blind", "classes.yaml", "standards.md")
         write(
             ".gitignore",
             "\n".join(["/.dvc/tmp", "/build", "/data/*", *(f"!/data/{each}" for each in tracked), "*.partial\n"]),

@@ -341,10 +341,8 @@ class Life(RuleBasedStateMachine):
                 return life.committed if self.person == "ana" else set()
 
         self.desk = desk(self.folder)
-        self.desk._files = {}
-        self.desk.file = lambda person: self.desk._files.setdefault(
-            person, File(person, self.folder / "decisions", self.folder / "locks")
-        )
+        self.desk._decided.files.clear()
+        self.desk._decided._make = File
         self.desk.refresh()
 
     def fields(self) -> list[tuple[str, ...]]:

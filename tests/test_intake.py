@@ -197,13 +197,109 @@ def test_what_users_sent_and_people_named_is_brought_once_with_its_sender_and_wh
         assert "nothing waits" in caplog.text and Path("data/library.dvc").read_bytes() == before
 
 
+def nominated(person: str, *rows: tuple[str, str, str, str]) -> None:
+    """Write a person's nominations and second looks."""
+    lines = "".join(f"{','.join(row)},2026-01-01T00:00:00.000Z,\n" for row in rows)
+    write(f"data/nominations/{person}.csv", f"image_id,said,benchmark,value,on,why\n{lines}")
+
+
+@pytest.fixture
+def with_nominations(tmp_path):
+    """A repository with a library and a benchmark, and ten harvested pictures that people said things of."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    with surroundings(folder):
+        run("git", "init", "--quiet")
+        dvc("init", "--quiet")
+        write("data/classes.yaml", "")
+        write("data/library/hat/1.png", "a hat")
+        write("data/library/boots/1.png", "boots")
+        write("data/benchmarks/most_common/hat/1.png", "a common hat")
+        put_under_dvc("data/library", "data/benchmarks")
+        rows = [answered(number, "hat", user_hash="0123456789abcdef01234567") for number in range(1, 10)]
+        ids = [row["image_id"] for row in rows]
+        write_harvest(*rows[:8], answered(10, "hat"))  # the ninth was forgotten
+        ids.append(answered(10, "hat")["image_id"])
+        difficult = [(ids[number], "nominated", "difficult", "hat") for number in (0, 2, 3, 4, 5, 8)]
+        common = [(ids[9], "nominated", "most_common", "boots"), (ids[7], "nominated", "most_common", "cap")]
+        nominated("ana", *difficult, (ids[1], "nominated", "out_of_scope", ""), *common)
+        named = [(ids[number], "named", "", "hat") for number in (0, 4, 5, 8)]
+        named += [(ids[7], "named", "", "cap"), (ids[9], "named", "", "boots"), (ids[2], "named", "", "boots")]
+        nominated("ben", *named, (ids[1], "no_class", "", ""))
+        said = [LINE.format(ids[4], "relabel", "hat", 1), LINE.format(ids[5], "remove", "", 1)]
+        said += [LINE.format(ids[6], "relabel", "hat", 1), LINE.format(ids[3], "relabel", "boots", 1)]
+        write("data/decisions/carl.csv", "image_id,decision,value,on,why\n" + "".join(said))
+        commit("What people said")
+        yield ids
+
+
+def brought_files() -> set[str]:
+    """The files of the library and the benchmarks that came from users."""
+    found = {path for name in ("library", "benchmarks") for path in Path("data", name).rglob("*.png")}
+    assert all(path.name == "1.png" or md5_of_file(path) == path.stem[-32:] for path in found)
+    return {path.relative_to("data").as_posix() for path in found if path.name != "1.png"}
+
+
+def expected_files(ids) -> set[str]:
+    return {
+        f"benchmarks/difficult/hat/0123456789ab_{ids[0]}.png",
+        f"benchmarks/out_of_scope/0123456789ab_{ids[1]}.png",
+        f"benchmarks/most_common/boots/{ids[9]}.png",
+        f"library/hat/0123456789ab_{ids[6]}.png",
+    }
+
+
+@pytest.mark.slow
+def test_what_two_people_agree_about_is_brought_to_its_benchmark_once_and_nothing_else(with_nominations, caplog):
+    caplog.set_level(logging.INFO)
+    ids = with_nominations
+    accepted.main()
+    assert brought_files() == expected_files(ids)
+    for folder in ("benchmarks/difficult/hat", "benchmarks/most_common/boots", "benchmarks/out_of_scope"):
+        assert f"intake: 1 picture that users sent to data/{folder}" in caplog.text
+    assert "intake: 4 pictures moved. Commit data/library.dvc, data/benchmarks.dvc" in caplog.text
+    both = ", ".join(sorted((ids[3], ids[4])))
+    assert f"and given a sub-class of the library, so not brought: {both}. Take one back" in caplog.text
+    assert "intake: 1 nominated picture not brought: no class cap" in caplog.text
+    assert not dvc("status").strip().startswith("data")
+    commit("Intake")
+    caplog.clear()
+    accepted.main()
+    assert "intake: nothing waits" in caplog.text and not run("git", "status", "--porcelain")
+    # What is said afterwards does not bring the same picture to the other side.
+    nominated("dora", (ids[6], "nominated", "difficult", "hat"))
+    nominated("emil", (ids[6], "named", "", "hat"))
+    text = LINE.format(ids[6], "undo", "", 2) + LINE.format(ids[0], "relabel", "hat", 2)
+    write("data/decisions/carl.csv", Path("data/decisions/carl.csv").read_text() + text)
+    accepted.main()
+    assert brought_files() == expected_files(ids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed_in", ["bring", "_record"])
+def test_a_killed_intake_leaves_whole_pictures_and_the_next_one_goes_on_with_the_benchmarks(
+    with_nominations, monkeypatch, killed_in
+):
+    def killed(pictures=()):
+        bring(pictures[:2])
+        raise KeyboardInterrupt
+
+    bring = from_production.bring
+    with monkeypatch.context() as patched:
+        patched.setattr(*(from_production, "bring") if killed_in == "bring" else (accepted, "_record"), killed)
+        with pytest.raises(KeyboardInterrupt):
+            accepted.main()
+    assert brought_files() < expected_files(with_nominations) or killed_in == "_record"
+    accepted.main()
+    assert brought_files() == expected_files(with_nominations)
+    assert not dvc("status").strip().startswith("data")
+
+
 def test_a_picture_that_is_not_the_one_that_was_fetched_is_not_brought(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_harvest(row := answered(1, "hat"))
     Path("build/harvest/pictures", row["image_id"]).write_bytes(b"\x89PNG, but another")
-    (brought,) = from_production.plan(
-        [row | {"user_hash": None}], verdicts(relabelled={row["image_id"]: "hat"}), ["hat"], ()
-    )
+    (brought,) = from_production.plan({row["image_id"]: ""}, verdicts(relabelled={row["image_id"]: "hat"}), ["hat"], ())
     with pytest.raises(InputError, match="is not the picture that was fetched. Delete it; `make harvest`"):
         from_production.bring([brought])
     assert not Path("data").exists()
@@ -211,8 +307,8 @@ def test_a_picture_that_is_not_the_one_that_was_fetched_is_not_brought(tmp_path,
 
 @pytest.mark.parametrize("sender", ["../../../x", "/etc/x", "a/b", "a_b", "nul\0", "\N{RIGHT-TO-LEFT OVERRIDE}a"])
 def test_a_sender_that_is_no_hash_does_not_say_where_a_picture_goes(sender):
-    rows = [{"image_id": "a" * 32, "user_hash": sender}]
-    (brought,) = from_production.plan(rows, verdicts(relabelled={"a" * 32: "hat"}), ["hat"], ())
+    senders = from_production.senders_of([{"image_id": "a" * 32, "user_hash": sender}])
+    (brought,) = from_production.plan(senders, verdicts(relabelled={"a" * 32: "hat"}), ["hat"], ())
     assert brought == ("a" * 32, "library/hat", "")
 
 

@@ -197,7 +197,7 @@ def test_it_works_without_a_script(world, browser):
         page.goto(f"{server.address}/production")
         page.fill(".typed input[list=candidates]", "red panda")
         page.press(".typed input[list=candidates]", "Enter")
-        page.click("[data-key='2']")
+        page.click("button[data-key='2']")
         assert found() == [
             (transaction(1), "candidate", "red panda"),
             (transaction(2), "should_have_answered", "boots"),

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from curation.actions import FRAME, OutcomeRow, Row, page_of
+from curation.actions import FRAME, PageRow, Row, page_of
 from curation.forms import action_of, is_image_id, one
 from curation.ledger import Ledger
 from curation.snapshot import Snapshot
+from intake import nominations
+from intake.nominations import Nomination
 from runtime.errors import InputError
 from serving import outcomes
 from serving.outcomes import Outcome
@@ -37,6 +39,7 @@ class Pressed:
         action: id of the action.
         transactions: that gave the answer which the item shows; of other items none.
         to_library: whether the picture is to go to the library too.
+        benchmark: that the picture is nominated for; empty for none.
         again: whether the person has decided the item before, and is asked again.
     """
 
@@ -47,6 +50,7 @@ class Pressed:
     transactions: Sequence[str] = ()
     to_library: bool = False
     again: bool = False
+    benchmark: str = ""
 
 
 def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
@@ -61,7 +65,10 @@ def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
     """
     ids, transactions = form.get("image_id", []), form.get("transaction", [])
     to_library, again = bool(one(form, "to_library")), bool(one(form, "again"))
-    pressed = Pressed(one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library, again)
+    pressed = Pressed(
+        one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library, again,
+        one(form, "benchmark"),
+    )  # fmt: skip
     if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
         raise InputError(otherwise)
     return pressed
@@ -94,7 +101,7 @@ class Page(Queue, Protocol):
             InputError: the key is that of no item of this page.
         """
 
-    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> Sequence[Row | OutcomeRow]:
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> Sequence[PageRow]:
         """Say what a key decides, or finds.
 
         Raises:
@@ -158,3 +165,14 @@ def found(outcome: Outcome) -> str:
         outcomes.SHOULD_HAVE_ANSWERED: f"no answer \N{RIGHTWARDS ARROW} {outcome.value}",
     }
     return words.get(outcome.outcome, outcome.outcome)
+
+
+def nominated(said: Nomination) -> str:
+    """Say a nomination or a second look in a few letters, for the list of the last ten."""
+    words = {
+        nominations.NOMINATED: f"for {said.benchmark}",
+        nominations.NAMED: f"second look: {said.value}",
+        nominations.NO_CLASS: "second look: no class",
+        nominations.CANNOT_TELL: "second look: cannot tell",
+    }
+    return words.get(said.said, "for no benchmark")

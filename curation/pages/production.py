@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation.actions import OutcomeRow, Row, why
+from curation.actions import NominationRow, OutcomeRow, PageRow, Row, why
 from curation.harvested import Answer
 from curation.ledger import Ledger
+from curation.nominating import benchmarks, class_of_now, givers, nominators
 from curation.pages.page import REASONS, Pressed, unknown_key
 from curation.snapshot import Snapshot
+from intake.nominations import NOMINATED, UNDO
 from review.markdown import visible
 from runtime.errors import InputError, InstructionError
 from runtime.wording import counted, listed
 from serving.advice import read_advice
 from serving.outcomes import BAD_PICTURE, CANDIDATE, OUT_OF_SCOPE, PRANK, RIGHT, SHOULD_HAVE_ANSWERED, WRONG
 from serving.transactions import NUM_BEST
+from stages.labels.labelling import OUT_OF_SCOPE as NO_CLASS
 from stages.labels.names import composed
 
 MOST_LETTERS = 100  # of a candidate's name
@@ -54,11 +57,12 @@ class Production:
             ],
             "notes": _notes(answer),
             "reasons": REASONS,
+            "benchmarks": benchmarks(snapshot),
             "candidates": ledger.candidates()[:MOST_CANDIDATES],
         }
 
-    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[Row | OutcomeRow]:
-        """Say what a key finds, of each transaction that gave the answer, and where in the library the picture goes."""
+    def rows(self, snapshot: Snapshot, ledger: Ledger, pressed: Pressed) -> list[PageRow]:
+        """Say what a key finds, of each transaction that gave the answer, and where else the picture goes."""
         answers = {snapshot.harvested.of_transaction.get(each) for each in pressed.transactions}
         if len(answers) != 1 or (answer := answers.pop()) is None or answer.image_id != pressed.image_ids[0]:
             raise InputError(
@@ -68,13 +72,97 @@ class Production:
         outcome, value = _outcome(snapshot, answer, pressed)
         notes = [self.name, f"version {answer.rows[-1]['version']}", _said_by_model(answer)]
         said = why(*notes, action=pressed.action)
-        rows: list[Row | OutcomeRow] = []
-        if pressed.to_library:
-            sub_class = _sub_class(snapshot, pressed, answer.told if outcome == RIGHT else value, outcome)
-            rows.append(Row(answer.image_id, "relabel", sub_class, said))
-        return rows + [
-            OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)
+        class_name = answer.told if outcome == RIGHT else value
+        shown = class_name if outcome in (RIGHT, WRONG, SHOULD_HAVE_ANSWERED) else None
+        return [
+            *_goes_on(snapshot, ledger, pressed, outcome, shown, said),
+            *(OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)),
         ]
+
+
+def _goes_on(
+    snapshot: Snapshot, ledger: Ledger, pressed: Pressed, outcome: str, class_name: str | None, said: str
+) -> list[PageRow]:
+    """Say where a picture goes on to: to the library, to a benchmark, or nowhere.
+
+    Args:
+        snapshot: the tables.
+        ledger: with the person who pressed the key as its viewer.
+        pressed: the key.
+        outcome: what it finds.
+        class_name: that the picture shows; None where nobody said one.
+        said: why of the rows.
+
+    Raises:
+        InputError: the picture cannot go there.
+    """
+    if pressed.to_library and pressed.benchmark:
+        raise InputError("a picture goes to the library or to a benchmark, never to both. Nothing was written.")
+    image_id = pressed.image_ids[0]
+    if pressed.to_library:
+        sub_class = _sub_class(snapshot, pressed, class_name)
+        return [*_not_nominated(snapshot, ledger, image_id, said), Row(image_id, "relabel", sub_class, said)]
+    if pressed.benchmark:
+        value = _class_in_benchmark(snapshot, pressed.benchmark, outcome, class_name)
+        nomination = NominationRow(image_id, NOMINATED, pressed.benchmark, value, said)
+        return [*_not_given(snapshot, ledger, image_id, said), nomination]
+    return []
+
+
+def _not_nominated(snapshot: Snapshot, ledger: Ledger, image_id: str, said: str) -> list[PageRow]:
+    """Withdraw the viewer's nomination of a picture that goes to the library.
+
+    Raises:
+        InputError: another person nominated it, or it is in a benchmark.
+    """
+    if path := next((each for each in snapshot.paths.get(image_id, ()) if each.startswith("benchmarks/")), None):
+        raise InputError(f"this picture tests the model, as data/{path}. Nothing was written; l takes the mark off.")
+    people = nominators(ledger, image_id)
+    if others := [each for each in people if each != ledger.viewer]:
+        raise InputError(
+            f"{listed(others)} nominated this picture for a benchmark: it cannot go to the library too. "
+            "Nothing was written; l takes the mark off."
+        )
+    return [NominationRow(image_id, UNDO, "", "", said)] if people else []
+
+
+def _not_given(snapshot: Snapshot, ledger: Ledger, image_id: str, said: str) -> list[PageRow]:
+    """Withdraw what the viewer decided of a picture that is nominated for a benchmark.
+
+    Raises:
+        InputError: another person gave it to the library, or it is in data/ already.
+    """
+    if path := next(iter(snapshot.paths.get(image_id, ())), None):
+        raise InputError(f"this picture is here already, as data/{path}. Nothing was written; h takes the mark off.")
+    people = givers(ledger, image_id)
+    if others := [each for each in people if each != ledger.viewer]:
+        raise InputError(
+            f"{listed(others)} gave this picture to the library: it cannot go to a benchmark too. "
+            "Nothing was written; h takes the mark off."
+        )
+    return [Row(image_id, "undo", "", said)] if people else []
+
+
+def _class_in_benchmark(snapshot: Snapshot, benchmark: str, outcome: str, class_name: str | None) -> str:
+    """Say which class a nominated picture has; empty in the benchmark whose pictures have none.
+
+    Raises:
+        InputError: there is no such benchmark, or what the key says of the picture does not fit it.
+    """
+    if benchmark not in benchmarks(snapshot):
+        raise InputError(f"there is no benchmark {benchmark!r}. Nothing was written; reload the page.")
+    if benchmark == NO_CLASS:
+        if outcome not in (OUT_OF_SCOPE, PRANK):
+            raise InputError(
+                f"{benchmark} is for pictures of which the model should know nothing: o or x. "
+                "Nothing was written; h takes the mark off."
+            )
+        return ""
+    if class_name is None:
+        raise InputError(
+            f"only a picture whose class you say goes to {benchmark}. Nothing was written; h takes the mark off."
+        )
+    return class_of_now(snapshot, class_name)
 
 
 def _open(ledger: Ledger, answer: Answer) -> tuple[str, ...]:
@@ -119,13 +207,13 @@ def _class_named(snapshot: Snapshot, answer: Answer, name: str) -> str:
     return class_name
 
 
-def _sub_class(snapshot: Snapshot, pressed: Pressed, class_name: str | None, outcome: str) -> str:
+def _sub_class(snapshot: Snapshot, pressed: Pressed, class_name: str | None) -> str:
     """Say to which sub-class of the library a picture goes.
 
     Raises:
         InputError: nobody said its class, or the library has none of it, or several.
     """
-    if class_name is None or outcome not in (RIGHT, WRONG, SHOULD_HAVE_ANSWERED):
+    if class_name is None:
         raise InputError("only a picture whose class you say goes to the library. l takes the mark off.")
     typed = composed(pressed.name.strip())
     typed = snapshot.classes.renamed.get(typed, typed)

@@ -224,6 +224,7 @@ function back(item) {
   for (const node of item.nodes.filter((each) => each.querySelectorAll)) {
     for (const input of node.querySelectorAll("input[name=action]")) input.value = newAction();
     for (const details of node.querySelectorAll("details")) details.open = false;
+    for (const list of node.querySelectorAll(".matches")) list.hidden = true;
     for (const drawn of node.querySelectorAll(".looked")) drawn.remove();
     for (const button of node.querySelectorAll("[data-do=looked]")) button.setAttribute("aria-pressed", "false");
   }
@@ -368,6 +369,24 @@ addEventListener("click", (event) => {
   if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
   const option = event.target.closest(".matches li");
   if (option) choose(option.closest(".typed"), option);
+});
+
+// A picture goes on to one place: a mark takes the others off. The list of benchmarks closes, and says which was chosen.
+main?.addEventListener("change", ({ target }) => {
+  if (!target.matches("input[data-sent]")) return;
+  for (const mark of main.querySelectorAll("input[data-sent]")) mark.checked &&= mark === target;
+  const list = main.querySelector("details.benchmarks"), text = list?.querySelector("summary .name");
+  if (!text) return;
+  const chosen = list.querySelector("input:checked");
+  list.open = false;
+  list.classList.toggle("chosen", Boolean(chosen));
+  text.textContent = chosen ? `for ${chosen.value}` : text.dataset.text;
+});
+main?.addEventListener("click", (event) => {
+  const chosen = event.target.closest("details.benchmarks > summary") && main.querySelector("details.benchmarks input:checked");
+  if (!chosen) return;
+  event.preventDefault(); // the mark is taken off
+  chosen.click();
 });
 
 // ---- typing a name
