@@ -39,6 +39,7 @@ repro: .venv/ready | data/library ## run what changed; then metrics, verdict and
 	@python -m intake.dates
 	@python -m runtime.repro
 	@python -m review.summary
+	@[[ -z "$$MLFLOW_TRACKING_URI" ]] || python -m review.mlflow_server
 
 review: .venv/ready ## print what a pull request needs, draw the worst pictures [BASE=main]
 	@python -m review.pull_request --base="$$BASE"
