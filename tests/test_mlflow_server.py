@@ -1,4 +1,4 @@
-"""What `make repro` sends to an MLflow server, by MLflow's own client into a store of its own in a folder."""
+"""What `make repro` sends to an MLflow server, by MLflow's own client into its own store, in a folder."""
 
 import json
 from pathlib import Path
