@@ -1,11 +1,14 @@
 """Measure the gateway: its own share of an answer, what it does under twice its load, and what kills cost.
 
-    python -m bench.gateway [share overload kills] [--seconds 30] [--rate 50] [--kills 50]
+    python -m bench.gateway [share overload kills embedding] [--seconds 30] [--rate 50] [--kills 50]
 
 Requests are sent at fixed times whatever became of those before (open loop), and each one's time counts from when it
 should have been sent: a gateway that stalls is not spared the requests that waited. Photos are drawn, of 640 x 480
 pixels. `share` asks a stub that speaks TensorFlow Serving's protocol and answers at once; `overload` and `kills` ask a
-small embedded model. Everything runs on this machine: client, gateway and model share its cores.
+small embedded model. `embedding` asks the newest of data/export, with and without the embedding that the log keeps, in
+turn; what counts is processor time of one thread.
+
+Everything runs on this machine: client, gateway and model share its cores.
 """
 
 import argparse
@@ -28,13 +31,17 @@ import numpy as np
 from aiohttp import web
 
 from bench.harness import print_table
+from serving.models import Exports
+from serving.onnx_model import OnnxModel
+from stages.tables.exported import EXPORT
 from tests.exports import CLASSES, write_export
 from tests.gateways import Gateway
 from tests.pictures import draw, saved
 
 NUM_PHOTOS = 40
 SIZE = (640, 480)
-PARTS = ("share", "overload", "kills")
+PARTS = ("share", "overload", "kills", "embedding")
+NUM_ANSWERS = 100  # of each kind, for the embedding
 KILLED_RATE = 10.0  # requests a second while something is killed
 AFTER_START_SECONDS = 1.0  # that a gateway answers before something of it is killed again, at most
 
@@ -207,6 +214,23 @@ async def _under_load(gateway: Gateway, data: Sequence[bytes], rng: random.Rando
     return await load
 
 
+def embedding(export: Path) -> None:
+    """Print what an embedding adds to the processor time of an answer."""
+    models = {"without": OnnxModel(export, 1, 1), "with": OnnxModel(export, 1, 1, embeds=True)}
+    rng = np.random.default_rng(0)
+    side = models["with"].side
+    pictures = rng.integers(0, 256, (NUM_ANSWERS, side, side, 3), np.uint8)
+    assert "embedding" in models["with"].answer_pixels(pictures[0])
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for picture in pictures:
+        for name, model in models.items():
+            started = time.process_time()
+            model.answer_pixels(picture)
+            seconds[name].append(time.process_time() - started)
+    rows = [(name, *(1000 * np.percentile(each, (25, 50, 75)))) for name, each in seconds.items()]
+    print_table(["embedding", "first quartile ms", "median ms", "third quartile ms"], rows)
+
+
 def _by_status(outcomes: Sequence[Outcome]) -> dict[int, list[float]]:
     milliseconds: dict[int, list[float]] = {}
     for outcome in outcomes:
@@ -252,8 +276,10 @@ def main() -> None:
                 share(Path(folder), arguments.rate, arguments.seconds)
             elif part == "overload":
                 overload(Path(folder), arguments.seconds)
-            else:
+            elif part == "kills":
                 kills(Path(folder), arguments.kills)
+            else:
+                embedding(Exports(Path(EXPORT)).newest())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The networks end in a mean over positions and one matrix of weights, so what eac
 be said exactly, from the numbers of the exported graph.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from runtime.errors import InputError
 from runtime.regular_files import read_small
 from serving.onnx_model import MAX_BYTES, open_graph
+from serving.output_layer import Graph
 from serving.processes import Work
 from stages.images.decode import decode
 from stages.images.letterbox import fitted, letterbox
@@ -57,7 +59,10 @@ class Activation:
         open_graph(export / ONNX, data)  # says in words what is damaged
         model = onnx.load_from_string(data)
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
-        self._weights, features, self._is_last = _head(model.graph, len(self.class_names))
+        try:
+            self._weights, features, self._is_last = _head(Graph(model.graph), len(self.class_names))
+        except InputError as error:
+            raise InputError(f"{error} {_REMEDY}") from None
         model.graph.output.append(onnx.ValueInfoProto(name=features))
         self._session = open_graph(export / ONNX, model.SerializeToString())
         self._features = features
@@ -79,36 +84,18 @@ class Activation:
         return spoken / (spoken.max() or 1)
 
 
-def _head(graph: onnx.GraphProto, num_classes: int) -> tuple[NDArray[np.float32], str, bool]:
+def _head(graph: Graph, num_classes: int) -> tuple[NDArray[np.float32], str, bool]:
     """Find the weights of the output layer, the name of what is averaged before it, and whether channels come last."""
-    made = {name: node for node in graph.node for name in node.output}
-    numbers = {each.name: each for each in graph.initializer}
-    node = made.get("scores")
-    while node is not None and not _is_output_layer(node, numbers, num_classes):
-        node = _before(node, made, numbers)
-    if node is None:
-        raise InputError(f"the graph has no output layer of {num_classes} classes. {_REMEDY}")
-    weights = numpy_helper.to_array(numbers[node.input[1]])
-    if any(each.name == "transB" and each.i for each in node.attribute):
-        weights = weights.T
+    layer = graph.output_layer(num_classes)
+    node: onnx.NodeProto | None = layer.node
     while node is not None and node.op_type not in _MEANS:
-        node = _before(node, made, numbers)
+        node = graph.before(node)
     if node is None:
-        raise InputError(f"the graph takes no mean before its output layer. {_REMEDY}")
-    return weights, node.input[0], node.op_type == "ReduceMean" and sorted(_axes(node, numbers)) == [1, 2]
+        raise InputError("the graph takes no mean before its output layer.")
+    return layer.weights, node.input[0], node.op_type == "ReduceMean" and sorted(_axes(node, graph.numbers)) == [1, 2]
 
 
-def _is_output_layer(node: onnx.NodeProto, numbers: dict[str, Any], num_classes: int) -> bool:
-    is_product = node.op_type in ("MatMul", "Gemm") and node.input[1] in numbers
-    return is_product and num_classes in numbers[node.input[1]].dims
-
-
-def _before(node: onnx.NodeProto, made: dict[str, Any], numbers: dict[str, Any]) -> onnx.NodeProto | None:
-    """Give the node that made the first input which is no constant."""
-    return next((made.get(name) for name in node.input if name not in numbers), None)
-
-
-def _axes(node: onnx.NodeProto, numbers: dict[str, Any]) -> list[int]:
+def _axes(node: onnx.NodeProto, numbers: Mapping[str, Any]) -> list[int]:
     attributes = [list(each.ints) for each in node.attribute if each.name == "axes"]
     if not attributes and len(node.input) > 1:
         attributes = [numpy_helper.to_array(numbers[node.input[1]]).tolist()]

@@ -361,7 +361,9 @@ def _columns(reply: Reply) -> dict[str, Any]:
         "threshold": reply.threshold,
         **ranked,
         "scores": reply.scores,
+        "embedding": reply.embedding,
         "in_scope": reply.in_scope,
+        "scope_distance": reply.scope_distance,
         "shown": reply.shown,
         "status": ANSWERED,
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from runtime.errors import InputError
-from serving.transactions import ABORTED, CREATE, UNDER_WAY, text_of
+from serving.transactions import ABORTED, CREATE, UNDER_WAY, add_columns, text_of
 
 NAME = "log.db"
 LOCK = "lock"
@@ -164,6 +164,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute(table)
     if "place" not in {row["name"] for row in connection.execute("PRAGMA table_info(batches)")}:
         connection.execute("ALTER TABLE batches ADD COLUMN place TEXT")  # of before it was noted
+    add_columns(connection)
     connection.execute(
         "UPDATE transactions SET status = ?, answered_at = ?, error = 'the gateway ended' WHERE status = ?",
         (ABORTED, text_of(datetime.now(UTC)), UNDER_WAY),

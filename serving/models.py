@@ -49,6 +49,8 @@ class Reply(NamedTuple):
     confidences: list[float]  # of these, 0 to 100
     scores: NDArray[np.float32]
     in_scope: bool | None  # None where the model has no rule for it
+    scope_distance: float | None  # to the nearest class mean; None where there is no limit
+    embedding: NDArray[np.float32] | None = None  # as `project` makes it; None where a server answered
 
     @property
     def shown(self) -> bool:
@@ -188,7 +190,8 @@ class Embedded:
         except DiedError as error:
             raise ModelError(str(error)) from None
         with _expected(self.name, given):
-            return _reply(given, self._export)
+            embedding = np.asarray(given["embedding"], np.float32) if "embedding" in given else None
+            return _reply(given, self._export)._replace(embedding=embedding)
 
     def export(self, version: int) -> Path:
         """Say where the export of a version is."""
@@ -204,7 +207,7 @@ class Embedded:
 
 
 def _answering(folder: Path, num_threads: int) -> Work:
-    return OnnxModel(folder, 1, num_threads).answer_pixels
+    return OnnxModel(folder, 1, num_threads, embeds=True).answer_pixels
 
 
 class _Server:
@@ -298,8 +301,7 @@ class KServe(_Server):
                 "confidences": [100 * float(scores[number]) for number in best],
                 "scores": scores,
             }
-            if "in_scope" in outputs:
-                row["in_scope"] = outputs["in_scope"][0]
+            row |= {name: outputs[name][0] for name in ("in_scope", "scope_distance") if name in outputs}
             return _reply(row, export)
 
     async def is_ready(self) -> bool:
@@ -336,4 +338,12 @@ def _reply(given: Mapping[str, Any], export: Export) -> Reply:
     if in_scope not in (None, True, False):
         raise ValueError("in_scope is not true or false")
     best = [min(confidence, 100.0) for confidence in confidences]
-    return Reply(export.version, export.threshold, classes, best, scores, None if in_scope is None else bool(in_scope))
+    is_inside = None if in_scope is None else bool(in_scope)
+    return Reply(export.version, export.threshold, classes, best, scores, is_inside, _distance(given))
+
+
+def _distance(given: Mapping[str, Any]) -> float | None:
+    distance = given.get("scope_distance")
+    if distance is not None and not np.isfinite(distance := float(distance)):
+        raise ValueError("scope_distance is no number")
+    return distance

@@ -1,5 +1,6 @@
 """Answer pictures with the ONNX model of an export: ONNX Runtime and the pipeline's own preparation, no TensorFlow."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -10,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from runtime.errors import InputError
 from runtime.json_files import read_json
 from runtime.regular_files import read_small
+from serving.projection import project
 from stages.images.decode import decode
 from stages.images.letterbox import letterbox
 from stages.tables.exported import ONNX, RELEASE
 from stages.tables.model import CLASSES, read_label_map
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 2**31  # of a model: protobuf allows no more
 NUM_BEST = 3
@@ -37,6 +41,7 @@ class Answer(TypedDict):
     scores: list[float]  # of all classes, in the order of classes.json
     in_scope: bool  # false: the picture is too far from every class for an answer to mean anything
     scope_distance: NotRequired[float]  # to the nearest class mean, where there is a limit
+    embedding: NotRequired[list[float]]  # what `project` makes of the features, where it was asked for
     version: int
     weights_sha256: str
 
@@ -48,16 +53,20 @@ class OnnxModel:
         export: its folder, such as data/export/007.
         max_pixels: a picture with more is refused before it is decoded.
         num_threads: that one picture may use; 0 for as many as there are cores.
+        embeds: give each answer an embedding too, where the graph has an output layer. It takes the package onnx.
 
     Raises:
         InputError: a file is absent, or is not what it should be.
     """
 
-    def __init__(self, export: Path, max_pixels: int, num_threads: int = 0) -> None:
+    def __init__(self, export: Path, max_pixels: int, num_threads: int = 0, embeds: bool = False) -> None:
         self._release = read_json(export / RELEASE, _RELEASE, "description of a release", _REMEDY)
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._max_pixels = max_pixels
         graph = read_small(export / ONNX, MAX_BYTES, _REMEDY)
+        self._features = None
+        if embeds:
+            graph, self._features = _with_features(graph, len(self.class_names), export)
         self._session = open_graph(export / ONNX, graph, num_threads)
         given, taken = {it.name: it.shape for it in self._session.get_outputs()}, self._session.get_inputs()[0]
         if given.get("scores", [])[1:] != [len(self.class_names)] or taken.name != "pixels":
@@ -65,7 +74,7 @@ class OnnxModel:
                 f"{export / ONNX} gives {given} of {taken.name}; expected scores of the {len(self.class_names)} "
                 f"classes of {CLASSES}, of pixels. {_REMEDY}"
             )
-        self._outputs = [name for name in ("scores", "in_scope", "scope_distance") if name in given]
+        self._outputs = [name for name in ("scores", "in_scope", "scope_distance", self._features) if name in given]
         self.side: int = taken.shape[1]
 
     def answer(self, data: bytes) -> Answer:
@@ -99,7 +108,20 @@ class OnnxModel:
         }
         if "scope_distance" in given:
             answer["scope_distance"] = float(given["scope_distance"])
+        if self._features is not None:
+            answer["embedding"] = project(given[self._features][None])[0].tolist()
         return answer
+
+
+def _with_features(graph: bytes, num_classes: int, export: Path) -> tuple[bytes, str | None]:
+    """Have a graph give its features too; None in place of their name where it has no output layer that is known."""
+    from serving.output_layer import with_features
+
+    try:
+        return with_features(graph, num_classes)
+    except InputError as error:
+        log.warning("%s: answers have no embeddings (%s)", export, error)
+        return graph, None
 
 
 def open_graph(path: Path, graph: bytes, num_threads: int = 0) -> Any:

@@ -14,7 +14,7 @@ from runtime.errors import InputError
 from serving.archive import Archive
 from serving.log import NAME
 from serving.pictures import Pictures
-from serving.transactions import SCHEMA, to_arrow
+from serving.transactions import SCHEMA, columns_of, to_arrow
 
 _KEPT = """
     SELECT transaction_id FROM transactions WHERE transaction_id IN (SELECT value FROM json_each(?1))
@@ -74,9 +74,10 @@ class LogPlace:
 
     def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Read the same, a part at a time; all parts are of one moment, also while a gateway writes."""
-        names = ", ".join(columns)
-        query = f"SELECT {names} FROM transactions WHERE received_at >= ?"  # noqa: S608
         with self._opened() as connection:
+            there = columns_of(connection)
+            names = ", ".join(name if name in there else f"NULL AS {name}" for name in columns)
+            query = f"SELECT {names} FROM transactions WHERE received_at >= ?"  # noqa: S608
             found = connection.execute(query, [day])
             while rows := found.fetchmany(_ROWS_AT_ONCE):
                 yield to_arrow(rows, columns)

@@ -31,7 +31,9 @@ COLUMNS: dict[str, pa.DataType] = {
     "threshold": _REAL,
     **_BEST,  # 0 to 100
     "scores": pa.list_(pa.float32()),  # of all classes, rounded to float16
+    "embedding": pa.list_(pa.float32()),  # of serving.projection, rounded to float16; null where a server answered
     "in_scope": pa.bool_(),  # by the model's own rule; null where it has none
+    "scope_distance": _REAL,  # to the nearest class mean, 0 to 2; null where the export has no limit
     "shown": pa.bool_(),  # the user was told class_1
     "status": _TEXT,
     "http_status": _WHOLE,
@@ -54,9 +56,23 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 SCHEMA = pa.schema(COLUMNS)
 _SQLITE = {_TEXT: "TEXT", _TIME: "TEXT", _WHOLE: "INTEGER", pa.bool_(): "INTEGER", _REAL: "REAL"}
-# In SQLite, times are text in ISO 8601 (UTC), and scores a blob of little-endian float16.
-_DEFINED = ", ".join(f"{name} {_SQLITE.get(kind, 'BLOB')}" for name, kind in COLUMNS.items())
-CREATE = f"CREATE TABLE IF NOT EXISTS transactions ({_DEFINED}, batch INTEGER, PRIMARY KEY (transaction_id))"
+# In SQLite, times are text in ISO 8601 (UTC), scores and embedding blobs of little-endian float16.
+_DEFINED = {name: f"{name} {_SQLITE.get(kind, 'BLOB')}" for name, kind in COLUMNS.items()}
+_ALL = ", ".join(_DEFINED.values())
+CREATE = f"CREATE TABLE IF NOT EXISTS transactions ({_ALL}, batch INTEGER, PRIMARY KEY (transaction_id))"
+
+
+def add_columns(connection: sqlite3.Connection) -> None:
+    """Add to the table of an older gateway the columns that it lacks; they are null in the rows that are there."""
+    there = columns_of(connection)
+    for name, defined in _DEFINED.items():
+        if name not in there:
+            connection.execute(f"ALTER TABLE transactions ADD COLUMN {defined}")
+
+
+def columns_of(connection: sqlite3.Connection) -> set[str]:
+    """Say which columns the table has: a log that no gateway has opened since may lack some."""
+    return {row[1] for row in connection.execute("PRAGMA table_info(transactions)")}
 
 
 def insert(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ SIDE = 16
 
 
 def write_export(folder: Path, version: int = 7, threshold: float = 60.0, sharpness: float = 0.1) -> Path:
-    """Write an export whose scores are the softmax of the mean colours, blue first.
+    """Write an export whose scores are the softmax of the mean colours, blue first; what is unsure of them is far.
 
     Args:
         folder: of the exports.
@@ -33,12 +33,15 @@ def write_export(folder: Path, version: int = 7, threshold: float = 60.0, sharpn
         helper.make_node("Cast", ["bright"], ["brights"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["brights", "last"], ["most"], keepdims=0),
         helper.make_node("Cast", ["most"], ["in_scope"], to=TensorProto.BOOL),
+        helper.make_node("ReduceMax", ["scores", "last"], ["surest"], keepdims=0),
+        helper.make_node("Sub", ["one", "surest"], ["scope_distance"]),
     ]
     numbers = {
         "axes": np.array([1, 2]),
         "last": np.array([1]),
         "turned": sharpness * np.eye(3, dtype=np.float32)[::-1],
         "least": np.array([-1], np.float32),
+        "one": np.array(1, np.float32),
     }
     graph = helper.make_graph(
         nodes,
@@ -47,6 +50,7 @@ def write_export(folder: Path, version: int = 7, threshold: float = 60.0, sharpn
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", len(CLASSES)]),
             helper.make_tensor_value_info("in_scope", TensorProto.BOOL, ["n"]),
+            helper.make_tensor_value_info("scope_distance", TensorProto.FLOAT, ["n"]),
         ],
         [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in numbers.items()],
     )

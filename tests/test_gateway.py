@@ -7,15 +7,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
+import numpy as np
 import pytest
 from conftest import ROOT
-from exports import write_export
+from exports import SIDE, write_export
 from gateways import Gateway
 from pictures import draw, exif_of, saved
 from PIL import Image
 
 from serving.advice import PATH, read_advice
 from serving.onnx_model import OnnxModel
+from serving.projection import project
+from stages.images.letterbox import letterbox
 from stages.tables.exported import EXPORT
 
 pytestmark = pytest.mark.slow
@@ -53,6 +56,9 @@ def test_an_answer_is_the_model_s_and_in_the_log_with_its_picture_before_it_is_g
     assert (row["bytes"], row["width"], row["height"], row["format"]) == (len(RED), 200, 150, "JPEG")
     assert row["client"] == "app 1.2"
     assert len(row["scores"]) == 2 * 3
+    assert row["scope_distance"] == pytest.approx(expected["scope_distance"], rel=1e-6)
+    means = letterbox(Image.open(BytesIO(RED)), SIDE).mean(axis=(0, 1), dtype=np.float32)
+    np.testing.assert_allclose(np.frombuffer(row["embedding"], "<f2"), project(means[None])[0], rtol=2e-3)
     assert gateway.picture(row["image_id"]).is_file()
     assert min(row[f"{part}_ms"] for part in ("read", "prepare", "store", "model")) > 0
 

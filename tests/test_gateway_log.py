@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from serving import pictures as pictures_module
 from serving import transactions
 from serving.log import Log
 from serving.pictures import Pictures, image_id_of
+from serving.reading import open_place
 from serving.transaction_id import new_id, time_of
 
 
@@ -174,6 +176,34 @@ def test_a_row_is_read_as_it_was_written(tmp_path):
     (given,) = transactions.to_arrow(read).to_pylist()
     log.close()
     assert {name: value for name, value in given.items() if value is not None} == row | {"scores": [0.25, 0.5]}
+
+
+def make_old(folder: Path) -> str:
+    """Take the newest columns out of a log, as of a gateway of before, and close it; gives the transaction in it."""
+    log = Log(folder)
+    row = {"transaction_id": new_id(), "received_at": datetime(2026, 11, 27, tzinfo=UTC), "status": "answered"}
+    log.do(partial(transactions.insert, row=row)).result()
+    log.close()
+    with closing(sqlite3.connect(folder / "log.db")) as connection:
+        for name in NEW:
+            connection.execute(f"ALTER TABLE transactions DROP COLUMN {name}")
+        connection.commit()
+    return row["transaction_id"]
+
+
+NEW = ("embedding", "scope_distance")
+
+
+def test_a_log_of_before_is_read_without_its_gateway_and_gets_its_columns_with_the_next_one(tmp_path):
+    old = make_old(tmp_path)
+    read = open_place(str(tmp_path)).rows("2026-11-01", ["transaction_id", *NEW]).to_pylist()
+    assert read == [{"transaction_id": old} | dict.fromkeys(NEW)]
+    log = Log(tmp_path)
+    row = {"transaction_id": new_id(), "received_at": datetime(2026, 11, 28, tzinfo=UTC), "scope_distance": 0.25}
+    log.do(partial(transactions.insert, row=row | {"embedding": np.array([0.5, -2], np.float32)})).result()
+    read = open_place(str(tmp_path)).rows("2026-11-01", NEW).to_pylist()
+    log.close()
+    assert read == [dict.fromkeys(NEW), {"embedding": [0.5, -2.0], "scope_distance": 0.25}]
 
 
 def test_a_picture_in_use_is_not_removed_and_one_that_is_removed_is_overwritten(tmp_path):

@@ -15,6 +15,7 @@ from runtime.errors import InputError
 from serving.models import Exports, ModelError, open_model
 from serving.onnx_model import OnnxModel
 from serving.prepare import Limits, prepare
+from serving.projection import NUM
 
 PICTURE = saved(draw(1, (60, 40)), "JPEG")
 
@@ -91,6 +92,8 @@ def kserve(export, **changes):
         scores = model.answer_pixels(pixels[0])["scores"]
         outputs = [{"name": "scores", "datatype": "FP32", "shape": [1, 3], "data": scores}]
         outputs.append({"name": "in_scope", "datatype": "BOOL", "shape": [1], "data": [False]})
+        distance = [model.answer_pixels(pixels[0])["scope_distance"]]
+        outputs.append({"name": "scope_distance", "datatype": "FP32", "shape": [1], "data": distance})
         return 200, {"model_name": "retrain", "model_version": "7", "outputs": outputs} | changes
 
     return answer
@@ -106,6 +109,16 @@ def test_a_server_answers_as_the_embedded_model_does(tmp_path, kind, path):
     assert (reply.version, reply.threshold) == (7, 60.0)
     assert (reply.classes, reply.confidences) == (expected["classes"], pytest.approx(expected["confidences"], abs=1e-3))
     assert reply.scores.tolist() == pytest.approx(expected["scores"], abs=1e-5)
+    assert reply.scope_distance == pytest.approx(expected["scope_distance"], abs=1e-5)
+    assert reply.embedding is None
+
+
+def test_an_embedded_model_gives_an_embedding_too_and_an_older_export_no_distance(tmp_path):
+    reply, _ = ask(str(write_export(tmp_path)), tmp_path)
+    assert reply.embedding.shape == (NUM,)
+    with server(lambda path, body: predicted(embedding=[0.5] * NUM)) as url:
+        reply, _ = ask(f"{url}/v1/models/retrain", tmp_path)
+    assert (reply.scope_distance, reply.embedding) == (None, None), "of another projection, if it is any"
 
 
 GOOD = {"version": 7, "scores": [0.1, 0.2, 0.7], "classes": ["red"], "confidences": [70.0], "in_scope": True}
@@ -142,6 +155,8 @@ def test_the_answer_that_the_next_test_spoils_is_a_good_one(tmp_path):
         (predicted(confidences=[170.0]), "from 0 to 100"),
         (predicted(confidences=["much"]), "another form"),
         (predicted(in_scope="no"), "not true or false"),
+        (predicted(scope_distance=float("nan")), "scope_distance is no number"),
+        (predicted(scope_distance="far"), "another form"),
         (predicted(version=float("inf")), "another form"),
         (predicted(version=8), "threshold is not known"),
     ],

@@ -17,8 +17,10 @@ from pictures import draw, save
 
 from runtime.errors import InputError
 from serving.onnx_model import OnnxModel
+from serving.projection import project
 from stages.images.errors import UnreadableError
 from stages.images.letterbox import letterbox
+from stages.models import networks
 from stages.models.onnx_graph import to_onnx
 from stages.tables.exported import ONNX, RELEASE
 
@@ -59,6 +61,36 @@ def test_a_picture_is_answered_as_prepared_pictures_are(export, tmp_path):
     assert (answer["version"], answer["weights_sha256"]) == (7, "0" * 64)
     assert answer["scope_distance"] == pytest.approx(means.mean(), rel=1e-4)
     assert answer["in_scope"] is bool(means.mean() <= 100)
+
+
+@pytest.mark.parametrize("name", ["small", "efficientnet_lite0", "MobileNetV3Small", "ConvNeXtTiny"])
+def test_an_embedding_is_that_of_evaluate_and_changes_nothing_else(tmp_path, name):
+    keras.utils.set_random_seed(1)
+    network = networks.build(name, 32, len(CLASSES))
+    pixels = np.stack([letterbox(draw(number, (60, 40)), 32) for number in range(3)])
+    spec = tf.TensorSpec((None, 32, 32, 3), tf.uint8, name="pixels")
+
+    def scores(pixels):
+        return {"scores": network(tf.cast(pixels, tf.float32), training=False)["scores"]}
+
+    (tmp_path / ONNX).write_bytes(to_onnx(scores, [spec]))
+    (tmp_path / RELEASE).write_text(json.dumps({"version": 7, "weights_sha256": "0" * 64}))
+    (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
+    embedding, plain = OnnxModel(tmp_path, 1, embeds=True), OnnxModel(tmp_path, 1)
+    answers = [embedding.answer_pixels(each) for each in pixels]
+    evaluated = network.predict_on_batch(pixels)["embedding"].astype(np.float16)
+    expected = project(evaluated)
+    assert len(np.unique(expected)) > 30, "pictures differ"
+    tolerance = 2e-3 * np.abs(expected).max()  # of float16, once on either side
+    np.testing.assert_allclose([answer.pop("embedding") for answer in answers], expected, atol=tolerance)
+    assert answers == [plain.answer_pixels(each) for each in pixels]
+
+
+def test_where_the_output_layer_is_not_found_there_is_no_embedding(export, caplog):
+    answer = OnnxModel(export, 10**6, embeds=True).answer_pixels(letterbox(draw(3), 16))
+    assert "embedding" not in answer
+    assert "answers have no embeddings (the graph has no output layer of 3 classes.)" in caplog.text
+    assert answer == OnnxModel(export, 10**6).answer_pixels(letterbox(draw(3), 16))
 
 
 def test_what_is_no_picture_is_refused_in_words_and_a_damaged_export_too(export, tmp_path):
