@@ -52,6 +52,7 @@ def population(num: int, errors: float, rng: np.random.Generator) -> pd.DataFram
     return pd.DataFrame(
         {
             "transaction_id": identities(num, rng),
+            "image_id": np.arange(num),
             "class_1": names,
             "confidence_1": confidence,
             "threshold": 95.0,
@@ -60,6 +61,8 @@ def population(num: int, errors: float, rng: np.random.Generator) -> pd.DataFram
             "feedback": np.where(complains, "wrong", None),
             "outcome": outcome,
             "value": np.where(outcome == "right", "", "another class"),
+            # What is wrong is rather far: those that are taken for their distance lean the more.
+            "scope_distance": rng.beta(2, 8, num) + 0.3 * ~in_scope + 0.1 * wrong,
             "week": rng.choice(["2026-11-16", "2026-11-23"], num),
         }
     )

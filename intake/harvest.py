@@ -1,15 +1,17 @@
 """Fetch answers of the last days that people should judge: `make harvest`.
 
-A sample is drawn, stratified by how sure the model was and by class, so that rare classes and doubtful answers are seen
-too; each transaction has the probability with which it was drawn. Whatever users called wrong comes in any case. Run
-again, it draws the same of the same, and adds what is new. What was forgotten or removed where it came from is removed
-here.
+A tenth are the pictures that are farthest from every class, where the model gives a distance. The rest is a sample,
+stratified by how sure the model was and by class, so that rare classes and doubtful answers are seen too. Each
+transaction has the probability with which it was drawn: 1 for the farthest, and for what users called wrong, which
+comes in any case. Run again, it draws the same of the same, and adds what is new. What was forgotten or removed where
+it came from is removed here.
 
     python -m intake.harvest --from build/gateway --days 7 --number 200
 
 Reads: a gateway's log (log.db, pictures/), or what gateways shipped to a place (day=*/*.parquet, pictures/)
 Writes: build/harvest/transactions.parquet (`transaction_id`, `received_at`, `image_id`, what was answered, `feedback`,
-    `review_probability`, `place`), build/harvest/pictures/<image_id>
+    `scope_distance`, `is_far`: it is one of the farthest, `review_probability`, `place`),
+    build/harvest/pictures/<image_id>
 """
 
 import argparse
@@ -40,15 +42,16 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path("build/harvest")
 TRANSACTIONS, PICTURES = FOLDER / "transactions.parquet", FOLDER / "pictures"
-_KEY, _PROBABILITY = "transaction_id", "review_probability"
+_KEY, _PROBABILITY, _FAR = "transaction_id", "review_probability", "is_far"
+_FAR_FRACTION = 0.1  # of those that are drawn: the farthest, with certainty
 _BEST = [f"{name}_{rank}" for rank in (1, 2, 3) for name in ("class", "confidence")]
 _LOGGED = [
-    _KEY, "received_at", "replica", "image_id", "faults", "version", "threshold", *_BEST, "in_scope", "shown", "status",
-    "feedback", "comment", "user_hash",
+    _KEY, "received_at", "replica", "image_id", "faults", "version", "threshold", *_BEST, "in_scope",
+    "scope_distance", "shown", "status", "feedback", "comment", "user_hash",
 ]  # fmt: skip
 SCHEMA = pa.schema(
     [(name, COLUMNS[name]) for name in _LOGGED if name != "status"]
-    + [(_PROBABILITY, pa.float64()), ("place", pa.string())]
+    + [(_FAR, pa.bool_()), (_PROBABILITY, pa.float64()), ("place", pa.string())]
 )
 WRONG = "wrong"  # what a user says of an answer, as feedback
 
@@ -101,21 +104,40 @@ def lot(transaction: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def farthest(rows: pd.DataFrame, number: int) -> pd.Series:
+    """Choose the pictures that are farthest from every class, each by the first transaction that it came with.
+
+    A picture that somebody sends a hundred times takes one place and not all of them.
+
+    Args:
+        rows: columns `transaction_id`, `image_id`, `scope_distance`.
+        number: of pictures.
+
+    Returns:
+        For each transaction whether it was chosen; none without a distance is.
+    """
+    known = rows[rows["scope_distance"].notna()].sort_values(_KEY).drop_duplicates("image_id")
+    chosen = known.sort_values(["scope_distance", _KEY], ascending=[False, True]).head(number)
+    return pd.Series(rows.index.isin(chosen.index), rows.index)
+
+
 def drawn(rows: pd.DataFrame, number: int) -> pd.DataFrame:
     """Draw transactions for review.
 
     Args:
-        rows: that were answered and have a picture; columns of SCHEMA but the last two.
+        rows: that were answered and have a picture; columns of SCHEMA but the last three; the index has no value twice.
         number: to be drawn, on average, beside those that users called wrong.
 
     Returns:
-        Those that were drawn, with `review_probability`.
+        Those that were drawn, with `is_far` and `review_probability`.
     """
-    is_wrong = rows["feedback"] == WRONG
-    others = rows[~is_wrong]
-    strata = bands(others) + " " + others["class_1"].astype(str)
-    given = probabilities(strata, number).reindex(rows.index, fill_value=1.0)
-    return rows.assign(**{_PROBABILITY: given})[rows[_KEY].map(lot).astype(float) < given]
+    others = rows[rows["feedback"] != WRONG]
+    num_far = int(_FAR_FRACTION * min(number, len(others)))
+    is_far = farthest(others, num_far).reindex(rows.index, fill_value=False)
+    rest = others[~is_far[others.index]]
+    strata = bands(rest) + " " + rest["class_1"].astype(str)
+    given = probabilities(strata, number - int(is_far.sum())).reindex(rows.index, fill_value=1.0)
+    return rows.assign(**{_FAR: is_far, _PROBABILITY: given})[rows[_KEY].map(lot).astype(float) < given]
 
 
 def joined(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -127,11 +149,14 @@ def joined(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Each transaction once, in their order. The lot of a transaction never changes, so that it is drawn in one of
-        several runs where it is below the largest of their probabilities: that one stands in the row.
+        several runs where it is below the largest of their probabilities: that one stands in the row. Which ones are
+        the farthest hangs on no lot, so that this holds for them too; one that was among them in any run is so marked.
     """
-    both = pd.concat([known, new]) if len(known) and len(new) else new if len(new) else known
-    largest = both.groupby(_KEY)[_PROBABILITY].transform("max")
-    return both.assign(**{_PROBABILITY: largest}).drop_duplicates(_KEY, keep="last").sort_values(_KEY)
+    # is_far is null in the list of an older harvest.
+    parts = [each.assign(**{_FAR: each[_FAR].eq(True)}) for each in (known, new) if len(each)]
+    both = pd.concat(parts) if parts else new
+    largest = both.groupby(_KEY)[[_FAR, _PROBABILITY]].transform("max")
+    return both.assign(**largest).drop_duplicates(_KEY, keep="last").sort_values(_KEY)
 
 
 def main() -> None:
@@ -154,8 +179,9 @@ def main() -> None:
 
     _write(kept)
     log.info(
-        "harvest: %s to judge (%d new, %d that users called wrong) are in %s%s",
-        counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == WRONG).sum(), FOLDER,
+        "harvest: %s to judge (%d new, %d that users called wrong, %d far from every class) are in %s%s",
+        counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == WRONG).sum(),
+        kept[_FAR].sum(), FOLDER,
         f"; {counted(len(found) - len(kept), 'picture')} could not be found" if len(kept) < len(found) else "",
     )  # fmt: skip
 

@@ -86,6 +86,18 @@ def test_those_judged_stand_for_the_others_of_their_band_and_not_for_complaints(
     assert (told["drawn"], told["judged"]) == (5, 2)
 
 
+def test_the_farthest_stand_for_each_other_and_not_for_those_that_were_drawn_by_lot(workspace, world):
+    draw(world, t1=1.0, t2=1.0, t3=0.5, t4=0.5)
+    rows = pq.read_table(harvest.TRANSACTIONS).to_pandas()
+    rows["is_far"] = rows["transaction_id"].isin(world[1:3])
+    harvest.pa.parquet.write_table(harvest.pa.Table.from_pandas(rows, harvest.SCHEMA), harvest.TRANSACTIONS)
+    judge(workspace, world, t1="wrong jug", t2="wrong jug", t3="right")
+    told = accuracy_of(workspace).loc[(accuracy.TOLD, "all", "all")]
+    assert told["fraction"] == pytest.approx(4 / (2 + 4)), (
+        "one of two by lot was judged, drawn with a half: it counts four"
+    )
+
+
 def test_an_answer_without_a_version_is_left_out_and_hides_no_other(workspace, caplog):
     rows = asked(
         row_times(NOW - timedelta(hours=2), 1, 2), shown=[True] * 2, confidence_1=[99.0] * 2, version=[7, None]
@@ -138,7 +150,7 @@ def test_two_versions_are_compared_where_both_answered_and_people_know_what_is_s
 def test_a_damaged_harvest_is_named_with_its_remedy(workspace, world):
     harvest.FOLDER.mkdir(parents=True)
     harvest.TRANSACTIONS.write_bytes(b"no Parquet")
-    with pytest.raises(InputError, match="transactions.parquet is damaged .* make harvest writes it"):
+    with pytest.raises(InputError, match=r"(?s)transactions.parquet is damaged .* Delete it; harvest fetches again"):
         accuracy.read_drawn()
 
 

@@ -54,14 +54,48 @@ def population(num: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "transaction_id": [drawn_id(rng) for _ in range(num)],
+            "image_id": rng.integers(0, num, num).astype(str),
             "class_1": names,
             "confidence_1": confidences,
             "threshold": 95.0,
             "shown": confidences >= 95,
             "in_scope": rng.random(num) < 0.95,
             "feedback": np.where(rng.random(num) < 0.05, "wrong", None),
+            "scope_distance": np.where(
+                rng.random(num) < 0.9, np.round(rng.beta(2, 5, num) + (names != "cup"), 2), np.nan
+            ),
         }
     )
+
+
+@given(st.integers(0, 30), st.integers(0, 99))
+def test_the_farthest_pictures_are_chosen_each_once_and_none_without_a_distance(number, seed):
+    rows = population(40, np.random.default_rng(seed))
+    is_far = harvest.farthest(rows, number)
+    chosen, known = rows[is_far], rows[rows["scope_distance"].notna()]
+    assert len(chosen) == min(number, known["image_id"].nunique()) == chosen["image_id"].nunique()
+    first = known.sort_values("transaction_id").groupby("image_id").first()
+    left = first[~first.index.isin(chosen["image_id"])]
+    assert set(chosen["transaction_id"]) <= set(first["transaction_id"])
+    assert chosen["scope_distance"].min() >= left["scope_distance"].max() or chosen.empty or left.empty
+    again = rows.sample(frac=1, random_state=seed)
+    assert set(again[harvest.farthest(again, number)]["transaction_id"]) == set(chosen["transaction_id"])
+
+
+@given(st.integers(1, 300), st.integers(0, 99))
+def test_a_tenth_are_the_farthest_for_certain_and_the_rest_is_drawn_of_the_rest(number, seed):
+    rows = population(200, np.random.default_rng(seed))
+    others = rows[rows["feedback"] != "wrong"]
+    drawn = harvest.drawn(rows, number)
+    far = drawn[drawn["is_far"]]
+    assert len(far) == min(number, len(others)) // 10
+    assert (far["review_probability"] == 1).all()
+    assert (far["feedback"] != "wrong").all()
+    rest = others[~others["transaction_id"].isin(far["transaction_id"])]
+    by_lot = harvest.probabilities(harvest.bands(rest) + " " + rest["class_1"], number - len(far))
+    expected = set(rest["transaction_id"][rest["transaction_id"].map(harvest.lot) < by_lot])
+    wrong = set(rows[rows["feedback"] == "wrong"]["transaction_id"])
+    assert set(drawn["transaction_id"]) == expected | wrong | set(far["transaction_id"])
 
 
 def test_what_is_drawn_weighed_by_its_probability_counts_all_without_a_lean():
@@ -81,16 +115,21 @@ def test_what_is_drawn_weighed_by_its_probability_counts_all_without_a_lean():
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=4), st.integers(0, 99))
 def test_several_runs_draw_what_the_largest_probability_would_have_drawn_at_once(ends, seed):
     rows = population(300, np.random.default_rng(seed))
-    known, largest = rows.iloc[:0].assign(review_probability=0.0), pd.Series(0.0, rows["transaction_id"])
+    known, largest = rows.iloc[:0].assign(is_far=False, review_probability=0.0), pd.Series(0.0, rows["transaction_id"])
+    far: set[str] = set()
     for end in ends:
         seen = rows.iloc[:end]
+        others = seen[seen["feedback"] != "wrong"]
+        is_far = harvest.farthest(others, min(40, len(others)) // 10)
+        far |= set(others["transaction_id"][is_far])
         known = harvest.joined(known, harvest.drawn(seen, 40))
         whole = harvest.probabilities(
-            (harvest.bands(seen) + " " + seen["class_1"])[seen["feedback"] != "wrong"], 40
+            (harvest.bands(others) + " " + others["class_1"])[~is_far], 40 - is_far.sum()
         ).reindex(seen.index, fill_value=1.0)
         largest.iloc[:end] = np.maximum(largest.iloc[:end].to_numpy(), whole.to_numpy())
     expected = largest[[harvest.lot(each) < probability for each, probability in largest.items()]]
     assert known.set_index("transaction_id")["review_probability"].to_dict() == expected.to_dict()
+    assert set(known["transaction_id"][known["is_far"]]) == far
 
 
 @pytest.fixture
@@ -130,7 +169,7 @@ def test_what_is_harvested_is_listed_with_its_picture_and_again_is_the_same(worl
     rows = run(monkeypatch, "--from", world.folder)
     assert rows["transaction_id"].tolist() == wanted
     assert rows["review_probability"].tolist() == [1.0] * 3
-    assert "3 answers to judge (3 new, 0 that users called wrong)" in caplog.text
+    assert "3 answers to judge (3 new, 0 that users called wrong, 0 far from every class)" in caplog.text
     for transaction, image_id in zip(rows["transaction_id"], rows["image_id"], strict=True):
         assert (harvest.PICTURES / image_id).read_bytes() == transaction.encode()
     assert harvest.FOLDER.stat().st_mode & 0o777 == 0o700
@@ -150,6 +189,29 @@ def test_of_many_a_few_are_drawn_rare_classes_too_and_all_that_users_called_wron
     assert rows.loc[wrong, ["review_probability", "comment"]].to_numpy().tolist() == [[1.0, "a bowl"]] * 3
     assert rows["review_probability"].min() == pytest.approx(8 / (1 + np.sqrt(60)) / np.sqrt(60))
     assert rows.loc[rare, "review_probability"] == pytest.approx(8 / (1 + np.sqrt(60)))
+
+
+def test_the_farthest_pictures_come_for_certain_and_stay_so_marked_beside_the_list_of_an_older_harvest(
+    world, monkeypatch, caplog
+):
+    for number in range(60):
+        add(world, 1, scope_distance=number / 1000)
+    far = [image_id_of(add(world, 2, scope_distance=distance).encode()) for distance in (0.7, 0.9)]
+    add(world, 3, scope_distance=0.9, image_id=far[1])  # the same picture once more
+    rows = run(monkeypatch, "--from", world.folder, "--number", "20")
+    found = rows[rows["is_far"]].set_index("image_id").loc[far]
+    assert found[["scope_distance", "review_probability"]].to_numpy().tolist() == [[0.7, 1.0], [0.9, 1.0]]
+    assert rows["is_far"].sum() == 2
+    assert "2 far from every class)" in caplog.text
+    add(world, 1, scope_distance=1.5)
+    add(world, 1, scope_distance=1.6)
+    rows = run(monkeypatch, "--from", world.folder, "--number", "20")
+    assert rows["is_far"].sum() == 4, "those of the first run are so marked still"
+    old = pq.read_table(harvest.TRANSACTIONS).drop_columns(["is_far", "scope_distance"])
+    pq.write_table(old, harvest.TRANSACTIONS)
+    again = run(monkeypatch, "--from", world.folder, "--number", "20")
+    assert again["transaction_id"].tolist() == rows["transaction_id"].tolist()
+    assert (again["is_far"].sum(), again["review_probability"].tolist()) == (2, rows["review_probability"].tolist())
 
 
 def test_what_was_shipped_is_harvested_from_there_and_what_is_forgotten_is_not_kept(world, monkeypatch):

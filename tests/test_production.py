@@ -187,6 +187,13 @@ def test_rules_of_advice_that_cannot_be_read_keep_nobody_from_judging(clean):
     assert words.startswith("data/advice.yaml is not YAML")
 
 
+def test_a_picture_says_that_it_is_there_because_it_is_far_from_everything(clean):
+    write_harvest(answered(1, "hat", of=1), far := answered(2, "hat", of=1, is_far=True), near := answered(3, "hat"))
+    found = {key: PAGE.item(snapshot(), Ledger(), key)["notes"] for key in (far["image_id"], near["image_id"])}
+    assert found[far["image_id"]][-1] == "far from everything known"
+    assert "far from everything known" not in found[near["image_id"]]
+
+
 def test_what_was_forgotten_leaves_the_queue_and_a_damaged_list_is_said(clean):
     tables = Tables()
     assert tables.current().harvested.answers == ()

@@ -273,4 +273,6 @@ def _notes(answer: Answer) -> list[str]:
         notes.append(f"{counted(len(answer.rows), 'time')}, told the same")
     if row["faults"]:
         notes.append(str(row["faults"]))
+    if any(each["is_far"] for each in answer.rows):
+        notes.append("far from everything known")
     return notes

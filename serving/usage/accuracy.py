@@ -1,8 +1,8 @@
 """Estimate how right all answers are, from what people found about those that were drawn for review.
 
-Whatever users called wrong is drawn in any case, others with the probability that `make harvest` wrote beside them. Of
-those drawn, not all may have been judged yet: within each band of confidence, and among those that users called wrong,
-the ones judged stand for the others.
+Whatever users called wrong is drawn in any case, and so are the pictures that are farthest from every class; others
+with the probability that `make harvest` wrote beside them. Of those drawn, not all may have been judged yet: within
+each band of confidence, among those that users called wrong, and among the farthest, those judged stand for the others.
 """
 
 import itertools
@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intake import harvest
-from runtime.errors import InputError
 from serving import outcomes
 from serving.transactions import COLUMNS
 from serving.usage.duck import Row
@@ -27,7 +26,7 @@ MEASURES = {TOLD: True, SILENT: False}  # and whether it is about answers that w
 _COLUMN_OF = {"class": "class_1", "version": "version", "confidence": "confidence_band", "week": "week"}
 _DRAWN = pa.schema(
     [(name, COLUMNS["transaction_id"]) for name in ("transaction_id", "outcome", "value")]
-    + [("review_probability", pa.float64())]
+    + [("is_far", pa.bool_()), ("review_probability", pa.float64())]
 )
 ACCURACY = pa.schema(
     [(name, pa.string()) for name in ("measure", "by", "name")]
@@ -48,8 +47,8 @@ class Drawn(NamedTuple):
     """What was drawn for review.
 
     Attributes:
-        rows: `transaction_id`, `review_probability`, and the `outcome` and `value` that count; None where nobody has
-            judged yet.
+        rows: `transaction_id`, `is_far`, `review_probability`, and the `outcome` and `value` that count; None where
+            nobody has judged yet.
         num_without_probability: outcomes about transactions that no `make harvest` of this clone has drawn.
     """
 
@@ -74,14 +73,7 @@ def read_drawn() -> Drawn:
 
 
 def _harvested() -> list[Row]:
-    if not harvest.TRANSACTIONS.exists():
-        return []
-    try:
-        rows: list[Row] = pq.read_table(
-            harvest.TRANSACTIONS, columns=["transaction_id", "review_probability"]
-        ).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{harvest.TRANSACTIONS} is damaged ({error}). Delete it; make harvest writes it.") from None
+    rows: list[Row] = harvest.read_harvest().select(["transaction_id", "is_far", "review_probability"]).to_pylist()
     return rows
 
 
@@ -99,7 +91,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The rows with an outcome, and the column `probability`.
     """
-    cells = [harvest.bands(rows), rows["feedback"].eq("wrong")]
+    cells = [harvest.bands(rows), rows["feedback"].eq("wrong"), rows["is_far"].eq(True)]
     answered = rows["outcome"].notna().groupby(cells).transform("mean")
     return rows.assign(probability=rows["review_probability"] * answered)[rows["outcome"].notna()]
 
