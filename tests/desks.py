@@ -109,6 +109,7 @@ class World:
         order = rows.reset_index(drop=True).sort_values(["split", "image_id"])
         _write_table(predictions.ROWS, order)
         np.save(predictions.SCORES, scores[order.index])
+        np.save(predictions.EMBEDDINGS, scores[order.index].astype(np.float16))
         write(predictions.CLASSES, json.dumps(classes))
         split = labelled["set"].replace({"library": "test"})
         split = split.mask((labelled.index % 2 == 1) & (split == "test"), "validation")

@@ -205,9 +205,9 @@ def test_a_log_says_the_same_as_the_place_that_it_ships_to(tmp_path):
     world = World(tmp_path)
     rows = visits(300, NOW - timedelta(days=9), 9, np.random.default_rng(3)).to_pylist()
     for row in rows:
-        world.log.do(
-            partial(transactions.insert, row={name: value for name, value in row.items() if value is not None})
-        ).result()
+        known = {name: value for name, value in row.items() if value is not None}
+        known |= {name: np.array(value) for name, value in known.items() if isinstance(value, list)}
+        world.log.do(partial(transactions.insert, row=known)).result()
     of_log = written(tmp_path / "a", world.folder)
     of_place = written(tmp_path / "b", ship(pa.Table.from_pylist(rows, transactions.SCHEMA), tmp_path / "place"))
     world.log.close()
@@ -302,8 +302,22 @@ def test_a_damaged_file_of_a_place_is_named_and_no_report_is_written(command, wo
 def test_what_an_older_gateway_did_not_send_is_null(command, workspace):
     place = recent(workspace / "place")
     for file in place.glob("day=*/*.parquet"):
-        pq.write_table(pq.ParquetFile(file).read().drop_columns(["shadow_shown", "client"]), file)
+        pq.write_table(
+            pq.ParquetFile(file).read().drop_columns(["shadow_shown", "client", "embedding", "scope_distance"]), file
+        )
     assert "5 pictures" in command("--from", place)
+
+
+def test_the_queries_handed_out_read_what_gateways_of_before_and_of_now_have_shipped(tmp_path):
+    place = ship(visits(300, NOW - timedelta(days=9), 8, np.random.default_rng(3)), tmp_path / "place")
+    for number, file in enumerate(sorted(place.glob("day=*/*.parquet"))):
+        if number % 2:
+            pq.write_table(pq.ParquetFile(file).read().drop_columns(["embedding", "shadow_shown"]), file)
+    (answers,) = written(tmp_path, place)["summary"].to_dict("records")
+    period = last_days(60, ZURICH, NOW)
+    given = {"files": place / "day=*/*.parquet", **period._asdict(), "objective": 0.99, "within_ms": 1000.0}
+    asked = duck.ask((tmp_path / "out/tables/usage.sql").read_text(), given, tmp_path)
+    assert asked["summary"][0]["answered"] == answers["answered"] > 200
 
 
 def in_parquet(**columns) -> bytes:

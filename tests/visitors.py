@@ -8,8 +8,10 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from serving.archive import Archive
+from serving.projection import NUM
 from serving.transactions import SCHEMA
 
 CLASSES = ["cup", "jug", "urn", "bowl", "vase"]
@@ -23,6 +25,7 @@ def visits(
     class_names: Sequence[str] = CLASSES,
     version: int = 7,
     sure: float = 8.0,
+    look: float = 0.0,
 ) -> pa.Table:
     """Draw transactions in the columns of the log, in the order of their times.
 
@@ -33,13 +36,16 @@ def visits(
         class_names: the first comes most often.
         version: of the model.
         sure: how confident the model is: larger is surer.
+        look: how far the pictures look from what pictures of their classes look like.
     """
+    seen = rng.spawn(1)[0]  # so that the other columns are drawn as they would be without it
     seconds = np.sort(rng.uniform(0, days * 86400, num))
     received = np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "ms") + (seconds * 1000).astype("m8[ms]")
     status = rng.choice(["answered", "refused", "failed", "aborted"], num, p=[0.95, 0.03, 0.015, 0.005])
     answered = status == "answered"
     weights = 1 / np.arange(1, len(class_names) + 1)
-    names = np.array(class_names)[rng.choice(len(class_names), num, p=weights / weights.sum())]
+    numbers = rng.choice(len(class_names), num, p=weights / weights.sum())
+    names = np.array(class_names)[numbers]
     confidence = 100 * rng.beta(sure, 0.6, num)
     in_scope = rng.random(num) < 0.97
     parts = {name: rng.lognormal(mean, 0.4, num) for name, mean in (("read", 5), ("prepare", 1), ("store", 0))}
@@ -72,6 +78,8 @@ def visits(
     for name in ("version", "threshold", "class_1", "confidence_1", "in_scope", "shown"):
         columns[name] = np.where(answered, columns[name], None)
     columns["faults"] = np.where(columns["faults"] == "", None, columns["faults"])
+    columns["scope_distance"] = np.where(answered & in_scope, 0.2, np.where(answered, 0.5, np.nan))
+    columns["embedding"] = _lists(seen.normal(numbers[:, None] % 7 + look, 1, (num, NUM)), answered)
     arrays = [_array(columns.get(field.name), field.type, num) for field in SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
@@ -113,9 +121,18 @@ def row_times(since: datetime, minutes: float, num: int) -> list[datetime]:
     return [since + timedelta(minutes=minutes * row) for row in range(num)]
 
 
+def _lists(numbers: NDArray[np.float64], there: NDArray[np.bool_]) -> pa.Array:
+    """Put a row of numbers into each row that has one, as a gateway rounds them."""
+    values = pa.array(numbers[there].astype(np.float16).astype(np.float32).ravel())
+    ends = np.concatenate([[0], np.cumsum(there) * numbers.shape[1]]).astype(np.int32)
+    return pa.ListArray.from_arrays(ends, values, mask=pa.array(~there))
+
+
 def _array(values: object, kind: pa.DataType, num: int) -> pa.Array:
     if values is None:
         return pa.nulls(num, kind)
+    if isinstance(values, pa.Array):
+        return values
     if np.isscalar(values):
         values = np.full(num, values)
     return pa.array(values, from_pandas=True).cast(kind) if not isinstance(values, list) else pa.array(values, kind)

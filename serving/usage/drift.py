@@ -4,9 +4,9 @@ Each week, and the last day, is compared with the pictures that the model was te
 tests of two samples. Many tests are made, which is allowed for; what is significant but tiny is not called a change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runtime import parameters
+from serving.projection import NUM, project
+from serving.usage import embeddings
 from serving.usage.duck import Row
+from serving.usage.embeddings import Embeddings, Test
 from stages.metrics.scaling import UNSCALED, applied_scaling, scale
 from stages.tables import predictions, scores
 from stages.tables.documents import REMEDY, read_calibration
@@ -23,9 +26,11 @@ from stages.tables.matrix import open_matrix
 
 LAST_DAY, BEFORE_LAST_DAY = "last 24 hours", "7 days before"
 HELD_OUT, BEFORE = "held-out pictures", "the time before"
+EMBEDDINGS = "embeddings"
 ALPHA = 0.01  # of all tests of a report together
 LEAST_DISTANCE = 0.05  # what is nearer is not called a change
 FEWEST = 50  # answers in each of the two samples
+MOST_EMBEDDINGS = 2000  # of a sample: how many are read of the log, not what the test could bear
 _FEWEST_EXPECTED = 5  # of a class in each sample; rarer classes are taken together
 DRIFT = pa.schema(
     [("span", pa.string()), ("version", pa.int64()), ("figure", pa.string()), ("against", pa.string())]
@@ -41,10 +46,12 @@ class Sample(NamedTuple):
     Attributes:
         class_names: the best class of each.
         confidences: 0 to 100.
+        embeddings: of some of them.
     """
 
     class_names: NDArray[np.object_]
     confidences: NDArray[np.float64]
+    embeddings: Embeddings = embeddings.NONE
 
 
 class HeldOut(NamedTuple):
@@ -52,13 +59,6 @@ class HeldOut(NamedTuple):
 
     version: int
     sample: Sample | None
-
-
-class Test(NamedTuple):
-    """How far two samples are apart, 0 to 1, and how likely that is by chance; None where too little is known."""
-
-    distance: float | None
-    p_value: float | None
 
 
 def read_held_out() -> HeldOut:
@@ -71,28 +71,36 @@ def read_held_out() -> HeldOut:
     if not Path(predictions.ROWS.path).exists():
         return HeldOut(version, None)
     rows = predictions.ROWS.read()
-    held_out = rows["split"].isin(["validation", "test"]).to_numpy()
-    confidences = rows["confidence"].to_numpy(float)[held_out]
+    chosen = np.flatnonzero(rows["split"].isin(["validation", "test"]))
+    names = rows["predicted"].to_numpy(object)
+    some = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_EMBEDDINGS)).astype(int)]
+    numbers = project(np.asarray(_matrix(predictions.EMBEDDINGS, np.float16, len(rows))[some]))
+    return HeldOut(version, Sample(names[chosen], _served(rows, chosen), Embeddings(names[some], numbers)))
+
+
+def _served(rows: pd.DataFrame, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Give confidences of some rows as they are served, 0 to 100."""
     scaling = UNSCALED
     if Path(scores.CALIBRATION).exists():
         scaling = applied_scaling(read_calibration(scores.CALIBRATION, REMEDY))
-    if scaling != UNSCALED:
-        matrix = open_matrix(
-            predictions.SCORES,
-            (len(rows), None),
-            np.float32,
-            f"scores after {predictions.ROWS.path}",
-            "`dvc repro evaluate` writes it.",
-        )
-        confidences = 100 * scale(np.asarray(matrix[held_out]), scaling).max(axis=1).astype(float)
-    return HeldOut(version, Sample(rows["predicted"].to_numpy(object)[held_out], confidences))
+    if scaling == UNSCALED:
+        return rows["confidence"].to_numpy(float)[chosen]
+    matrix = _matrix(predictions.SCORES, np.float32, len(rows))
+    confidences: NDArray[np.float64] = 100 * scale(np.asarray(matrix[chosen]), scaling).max(axis=1).astype(float)
+    return confidences
+
+
+def _matrix(path: str, dtype: type, num_rows: int) -> NDArray[Any]:
+    what = f"numbers after {predictions.ROWS.path}"
+    return open_matrix(path, (num_rows, None), dtype, what, "`dvc repro evaluate` writes it.")
 
 
 def compare(samples: pd.DataFrame, held_out: HeldOut) -> list[Row]:
     """Compare each week and the last day of each version.
 
     Args:
-        samples: `span` (a week's Monday, LAST_DAY or BEFORE_LAST_DAY), `version`, `class_1`, `confidence_1`.
+        samples: `span` (a week's Monday, LAST_DAY or BEFORE_LAST_DAY), `version`, `class_1`, `confidence_1`,
+            `embedding` (None where there is none).
         held_out: of one version.
 
     Returns:
@@ -159,13 +167,21 @@ def _table(one: Sample, other: Sample) -> NDArray[np.float64]:
 
 
 def _compared(one: Sample, other: Sample, row: Row) -> list[Row]:
-    row = row | {"num": len(one.confidences), "num_against": len(other.confidences)}
-    enough = min(row["num"], row["num_against"]) >= FEWEST
-    tests = {"confidences": confidences_differ, "classes": classes_differ}
-    return [
-        row | {"figure": figure} | (test(one, other) if enough else Test(None, None))._asdict()
-        for figure, test in tests.items()
+    sizes = len(one.confidences), len(other.confidences)
+    rows = [
+        row | {"figure": figure} | _tested(test, one, other, sizes)
+        for figure, test in (("confidences", confidences_differ), ("classes", classes_differ))
     ]
+    if len(one.embeddings.numbers) and len(other.embeddings.numbers):
+        alike = embeddings.of_same_classes(one.embeddings, other.embeddings)
+        sizes = len(alike[0].numbers), len(alike[1].numbers)
+        rows.append(row | {"figure": EMBEDDINGS} | _tested(embeddings.differ, *alike, sizes))
+    return rows
+
+
+def _tested(test: Callable[[Any, Any], Test], one: Any, other: Any, sizes: tuple[int, int]) -> Row:
+    found = test(one, other) if min(sizes) >= FEWEST else Test(None, None)
+    return {"num": sizes[0], "num_against": sizes[1], **found._asdict()}
 
 
 def _references(span: str, spans: dict[str, Sample], held_out: HeldOut, version: int) -> list[tuple[str, Sample]]:
@@ -183,4 +199,8 @@ def _order(spans: dict[str, Sample]) -> list[str]:
 
 
 def _sample(rows: pd.DataFrame) -> Sample:
-    return Sample(rows["class_1"].to_numpy(object), rows["confidence_1"].to_numpy(float))
+    names, confidences = rows["class_1"].to_numpy(object), rows["confidence_1"].to_numpy(float)
+    known = [each is not None and len(each) == NUM and bool(np.isfinite(each).all()) for each in rows["embedding"]]
+    numbers = [each for each, is_known in zip(rows["embedding"], known, strict=True) if is_known]
+    found = Embeddings(names[known], np.array(numbers, np.float32)) if numbers else embeddings.NONE
+    return Sample(names, confidences, found)

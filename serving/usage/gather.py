@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 # No picture, and nothing that a user typed.
 COLUMNS = [
     *("transaction_id", "received_at", "replica", "bytes", "faults", "version", "threshold"),
-    *("class_1", "confidence_1", "in_scope", "shown", "status", "http_status", "error"),
+    *("class_1", "confidence_1", "embedding", "in_scope", "shown", "status", "http_status", "error"),
     *("shadow_version", "shadow_class", "shadow_confidence", "shadow_shown"),
     *("read_ms", "prepare_ms", "store_ms", "model_ms", "total_ms", "client", "user_hash", "feedback"),
 ]

@@ -134,7 +134,8 @@ def _cards(folder: Path, tables: duck.Tables, found: Sequence[duck.Row]) -> list
 
 def _drift(gathered: Path, settings: Settings, folder: Path, tables: duck.Tables) -> Pages:
     """Compare times with each other and with held-out pictures, write the table, and lay out the page."""
-    samples = _answers(duck.SAMPLES, "samples", _variables(gathered, settings), gathered)
+    variables = _variables(gathered, settings) | {"most_embeddings": drift.MOST_EMBEDDINGS}
+    samples = _answers(duck.SAMPLES, "samples", variables, gathered)
     held_out = drift.read_held_out()
     rows = drift.compare(samples, held_out)
     duck.write_table(rows, drift.DRIFT, folder / TABLES, "drift")

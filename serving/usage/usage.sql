@@ -18,7 +18,7 @@ select
     total_ms - coalesce(read_ms, 0) as own_ms,  -- without the time that the picture took to arrive
     status in ('answered', 'failed', 'aborted') as counts,  -- for the service level: what was refused does not
     status = 'answered' and total_ms - coalesce(read_ms, 0) <= getvariable('within_ms') as in_time
-from read_parquet(getvariable('files'))
+from read_parquet(getvariable('files'), union_by_name = true)  -- older gateways shipped fewer columns
 where received_at >= getvariable('since') and received_at < getvariable('until');
 
 -- name: summary

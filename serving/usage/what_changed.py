@@ -17,10 +17,12 @@ def contents(rows: Sequence[Row], held_out: drift.HeldOut, versions: Sequence[Ro
     """
     answered = [int(row["version"]) for row in versions]
     known = [held_out.version] if held_out.sample is not None else []
+    embedded = {row["version"] for row in rows if row["figure"] == drift.EMBEDDINGS}
     return {
         "rows": rows,
         "changed": [row for row in rows if row["changed"]],
         "untested": [version for version in answered if version not in known],
+        "unembedded": sorted({row["version"] for row in rows} - embedded),
         "num_tests": sum(row["p_value"] is not None for row in rows),
         "drift": drift,
     }
