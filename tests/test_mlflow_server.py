@@ -1,9 +1,9 @@
 """What `make repro` sends to an MLflow server, by MLflow's own client into its own store, in a folder."""
 
 import json
+import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from repositories import ROOT, run, surroundings, write
 
@@ -103,6 +103,23 @@ def test_a_server_that_is_away_is_said_in_words_and_the_result_stays(clone, monk
     assert Path("data/export/001/metrics.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("history.csv", "epoch,loss\n1,high\n"), ("gate.json", "{"), ("metrics.json", "[]"), ("params.yaml", "a: [")],
+)
+def test_a_damaged_export_is_not_blamed_on_the_server_and_begins_no_run(clone, name, content):
+    write(f"data/export/001/{name}", content)
+    with pytest.raises(InputError, match=f"^data/export/001/{name}"):
+        mlflow_server.main()
+    assert not (clone.parent / "server").exists()
+
+
+def test_without_the_client_it_says_what_to_install(clone, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(InputError, match=r"MLflow is not installed: `pip install \.\[mlflow\]`"):
+        mlflow_server.main()
+
+
 def test_without_a_server_or_an_export_it_says_what_is_missing(clone, monkeypatch):
     Path("data/export/001/metrics.json").unlink()
     with pytest.raises(InputError, match="`make repro` writes it"):
@@ -113,5 +130,5 @@ def test_without_a_server_or_an_export_it_says_what_is_missing(clone, monkeypatc
 
 
 def test_what_is_not_known_of_an_epoch_is_left_out():
-    history = pd.DataFrame({"epoch": [1], "loss": [0.5], "val_loss": [float("nan")]})
+    history = [{"epoch": "1", "loss": "0.5", "val_loss": ""}]
     assert list(mlflow_server.epochs_of(history)) == [("training/loss", 0.5, 1)]
