@@ -230,6 +230,14 @@ def begin_again(commit: str = "") -> None:
 
 
 @contextmanager
+def served(tab, *options: str) -> Iterator[Server]:
+    """A desk that ends when the tab shows none of its pages any more, which would ask for it."""
+    with Server(*options) as server:
+        yield server
+        tab.goto("about:blank")
+
+
+@contextmanager
 def watched(browser) -> Iterator:
     """A tab in which nothing may go wrong."""
     context = browser.new_context(viewport={"width": 1400, "height": 850})

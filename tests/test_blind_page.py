@@ -7,14 +7,14 @@ import re
 import shutil
 import urllib.parse
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 from math import comb, sqrt
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pytest
-from desks import Server, begin_again, go, prepared, require_readable, said, shown, watched
+from desks import Server, begin_again, go, prepared, require_readable, said, served, shown, watched
 from repositories import commit, run, write
 
 from stages.tables import predictions
@@ -59,14 +59,6 @@ def tab(world, browser):
     with watched(browser) as page:
         page.set_default_timeout(SECONDS * 1000)
         yield page
-
-
-@contextmanager
-def served(tab, *options: str):
-    """A desk that ends when the tab shows none of its pages any more, which would ask for it."""
-    with Server(f"--blind={SIZE}", *options) as server:
-        yield server
-        tab.goto("about:blank")
 
 
 def rows(path: Path = FILE) -> list[dict[str, str]]:
@@ -137,7 +129,7 @@ def table_of(tab, caption: str) -> list[list[str]]:
 
 
 def test_a_whole_round_by_keys_then_the_result_and_the_next_round(world, tab):
-    with served(tab) as server:
+    with served(tab, f"--blind={SIZE}") as server:
         go(tab, server, "/")
         tab.keyboard.press("9")
         tab.wait_for_url("**/blind")
@@ -192,7 +184,7 @@ def test_a_whole_round_by_keys_then_the_result_and_the_next_round(world, tab):
 
 
 def test_undo_a_restart_and_a_commit_lose_nothing_and_nothing_comes_back(world, tab):
-    with served(tab) as server:
+    with served(tab, f"--blind={SIZE}") as server:
         go(tab, server, "/blind")
         first = at_turn(tab, 1)
         answer(tab, "hat")
@@ -207,7 +199,7 @@ def test_undo_a_restart_and_a_commit_lose_nothing_and_nothing_comes_back(world, 
         settled(tab, 2)
         third = at_turn(tab, 3)
         server.kill()
-    with served(tab) as server:
+    with served(tab, f"--blind={SIZE}") as server:
         go(tab, server, "/blind")
         assert at_turn(tab, 3) == third
         tab.keyboard.press("Backspace")
@@ -288,7 +280,7 @@ def test_nothing_that_is_sent_depends_on_label_prediction_or_file(world):
 
 
 def test_a_time_counts_from_the_painted_picture_to_the_key_and_a_break_is_none(world, tab):
-    with served(tab) as server:
+    with served(tab, f"--blind={SIZE}") as server:
         go(tab, server, "/blind")
         painted(tab)
         tab.wait_for_timeout(700)
@@ -432,7 +424,7 @@ def test_people_stand_beside_the_model_one_by_one_and_together_and_what_is_unfai
     answers_of("ben", ben, minute=1)
     decided = f"{ids[1]},keep,,2026-01-01T00:00:00.000Z,by hand\n{ids[2]},keep,,2026-11-20T00:00:00.000Z,later\n"
     write("data/decisions/ana.csv", f"image_id,decision,value,on,why\n{decided}")
-    with served(tab) as server:
+    with served(tab, f"--blind={SIZE}") as server:
         go(tab, server, "/blind/result")
         timed = {
             name: [(*each, f"{turn}.5") for turn, each in enumerate(own, 1)]

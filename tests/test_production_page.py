@@ -3,11 +3,10 @@
 import shutil
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desks import Server, begin_again, go, prepared, require_readable, said, shown, watched
+from desks import Server, begin_again, go, prepared, require_readable, said, served, shown, watched
 from desks import press_on_items as press
 from harvests import answered, transaction, write_harvest
 from repositories import ROOT, commit, run
@@ -43,14 +42,6 @@ def world(shared):
 def tab(world, browser):
     with watched(browser) as page:
         yield page
-
-
-@contextmanager
-def served(tab, *options: str):
-    """A desk that ends when the tab shows none of its pages any more, which would ask for it."""
-    with Server(*options) as server:
-        yield server
-        tab.goto("about:blank")
 
 
 def found(person: str = "ana") -> list[tuple[str, str, str]]:

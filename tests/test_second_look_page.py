@@ -2,10 +2,9 @@
 
 import re
 import shutil
-from contextlib import contextmanager
 
 import pytest
-from desks import Server, begin_again, go, prepared, require_readable, said, shown, watched
+from desks import Server, begin_again, go, prepared, require_readable, said, served, shown, watched
 from desks import press_on_items as press
 from harvests import answered, transaction, write_harvest
 from repositories import ROOT, commit, run
@@ -42,14 +41,6 @@ def tab(world, browser):
         yield page
 
 
-@contextmanager
-def served(tab, person: str):
-    """A person's desk, which ends when the tab shows none of its pages any more."""
-    with Server(f"--person={person}") as server:
-        yield server
-        tab.goto("about:blank")
-
-
 def nominated(person: str) -> list[tuple[str, str, str, str]]:
     return [
         (each.image_id, each.said, each.benchmark, each.value) for each in read_nominations() if each.person == person
@@ -73,7 +64,7 @@ def test_one_nominates_another_names_without_knowing_and_the_first_page_says_wha
     rows = [answered(number, "shirt", "boots", "hat") for number in range(1, 6)]
     write_harvest(*rows)
     ids = [row["image_id"] for row in rows]
-    with served(tab, "ana") as server:
+    with served(tab, "--person=ana") as server:
         go(tab, server, "/production")
         press(tab, "h", "1", "k")  # difficult
         press(tab, "h", "2", "o")  # out_of_scope
@@ -93,7 +84,7 @@ def test_one_nominates_another_names_without_knowing_and_the_first_page_says_wha
         tab.wait_for_selector("[data-page='second-look'] .empty")
         assert "What you nominated or judged yourself is for somebody else" in tab.inner_text(".empty")
         require_readable(tab)
-    with served(tab, "ben") as server:
+    with served(tab, "--person=ben") as server:
         go(tab, server, "/second-look")
         answers = {ids[0]: ("t", *"shi", "Enter"), ids[1]: ("o",), ids[2]: ("Space",)}
         expected = []
@@ -122,7 +113,7 @@ def test_one_nominates_another_names_without_knowing_and_the_first_page_says_wha
         number = f"{len(expected)} nominations and second looks"
         assert run("git", "log", "-1", "--format=%an: %s") == f"ben: ben: {number} at the desk\n"
         assert run("git", "show", "--name-only", "--format=").split() == ["data/nominations/ben.csv"]
-    with served(tab, "ana") as server:
+    with served(tab, "--person=ana") as server:
         go(tab, server, "/")
         tab.click("text=take mine back")
         settled(tab, lambda: nominated("ana"), wanted[:2])
@@ -157,7 +148,7 @@ def test_the_mark_can_be_seen_changed_and_taken_off_and_goes_with_that_for_the_l
     def marked():
         return tab.eval_on_selector_all("input[data-sent]", marks)
 
-    with served(tab, "ana") as server:
+    with served(tab, "--person=ana") as server:
         go(tab, server, "/production")
         assert mark(tab) == "for a benchmark …"
         press(tab, "h")
