@@ -64,7 +64,7 @@ def _send(desk: Desk, person: str, kind: str, image_id: str, action: str) -> Exa
         raise InputError(f"{kind!r} is neither a good nor a bad example.")
     if not is_image_id(image_id):
         raise InputError("a key names no picture. Reload the page.")
-    if kind in KINDS and image_id not in desk.snapshot.paths:
+    if kind in KINDS and not desk.snapshot.paths(image_id):
         raise InputError("this desk knows no such picture.")
     with desk.lock:
         return desk.standards.show(person, kind, image_id, desk.label_of(image_id), action)

@@ -47,7 +47,7 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
         notices += filter(None, (desk.tables.notice, desk.tables.harvest_notice))
         if desk.parting.team and person not in desk.parting.team:
             notices.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
-        queues = [(page, sum(1 for _ in open_keys(desk, person, page, {}))) for page in pages]
+        queues = [(page, _num_open(desk, person, page)) for page in pages]
         return {
             "places": _places(queues),
             "person": person,
@@ -61,6 +61,14 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
             "action": new_action(),
             **after(desk, person),
         }
+
+
+def _num_open(desk: Desk, person: str, page: Queue) -> int:
+    """Count what is open on a page, once for all pages that are shown before somebody says something."""
+    snapshot = desk.snapshot
+    return desk.ledger.remembered(
+        f"open {page.name} {person}", snapshot, lambda: sum(1 for _ in open_keys(desk, person, page, {}))
+    )
 
 
 def _places(queues: Sequence[tuple[Queue, int]]) -> list[dict[str, Any]]:

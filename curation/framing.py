@@ -24,7 +24,6 @@ from curation.pictures import Pictures
 from curation.security import Person
 from curation.snapshot import Snapshot
 from curation.state import Desk
-from runtime import parameters
 from runtime.digest import md5_of_bytes
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
@@ -81,12 +80,12 @@ def frame_picture(desk: Desk, pictures: Pictures, person: str, image_id: str, cr
     """
     with desk.lock:
         desk.refresh()
-        path = file_of(desk.snapshot, image_id)
+        snapshot = desk.snapshot
+        path = file_of(snapshot, image_id)
         known = [each for each in desk.file(person).said if each.why.endswith(f":{action}")]
     if known:  # the answer to the same request was lost
         return copies.path_of(path, _copy_of(known))
-    limit = parameters.read(parameters.Fingerprint).max_pixels
-    content = cropped(pictures.read(image_id, [path]), crop, limit)
+    content = cropped(pictures.read(image_id, [path]), crop, snapshot.max_pixels)
     tie = image_id, md5_of_bytes(content)
     with desk.lock, desk.copies.changing([tie], desk.ties):
         if framed(desk.ledger, image_id):
@@ -103,7 +102,7 @@ def file_of(snapshot: Snapshot, image_id: str) -> str:
     Raises:
         InputError: there is no such picture, its file is not here, or it judges the model.
     """
-    paths = snapshot.paths.get(image_id, [])
+    paths = snapshot.paths(image_id)
     if not paths or image_id not in snapshot.files.index:
         raise InputError(NO_PICTURE)
     if any(path.startswith("benchmarks/") for path in paths):

@@ -57,13 +57,13 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "num_copies": sum(
                 1
                 for image_id in ledger.image_ids()
-                if (copy := framed(ledger, image_id)) is not None and copy not in snapshot.paths
+                if (copy := framed(ledger, image_id)) is not None and not snapshot.paths(copy)
             ),
             "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
             "sent": sum(
                 1
                 for image_id in snapshot.harvested.of_picture
-                if image_id not in snapshot.paths
+                if not snapshot.paths(image_id)
                 and ledger.answer(image_id, "label")
                 and image_id not in ledger.nominations(snapshot.classes).image_ids
             ),
@@ -74,7 +74,7 @@ def _nominated(desk: Desk, person: str) -> dict[str, Any]:
     """Collect what the page shows of nominated pictures: numbers, and those about which people differ."""
     snapshot, ledger = desk.snapshot, desk.ledger
     settled, both = ledger.nominations(snapshot.classes), for_both(snapshot, ledger)
-    here = {each for each in settled.image_ids & snapshot.harvested.of_picture.keys() if each not in snapshot.paths}
+    here = {each for each in settled.image_ids & snapshot.harvested.of_picture.keys() if not snapshot.paths(each)}
     unsettled = sorted(here & (settled.disputes.keys() | both.keys()))
     return {
         "to_benchmarks": len(here & settled.agreed.keys() - both.keys()),

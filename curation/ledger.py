@@ -58,6 +58,7 @@ class Ledger:
     def judge(self, judged: Iterable[Outcome]) -> None:
         """Take outcomes in."""
         for outcome in judged:
+            self._remembered.clear()
             self._judged[outcome.transaction].append(outcome)
             self._judges[outcome.image_id].add(outcome.person)
 
@@ -111,7 +112,7 @@ class Ledger:
         return sorted(self._about)
 
     def remembered(self, name: str, of: object, make: Callable[[], Value]) -> Value:
-        """Give what follows from the decisions and something else, made anew only where one of the two has changed.
+        """Give what follows from all that was said and something else, made anew only where one of the two has changed.
 
         Args:
             name: of what is made.

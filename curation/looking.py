@@ -73,7 +73,7 @@ class Looking:
         if not best:
             raise InputError("the model has said nothing of this picture, so it has looked nowhere.")
         export = _export_of(snapshot)
-        picture = pictures.read(image_id, snapshot.paths.get(image_id, []))
+        picture = pictures.read(image_id, snapshot.paths(image_id))
         return self._drawn(export, best[0][0], picture)
 
     def _drawn(self, export: Path, class_name: str, picture: bytes) -> bytes:

@@ -48,7 +48,7 @@ def may_look(snapshot: Snapshot, ledger: Ledger, image_id: str) -> bool:
     """Say whether the viewer can name a harvested picture blind: who judged, nominated or named it, cannot."""
     return (
         image_id in snapshot.harvested.of_picture
-        and image_id not in snapshot.paths
+        and not snapshot.paths(image_id)
         and not ledger.has_judged(ledger.viewer, image_id)
         and ledger.viewer not in (*ledger.nominated().get(image_id, ()), *givers(ledger, image_id))
     )
@@ -78,5 +78,5 @@ def for_both(snapshot: Snapshot, ledger: Ledger) -> dict[str, dict[str, Decision
     """
     settled = ledger.nominations(snapshot.classes)
     ids = sorted(chain(settled.agreed, settled.waiting, settled.disputes))
-    here = (each for each in ids if each in snapshot.harvested.of_picture and each not in snapshot.paths)
+    here = (each for each in ids if each in snapshot.harvested.of_picture and not snapshot.paths(each))
     return {each: given for each in here if (given := givers(ledger, each))}

@@ -1,14 +1,18 @@
 """The pipeline's tables as the desk reads them: whole, beside a run, and again when a new run has written them."""
 
+import mmap
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.harvested import NOTHING, Harvested, read_harvested
@@ -56,6 +60,24 @@ _NUM_NEAREST = 16  # pictures of a class among which one is looked for that is n
 _BLOCK = 2**22  # cosines that are computed at a time: 16 MB
 
 
+class Rows:
+    """Rows of a matrix in a file; none of them stays in memory.
+
+    Args:
+        matrix: a memory map; of no rows or columns, a plain array.
+    """
+
+    def __init__(self, matrix: NDArray[Any]) -> None:
+        self._matrix = matrix
+
+    def __getitem__(self, rows: int | Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
+        found = np.array(self._matrix[rows])
+        file: object = self._matrix.base
+        if isinstance(file, mmap.mmap):
+            file.madvise(mmap.MADV_DONTNEED)  # else pages read once, and their neighbours, count as ours for good
+        return found
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Tables that were read together; a table that is not there yet has no rows.
@@ -64,20 +86,22 @@ class Snapshot:
         tables: by table.
         classes: what each sub-class is.
         class_names: of the model, in the order of the scores.
-        scores: of `predictions.ROWS`, a memory map; None where there is no model.
-        vectors: embeddings of `EMBEDDED`, a memory map; None where there are none.
+        scores: of `predictions.ROWS`; None where there is no model.
+        vectors: embeddings of `EMBEDDED`; None where there are none.
         version: of the model.
         trained: pictures that the base was trained on.
+        max_pixels: of a picture; one with more is not decoded.
         harvested: answers in production that people judge.
     """
 
     tables: dict[Table, pd.DataFrame]
     classes: Classes
     class_names: list[str]
-    scores: NDArray[np.float32] | None
-    vectors: NDArray[np.float16] | None
+    scores: Rows | None
+    vectors: Rows | None
     version: int
     trained: frozenset[str]
+    max_pixels: int
     harvested: Harvested = NOTHING
 
     @cached_property
@@ -86,14 +110,17 @@ class Snapshot:
         files = self.tables[FINGERPRINTS]
         return files[files["error"].isna()].drop_duplicates("image_id").set_index("image_id")
 
-    @cached_property
-    def paths(self) -> dict[str, list[str]]:
-        """Where the files of each picture are, relative to data/."""
-        files = self.tables[FINGERPRINTS]
-        found: dict[str, list[str]] = {}
-        for image_id, path in zip(files["image_id"], files["path"], strict=True):
-            found.setdefault(image_id, []).append(path)
+    def paths(self, image_id: str) -> list[str]:
+        """List where the files of a picture are, relative to data/; none where it is not here."""
+        ids, paths = self._by_id
+        found: list[str] = paths.iloc[bisect_left(ids, image_id) : bisect_right(ids, image_id)].tolist()
         return found
+
+    @cached_property
+    def _by_id(self) -> tuple[list[str], "pd.Series[str]"]:
+        """The image_id of each file, sorted, and its path."""
+        files = self.tables[FINGERPRINTS].sort_values("image_id", kind="stable")
+        return files["image_id"].tolist(), files["path"]
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -103,10 +130,21 @@ class Snapshot:
         return kept_first.drop_duplicates("image_id").set_index("image_id")
 
     @cached_property
+    def of_no_class(self) -> frozenset[str]:
+        """The pictures of library and benchmarks that have no sub-class."""
+        return frozenset(self.images.index[self.images["sub_class"].isna()])
+
+    @cached_property
+    def members(self) -> dict[str, list[str]]:
+        """The pictures of the library that are in use, sorted, by class."""
+        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]
+        return {str(name): sorted(ids) for name, ids in used.groupby("class_name").groups.items()}
+
+    @cached_property
     def labels(self) -> dict[str, str]:
         """The sub-class of each picture of the library that is in use, by image_id."""
         used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]["sub_class"].dropna()
-        return {str(image_id): str(label) for image_id, label in zip(used.index, used, strict=True)}
+        return {image_id: intern(label) for image_id, label in zip(used.index, used, strict=True)}
 
     @cached_property
     def review(self) -> pd.DataFrame:
@@ -267,12 +305,11 @@ class Snapshot:
     @cached_property
     def _rows_of_class(self) -> dict[str, NDArray[np.int64]]:
         """The rows among the embeddings of the library's pictures in use, by class."""
-        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]
         rows: dict[str, NDArray[np.int64]] = {}
-        for name, members in used.groupby("class_name").groups.items():
+        for name, members in self.members.items():
             found = [self._embedded[image_id] for image_id in members if image_id in self._embedded]
             if found:
-                rows[str(name)] = np.array(sorted(found), np.int64)
+                rows[name] = np.array(sorted(found), np.int64)
         return rows
 
     @cached_property
@@ -347,20 +384,24 @@ def read_snapshot() -> Snapshot:
     Raises:
         RetrainError: one is damaged.
     """
-    tables = {table: _optional(table, columns) for table, columns in _COLUMNS.items()}
+    ids: dict[str, str] = {}
+    tables = {table: _optional(table, columns, ids) for table, columns in _COLUMNS.items()}
+    pa.default_memory_pool().release_unused()
     paths = tables[FINGERPRINTS]["path"] if len(tables[FINGERPRINTS]) else list_paths("library")
     classes = read_classes(CLASSES, list_sub_classes(paths))
     names = read_class_names(predictions.CLASSES) if Path(predictions.CLASSES).exists() else []
     scores = vectors = None
     if names and Path(predictions.SCORES).exists():
         shape = (len(tables[predictions.ROWS]), len(names))
-        scores = open_matrix(predictions.SCORES, shape, np.float32, f"scores after {predictions.ROWS.path}", "evaluate")
+        what = f"scores after {predictions.ROWS.path}"
+        scores = Rows(open_matrix(predictions.SCORES, shape, np.float32, what, "evaluate"))
     if Path(EMBEDDINGS).exists():
-        rows = len(tables[EMBEDDED])
-        vectors = open_matrix(EMBEDDINGS, (rows, None), np.float16, f"features after {EMBEDDED.path}", "embed")
+        what = f"features after {EMBEDDED.path}"
+        vectors = Rows(open_matrix(EMBEDDINGS, (len(tables[EMBEDDED]), None), np.float16, what, "embed"))
     trained = LINEAGE.read(BASE_LINEAGE)["image_id"] if Path(BASE_LINEAGE).exists() else ()
     version = parameters.read(parameters.Export).version
-    return Snapshot(tables, classes, names, scores, vectors, version, frozenset(trained))
+    max_pixels = parameters.read(parameters.Fingerprint).max_pixels
+    return Snapshot(tables, classes, names, scores, vectors, version, frozenset(trained), max_pixels)
 
 
 def row_of(frame: pd.DataFrame, image_id: str) -> pd.Series:
@@ -374,13 +415,15 @@ def text_of(row: pd.Series, name: str) -> str | None:
     return None if value is None or pd.isna(value) else str(value)
 
 
-def _optional(table: Table, columns: Sequence[str]) -> pd.DataFrame:
+def _optional(table: Table, columns: Sequence[str], ids: dict[str, str]) -> pd.DataFrame:
+    """Read a table; an image_id is the same object in all of them, since many of a library's texts are such."""
     try:
-        content = Path(table.path).read_bytes()
+        frame = table.parse(Path(table.path).read_bytes(), columns)
     except FileNotFoundError:
-        frame: pd.DataFrame = table.schema.empty_table().to_pandas()[list(columns)]
-        return frame
-    return table.parse(content, columns)
+        frame = table.schema.empty_table().to_pandas()[list(columns)]
+    if "image_id" in frame:
+        frame["image_id"] = pd.Series([ids.setdefault(each, each) for each in frame["image_id"]], dtype=object)
+    return frame
 
 
 def _signatures() -> tuple[tuple[int, ...], ...]:

@@ -42,7 +42,6 @@ from curation.state import Desk
 from curation.upcoming import LATER, leave_for_later, ledger_of, open_keys, upcoming
 from intake.harvest import PICTURES as HARVESTED
 from review.markdown import visible
-from runtime import parameters
 from runtime.errors import InputError, RetrainError
 from serving.outcomes import Outcome
 from stages.images.errors import UnreadableError
@@ -123,10 +122,10 @@ def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
     def picture(side: int, image_id: str) -> Response:
         if side not in SIDES or not is_image_id(image_id):
             return Response(status_code=404)
-        files = desk.snapshot.paths.get(image_id, [])
-        limit = parameters.read(parameters.Fingerprint).max_pixels
+        snapshot = desk.snapshot
+        files = snapshot.paths(image_id)
         try:
-            data = renditions.get(image_id, side, lambda: pictures.read(image_id, files), limit)
+            data = renditions.get(image_id, side, lambda: pictures.read(image_id, files), snapshot.max_pixels)
         except (UnreadableError, InputError):
             return Response(status_code=404)
         return Response(
@@ -139,7 +138,7 @@ def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
             return Response(status_code=404)
         try:
             data = (HARVESTED / image_id).read_bytes()
-            shown = render(data, side, parameters.read(parameters.Fingerprint).max_pixels)
+            shown = render(data, side, desk.snapshot.max_pixels)
         except (OSError, UnreadableError):
             return Response(status_code=404)
         # What is forgotten must not stay elsewhere: neither in our cache nor in the browser's.

@@ -87,6 +87,23 @@ def test_undo_takes_back_the_last_actions_and_shows_their_pictures_again(world, 
     tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
 
 
+def test_undo_goes_back_further_than_the_page_holds_pictures(tmp_path, browser):
+    with prepared(tmp_path, num_pictures=14) as world, Server() as server, watched(browser) as tab:
+        go(tab, server, "/double-check")
+        decided = world.review[:30]
+        for _ in decided:
+            press(tab, "k")
+        settled(tab, 30)
+        for number, image_id in reversed(list(enumerate(decided))):
+            press(tab, "Backspace")
+            tab.wait_for_selector(f".subject[data-image-id='{image_id}']")
+            settled(tab, number)
+        press(tab, "d", "1")
+        settled(tab, 1)
+        assert said() == [(decided[0], "remove", "")]
+        tab.wait_for_selector(f".subject[data-image-id='{decided[1]}']")
+
+
 def test_two_quick_undos_after_a_reload_take_back_two_and_show_both_again(world, tab, server):
     go(tab, server, "/double-check")
     press(tab, "k", "k", "k")

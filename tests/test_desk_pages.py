@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier, Thread
 
+import numpy as np
 import pytest
 from desks import prepared
 from repositories import write
@@ -17,7 +18,7 @@ from curation.pages.duplicates import Duplicates, groups
 from curation.pages.label import Label
 from curation.pages.page import Pressed, short
 from curation.pages.sort import Sort
-from curation.snapshot import read_snapshot
+from curation.snapshot import Rows, read_snapshot
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.tables import predictions
@@ -156,3 +157,18 @@ def test_two_threads_never_write_one_file(tmp_path, monkeypatch):
         thread.join()
     assert len(set(written)) == 2
     assert [path.name for path in tmp_path.rglob("*.*")] == [f"{'a' * 32}.jpg"]
+
+
+def test_rows_of_a_matrix_are_read_and_none_of_its_file_stays_in_memory(tmp_path):
+    path = tmp_path / "scores.npy"
+    np.save(path, np.arange(2**20, dtype=np.float32).reshape(2**10, 2**10))
+    rows = Rows(np.load(path, mmap_mode="r"))
+    assert rows[3].tolist() == list(range(3 * 2**10, 4 * 2**10))
+    assert rows[np.array([1023, 0])][:, 0].tolist() == [1023 * 2**10, 0]
+    lines = Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.endswith(str(path)))
+    assert next(line.split()[1:] for line in lines[start:] if line.startswith("Rss:")) == ["0", "kB"]
+
+
+def test_of_no_rows_nothing_is_mapped():
+    assert Rows(np.empty((0, 4), np.float32))[np.array([], np.int64)].shape == (0, 4)

@@ -52,7 +52,7 @@ def test_a_key_draws_where_the_model_looked_and_takes_it_away_and_no_key_waits(w
         assert tab.locator(".looked").count() == 0
         settled(tab, 0)
     snapshot = read_snapshot()
-    picture = Pictures().read(first, snapshot.paths[first])
+    picture = Pictures().read(first, snapshot.paths(first))
     with urllib.request.urlopen(f"{server.address}/activation/{first}") as answer:  # noqa: S310
         assert answer.read() == explain(Task(Path(EXPORT, "001"), snapshot.best(first)[0][0], picture))
 

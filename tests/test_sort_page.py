@@ -141,6 +141,41 @@ def test_all_pictures_of_a_filter_are_one_batch_and_do_not_come_back(world, tab,
     assert shown(tab) == world.unlabelled[125:]
 
 
+def test_a_filter_changes_the_grid_and_the_browsers_way_back_leads_back(world, tab, server):
+    go(tab, server, "/sort")
+    press(tab, "ArrowRight", "x")
+    tab.evaluate("window.isTheSame = true")
+    tab.select_option("[name=class]", "shirt")
+    tab.click("text=show")
+    tab.wait_for_url("**class=shirt**")
+    assert shown(tab) == world.unlabelled[1:121:2]
+    assert tab.evaluate("window.isTheSame")
+    assert (tab.inner_text("#left"), tab.inner_text("#marked")) == ("65", "0")
+    assert framed(tab) == world.unlabelled[1]
+    press(tab, "PageDown")
+    tab.wait_for_selector(f"[data-image-id='{world.unlabelled[121]}']")
+    assert shown(tab) == world.unlabelled[121::2]
+    press(tab, "d", "1")
+    settled(tab, 1)
+    tab.wait_for_selector("#left:text-is('64')")
+    tab.go_back()
+    tab.wait_for_selector("html[data-ready] .cell.framed")
+    tab.wait_for_selector("#left:text-is('129')")
+    assert tab.input_value("[name=class]") == ""
+
+
+def test_a_filter_that_makes_no_sense_leaves_the_grid_as_it_was(world, tab, server):
+    go(tab, server, "/sort?class=hat")
+    tab.evaluate("document.querySelector('[name=least]').type = 'text'")
+    tab.fill("[name=least]", "some")
+    tab.click("text=show")
+    tab.wait_for_selector("#notices:has-text(\"'some' is no number\")")
+    tab.problems.clear()  # the browser's own word about a refusal
+    press(tab, "PageDown")
+    tab.wait_for_selector(f"[data-image-id='{world.unlabelled[120]}']")
+    assert shown(tab) == world.unlabelled[120::2]
+
+
 def test_two_thousand_marked_pictures_are_written(tmp_path, browser):
     many = prepared(tmp_path, num_pictures=3, num_unlabelled=2000, side=8)
     with many as world, Server() as server, watched(browser) as tab:

@@ -35,14 +35,16 @@ class DoubleCheck:
     def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Go through the review, worst first; with `class`, through whole classes."""
         queue = self._of_classes(snapshot, query["class"]) if query.get("class") else snapshot.review.index
-        of_no_class = frozenset(snapshot.images.index[snapshot.images["sub_class"].isna()])
+        of_no_class = snapshot.of_no_class
         return (image_id for image_id in queue if not ledger.is_decided(image_id, image_id in of_no_class))
 
-    def _of_classes(self, snapshot: Snapshot, names: Sequence[str]) -> list[str]:
-        rows = snapshot.images
-        wanted = rows[(rows["set"] == "library") & rows["dropped"].isna() & rows["class_name"].isin(list(names))]
-        doubted = snapshot.review.index.intersection(wanted.index, sort=False)
-        return [*doubted, *wanted.index.difference(doubted)]
+    def _of_classes(self, snapshot: Snapshot, names: Sequence[str]) -> Iterator[str]:
+        rest = {image_id for name in names for image_id in snapshot.members.get(name, ())}
+        for image_id in snapshot.review.index:
+            if image_id in rest:
+                rest.remove(image_id)
+                yield image_id
+        yield from sorted(rest)
 
     def item(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the page shows of a picture."""

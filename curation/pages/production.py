@@ -115,7 +115,7 @@ def _not_nominated(snapshot: Snapshot, ledger: Ledger, image_id: str, said: str)
     Raises:
         InputError: another person nominated it, or it is in a benchmark.
     """
-    if path := next((each for each in snapshot.paths.get(image_id, ()) if each.startswith("benchmarks/")), None):
+    if path := next((each for each in snapshot.paths(image_id) if each.startswith("benchmarks/")), None):
         raise InputError(f"this picture tests the model, as data/{path}. Nothing was written; l takes the mark off.")
     people = nominators(ledger, image_id)
     if others := [each for each in people if each != ledger.viewer]:
@@ -132,7 +132,7 @@ def _not_given(snapshot: Snapshot, ledger: Ledger, image_id: str, said: str) -> 
     Raises:
         InputError: another person gave it to the library, or it is in data/ already.
     """
-    if path := next(iter(snapshot.paths.get(image_id, ())), None):
+    if path := next(iter(snapshot.paths(image_id)), None):
         raise InputError(f"this picture is here already, as data/{path}. Nothing was written; h takes the mark off.")
     people = givers(ledger, image_id)
     if others := [each for each in people if each != ledger.viewer]:

@@ -5,6 +5,7 @@ const AHEAD = 5; // items that are held ready, their pictures fetched and decode
 const RETRY_MS = 700;
 const MOST_MATCHES = 8;
 const MOST_SHOWN = 9; // pictures of a group
+const MOST_PAST = 20; // items that undo has at hand with their pictures; it asks the desk for those of before
 const MOST_KEPT_ALIVE = 60_000; // bytes; a browser sends no more than 64 KiB for a page that is left
 export const page = document.body.dataset.page;
 const main = document.querySelector("#item");
@@ -143,6 +144,7 @@ function decide(form, values) {
   const action = body.get("action");
   onTheirWay.set(action, item);
   if (body.get("key") !== " ") past.push({ item, action });
+  if (past.length > MOST_PAST) past.at(-1 - MOST_PAST).item = null;
   next();
   send(`/${page}`, body).then(async (answer) => {
     onTheirWay.delete(action);
