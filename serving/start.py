@@ -11,12 +11,12 @@ Params: fingerprint, quality
 
 import argparse
 import logging
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
 import uvicorn
 
 from runtime import parameters
@@ -36,11 +36,14 @@ from serving.processes import Processes
 from serving.settings import folder_of_log
 from stages.images.faults import own_limit
 from stages.tables.exported import EXPORT
+from stages.tables.fingerprints import FINGERPRINTS
 
 log = logging.getLogger(__name__)
 
 MAX_PIXELS = 50_000_000
-_FINGERPRINTS = Path("data/fingerprints.parquet")
+_REMEDY = (
+    f"Give --min-sharpness: `make gateway` says which, in the clone that has {FINGERPRINTS.path}; 0 looks for no blur."
+)
 SERVER: dict[str, Any] = {
     "log_config": None,
     "log_level": "warning",
@@ -80,7 +83,7 @@ def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MAC
         RetrainError: the model cannot be opened, another gateway has the log, or a file that is read is damaged.
     """
     advice = read_advice()
-    limits, keys = _limits(), Keys.read(arguments.keys) if arguments.keys else Keys()
+    limits, keys = _limits(arguments.min_sharpness), Keys.read(arguments.keys) if arguments.keys else Keys()
     exports = Exports(Path(arguments.exports))
     seconds, threads = arguments.timeout, max(1, num_cores() // 2)
     opened = partial(open_model, exports=exports, timeout_seconds=seconds, num_threads=threads)
@@ -94,14 +97,28 @@ def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MAC
     return Opened(gateway, Door(keys, Rates(arguments.rate), arguments.queue), keeper)
 
 
-def _limits() -> Limits:
+def _limits(min_sharpness: float | None) -> Limits:
     quality = parameters.read(parameters.Quality)
-    sharpness = quality.min_sharpness
-    if sharpness is None:  # it follows from the library, where that is at hand
-        known = _FINGERPRINTS.is_file()
-        sharpness = own_limit(pq.read_table(_FINGERPRINTS, ["sharpness"])["sharpness"].to_pandas()) if known else 0.0
+    if min_sharpness is None:
+        min_sharpness = _library_s_own() if quality.min_sharpness is None else quality.min_sharpness
     most = min(MAX_PIXELS, parameters.read(parameters.Fingerprint).max_pixels)
-    return Limits(most, quality, sharpness)
+    return Limits(most, quality, min_sharpness)
+
+
+def _library_s_own() -> float:
+    """Say below which sharpness a picture is blurred, from how sharp the library's pictures are."""
+    path = Path(FINGERPRINTS.path)
+    if not path.is_file():
+        log.warning(
+            "gateway: no picture will be called blurred: quality.min_sharpness is empty in %s, and %s is not here. %s",
+            parameters.PATH, path, _REMEDY,
+        )  # fmt: skip
+        return 0.0
+    limit = own_limit(FINGERPRINTS.parse(path.read_bytes(), ["sharpness"])["sharpness"])
+    log.info(
+        "gateway: by how sharp the library's pictures are, a picture is blurred as with --min-sharpness=%.4g", limit
+    )
+    return limit
 
 
 def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -119,6 +136,9 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--workers", type=_positive, default=1, help="processes that prepare pictures")
     parser.add_argument("--ship-to", default="", help="where rows and pictures go by the hour, such as az://logs")
     parser.add_argument("--retention", type=_positive, default=None, help="days after which both are removed")
+    parser.add_argument(
+        "--min-sharpness", type=_sharpness, default=None, help="below: blurred; else as params.yaml has it"
+    )
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds that a model may take")
     return parser.parse_args(words)
 
@@ -135,6 +155,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
+
+
+def _sharpness(text: str) -> float:
+    try:
+        sharpness = float(text)
+    except ValueError:
+        sharpness = math.nan
+    if not 0 <= sharpness < math.inf:
+        raise InputError(f"--min-sharpness={text} is no sharpness: expected a number of at least 0. {_REMEDY}")
+    return sharpness
 
 
 def _share(text: str) -> float:

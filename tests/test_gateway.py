@@ -2,24 +2,28 @@
 
 import json
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from exports import SIDE, write_export
 from gateways import Gateway
 from pictures import draw, exif_of, saved
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from serving.advice import PATH, read_advice
 from serving.onnx_model import OnnxModel
 from serving.projection import project
 from stages.images.letterbox import letterbox
 from stages.tables.exported import EXPORT
+from stages.tables.fingerprints import FINGERPRINTS
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +98,34 @@ def test_where_and_by_whom_a_photo_was_taken_is_never_kept(gateway):
         assert dict(image.getexif()) == {0x0112: 6}
     files = [path for path in gateway.log.rglob("*") if path.is_file()]
     assert not [path for path in files if b"at home" in path.read_bytes() or b"ann@" in path.read_bytes()]
+
+
+def test_an_adopted_library_s_blur_is_found_by_its_own_limit_and_where_nobody_knows_it_that_is_said(tmp_path):
+    folder = tmp_path / "gateway"
+    write_export(folder / EXPORT)
+    blurred = saved(plain((255, 0, 0)).filter(ImageFilter.GaussianBlur(3)), "JPEG", quality=90)
+
+    def sent(*options: str) -> tuple[bool, str]:
+        """Whether its blur is found where params.yaml leaves the limit empty, and what the gateway says."""
+        gateway = Gateway(folder, *options)
+        params = (ROOT / "params.yaml").read_text()
+        (folder / "params.yaml").write_text(re.sub("min_sharpness: [0-9.]+", "min_sharpness:", params))
+        (folder / "errors").unlink(missing_ok=True)
+        with gateway:
+            gateway.identify(blurred)
+        return "blurred" in gateway.rows()[-1]["faults"], (folder / "errors").read_text()
+
+    found, said = sent()  # with what deploy/gateway.Dockerfile copies
+    assert (found, "no picture will be called blurred" in said) == (False, True)
+    fingerprints = folder / FINGERPRINTS.path
+    rows = [{"path": f"library/red/{number}.jpg", "sharpness": 0.5 + number / 100} for number in range(9)]
+    pq.write_table(pa.Table.from_pylist(rows, FINGERPRINTS.schema), fingerprints)
+    found, said = sent()
+    (option,) = re.findall(r"--min-sharpness=0\.\d+", said)
+    assert found
+    fingerprints.unlink()
+    found, said = sent(option)
+    assert (found, "blurred" in said) == (True, False)
 
 
 BOMB = saved(Image.new("1", (10_000, 5_001)), "PNG")

@@ -14,6 +14,7 @@ import yaml
 from conftest import ROOT
 from guide import command
 
+from runtime.errors import InputError
 from serving import start
 
 MANIFESTS = sorted(path for path in (ROOT / "deploy").glob("*.yaml"))
@@ -154,7 +155,12 @@ def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
     program = json.loads(entry)
     assert program[:3] == ["python", "-m", "serving"]
     monkeypatch.setattr("sys.argv", [*program[2:], *container["args"]])
+    with pytest.raises(InputError, match="`make gateway` says which"):  # until somebody has put it in
+        start.read_arguments()
+    put_in = [argument.replace("sharpness=", "sharpness=0.5") for argument in container["args"]]
+    monkeypatch.setattr("sys.argv", [*program[2:], *put_in])
     arguments = start.read_arguments()
+    assert arguments.min_sharpness == 0.5
     assert (arguments.host, arguments.port) == ("0.0.0.0", container["ports"][0]["containerPort"])  # noqa: S104
     assert (arguments.model, arguments.exports) == ("/models/$(VERSION)", "/models")
     assert (arguments.ship_to, arguments.retention) == ("az://logs", 90)
