@@ -1,10 +1,11 @@
 """Answers in production as the desk shows them: what `make harvest` fetched, in the order in which people judge it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from intake.embeddings import Embedding
 from intake.harvest import WRONG, read_harvest
 
 
@@ -39,9 +40,11 @@ class Harvested:
 
     Attributes:
         answers: those that were shown before those that were not; of each, what users complained of first.
+        embeddings: of their pictures, comparable with those of the library; of some or all there is none.
     """
 
     answers: tuple[Answer, ...]
+    embeddings: Mapping[str, Embedding] = field(default_factory=dict, compare=False)
 
     @cached_property
     def of_picture(self) -> dict[str, list[Answer]]:

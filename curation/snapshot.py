@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from curation.harvested import NOTHING, Harvested, read_harvested
 from curation.shared_file import ABSENT, signature
+from intake.embeddings import read_embeddings
+from intake.harvest import EMBEDDINGS as HARVESTED_EMBEDDINGS
 from intake.harvest import TRANSACTIONS
 from review.beside_people import HELD_OUT
 from runtime import parameters
@@ -202,11 +204,17 @@ class Snapshot:
         return [(self.class_names[column], 100 * float(scores[column])) for column in columns]
 
     def nearest(self, image_id: str, class_name: str, most: int) -> list[str]:
-        """List the pictures of a class that are most like a picture, the nearest first; without its own copies."""
-        rows, own = self._rows_of_class.get(class_name), self._embedded.get(image_id)
+        """List the pictures of a class that are most like a picture, the nearest first; without its own copies.
+
+        The picture may be one that was harvested, of which nobody knows copies.
+        """
+        rows, own = self._rows_of_class.get(class_name), self._embedding(image_id)
         if rows is None or own is None or self.vectors is None:
             return []
-        cosines = units(self.vectors[rows]) @ units(self.vectors[[own]])[0]
+        vectors, (unit,) = units(self.vectors[rows]), units(own[None])
+        if len(unit) != vectors.shape[1]:  # params.yaml names another network, and `embed` has not run since
+            return []
+        cosines = vectors @ unit
         group = self.images["group"].get(image_id)
         names = self._embedded_ids[rows[np.argsort(-cosines, kind="stable")[: most + 8]]]
         others = [name for name in names if name != image_id and (group is None or self.images["group"][name] != group)]
@@ -289,6 +297,12 @@ class Snapshot:
         order = np.argsort(-likeness.round(DISTANCE_DIGITS), kind="stable")
         return [among[number] for number in order]
 
+    def _embedding(self, image_id: str) -> NDArray[np.float16] | None:
+        row = self._embedded.get(image_id)
+        if row is None or self.vectors is None:
+            return self.harvested.embeddings.get(image_id)
+        return self.vectors[row]
+
     @cached_property
     def _predicted(self) -> dict[str, int]:
         ids = self.tables[predictions.ROWS]["image_id"].tolist()
@@ -328,7 +342,7 @@ class Tables:
     def __init__(self) -> None:
         self.notice: str | None = None
         self.harvest_notice: str | None = None
-        self._harvest_signature: tuple[int, ...] = ABSENT
+        self._harvest_signature: tuple[int, ...] = ()
         self._signature: tuple[Any, ...] | None = None
         self._checked = -_CHECKED_SECONDS
         self._snapshot: Snapshot | None = None
@@ -352,11 +366,12 @@ class Tables:
 
     def _with_harvest(self, snapshot: Snapshot) -> Snapshot:
         """Read again what was harvested, if that changed; it may be gone, as what was forgotten is."""
-        found = signature(Path(TRANSACTIONS))
+        found = (*signature(TRANSACTIONS), *signature(HARVESTED_EMBEDDINGS))
         if found != self._harvest_signature:
             self._harvest_signature, self.harvest_notice, harvested = found, None, NOTHING
             try:
                 harvested = read_harvested()
+                harvested = replace(harvested, embeddings=read_embeddings(HARVESTED_EMBEDDINGS))
             except RetrainError as error:
                 self.harvest_notice = str(error)
             return replace(snapshot, harvested=harvested)
@@ -371,9 +386,9 @@ class Tables:
 
     def _read(self, found: tuple[Any, ...]) -> None:
         try:
-            harvested = self._snapshot.harvested if self._snapshot else NOTHING
-            self._snapshot = replace(read_snapshot(), harvested=harvested)
+            self._snapshot = read_snapshot()
             self._signature, self.notice = found, None
+            self._harvest_signature = ()  # embeddings of another network than before count no more
         except RetrainError as error:
             self.notice = f"New tables cannot be read yet; you see those from before. {error}"
 

@@ -8,10 +8,12 @@ it came from is removed here.
 
     python -m intake.harvest --from build/gateway --days 7 --number 200
 
-Reads: a gateway's log (log.db, pictures/), or what gateways shipped to a place (day=*/*.parquet, pictures/)
+Reads: a gateway's log (log.db, pictures/), or what gateways shipped to a place (day=*/*.parquet, pictures/);
+    data/pretrained/
 Writes: build/harvest/transactions.parquet (`transaction_id`, `received_at`, `image_id`, what was answered, `feedback`,
     `scope_distance`, `is_far`: it is one of the farthest, `review_probability`, `place`),
-    build/harvest/pictures/<image_id>
+    build/harvest/pictures/<image_id>,
+    build/harvest/embeddings.parquet (`image_id`, `embedding`), where the network that embeds the library is here
 """
 
 import argparse
@@ -27,9 +29,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from intake.embeddings import write_embeddings
 from runtime.command import run
 from runtime.digest import md5_of_bytes
-from runtime.errors import InputError
+from runtime.errors import InputError, RetrainError
 from runtime.outputs import whole
 from runtime.progress import progress
 from runtime.repository import require_root
@@ -42,6 +45,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path("build/harvest")
 TRANSACTIONS, PICTURES = FOLDER / "transactions.parquet", FOLDER / "pictures"
+EMBEDDINGS = FOLDER / "embeddings.parquet"
 _KEY, _PROBABILITY, _FAR = "transaction_id", "review_probability", "is_far"
 _FAR_FRACTION = 0.1  # of those that are drawn: the farthest, with certainty
 _BEST = [f"{name}_{rank}" for rank in (1, 2, 3) for name in ("class", "confidence")]
@@ -178,6 +182,7 @@ def main() -> None:
     kept = found[np.array(there, dtype=bool)]
 
     _write(kept)
+    _embed(kept["image_id"])
     log.info(
         "harvest: %s to judge (%d new, %d that users called wrong, %d far from every class) are in %s%s",
         counted(len(kept), "answer"), (~kept[_KEY].isin(known[_KEY])).sum(), (kept["feedback"] == WRONG).sum(),
@@ -247,6 +252,14 @@ def _write(rows: pd.DataFrame) -> None:
     with whole(TRANSACTIONS) as partial:
         pq.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), partial)
     _remove_all_but(rows["image_id"])
+
+
+def _embed(image_ids: "pd.Series[str]") -> None:
+    """Embed the pictures, so that the desk shows which of the library are nearest; else say what is missing."""
+    try:
+        write_embeddings(EMBEDDINGS, PICTURES, image_ids.unique().tolist())
+    except RetrainError as error:
+        log.warning("harvest: the desk will show a typical picture of a class, not the nearest: %s", error)
 
 
 def _remove_all_but(image_ids: Iterable[str]) -> None:

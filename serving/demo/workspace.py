@@ -32,7 +32,7 @@ _CODE = Path(__file__).parents[2]
 _READ = (
     *("params.yaml", "data/classes.yaml", "data/advice.yaml", "data/standards.md", "data/confused.csv"),
     *("data/fingerprints.parquet", "data/images.parquet", "data/duplicates.parquet", "data/identified.parquet"),
-    *("data/embeddings", "data/predictions", "data/scores", "data/library", "data/benchmarks"),
+    *("data/pretrained", "data/embeddings", "data/predictions", "data/scores", "data/library", "data/benchmarks"),
 )
 
 
