@@ -1,0 +1,48 @@
+"""Measure the gateway, each row of what is to be measured by one command.
+
+    python -m bench.gateway [share overload kills embedding]
+        [--seconds 30] [--rate 50] [--within 1000] [--kills 50]
+
+share       its own share of an answer: a stub of TensorFlow Serving answers at once, RATE photos a second for SECONDS
+overload    twice what it can carry, for SECONDS, with a small embedded model
+kills       kill -9 of the gateway and of its model in turn, KILLS times under load
+embedding   the newest of data/export, with and without the embedding that the log keeps
+
+Requests are sent at fixed times whatever became of those before (open loop), and each one's time counts from when it
+should have been sent: a gateway that stalls is not spared the requests that waited. An answer is in time if it is there
+within WITHIN milliseconds, which is what data/costs.yaml promises users where nobody wrote something else. Photos are
+drawn, of 640 x 480 pixels. Everything runs on this machine: client, gateway and model share its cores.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.gateway.embedding import embedding
+from bench.gateway.kills import kills
+from bench.gateway.overload import overload
+from bench.gateway.share import share
+
+
+def main() -> None:
+    """Run the parts that are named."""
+    parts: dict[str, Callable[[Path], None]] = {
+        "share": lambda folder: share(folder, asked.rate, asked.seconds, asked.within),
+        "overload": lambda folder: overload(folder, asked.seconds, asked.within),
+        "kills": lambda folder: kills(folder, asked.kills, asked.within),
+        "embedding": lambda _: embedding(),
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], default=[*parts])
+    for name, value in (("rate", 50.0), ("seconds", 30.0), ("within", 1000.0), ("kills", 50)):
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    asked = parser.parse_args()
+    for part in asked.parts:
+        with TemporaryDirectory() as folder:
+            print(f"\n{part}", flush=True)
+            parts[part](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
