@@ -24,10 +24,11 @@ class Gateway:
     Args:
         folder: to work in; what a gateway needs of the repository is copied there.
         options: of the command line.
+        module: that is run.
     """
 
-    def __init__(self, folder: Path, *options: str | Path) -> None:
-        self.folder, self.log = folder, folder / "log"
+    def __init__(self, folder: Path, *options: str | Path, module: str = "serving") -> None:
+        self.folder, self.log, self._module = folder, folder / "log", module
         (folder / "data").mkdir(parents=True, exist_ok=True)
         for name in ("params.yaml", "data/advice.yaml"):
             shutil.copy(ROOT / name, folder / name)
@@ -48,7 +49,7 @@ class Gateway:
 
     def start(self) -> None:
         """Start it, and wait until it lives."""
-        command = [sys.executable, "-m", "serving", "--port", str(self.port), *self._options]
+        command = [sys.executable, "-m", self._module, "--port", str(self.port), *self._options]
         environment = os.environ | self.environment
         with (self.folder / "errors").open("ab") as errors:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stderr=errors)
@@ -65,6 +66,9 @@ class Gateway:
         self.process.kill()
         self.process.wait()
         raise RuntimeError((self.folder / "errors").read_text())
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it, and give its exit status."""

@@ -1,4 +1,4 @@
-"""Kills of the gateway and its processes under load."""
+"""`kill -9` of the gateway and of the model behind it, under load."""
 
 import asyncio
 import os
@@ -6,53 +6,68 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from bench.gateway.kept import Kept, wrong_pictures
 from bench.gateway.load import Outcome, load, open_loop, photos, print_statuses
+from bench.gateway.processes import GATEWAY, MODEL, by_role
 from bench.harness import print_table
+from serving.transactions import ABORTED, UNDER_WAY
 from tests.exports import write_export
 from tests.gateways import Gateway
 
-RATE = 10.0  # requests a second while something is killed
-AFTER_SECONDS = 1.0  # that a gateway answers before something of it is killed again, at most
+RATE = 40.0  # requests a second
+SECONDS = 2.0  # of load around each kill
+AFTER_SECONDS = 1.0  # of load before it, at most
+TURNS = (MODEL, GATEWAY)
 
 
 def kills(folder: Path, num_kills: int, within_ms: float) -> None:
-    """Kill the gateway and its processes in turn under load, and compare what was answered with what is kept."""
+    """Kill one and the other in turn, and compare what was answered with what is kept."""
     write_export(folder / "data/export")
-    gateway, rng, outcomes = Gateway(folder), random.Random(0), []
-    data = photos()
+    gateway, rng, data = Gateway(folder), random.Random(0), photos()
+    killed: Counter[str] = Counter()
+    outcomes: list[Outcome] = []
+    under_way: set[str] = set()
     for number in range(num_kills):
-        if number % 2 == 0:
+        if not gateway.is_running():
             gateway.start()
-        outcomes += asyncio.run(_under_load(gateway, data, rng, whole=number % 2 == 1))
-    gateway.start()
+        role = TURNS[number % 2]
+        outcomes += asyncio.run(_killed_under_load(gateway, data, rng, role))
+        killed[role] += 1
+        if role == GATEWAY:
+            under_way |= {row["transaction_id"] for row in gateway.rows() if row["status"] == UNDER_WAY}
+    if not gateway.is_running():
+        gateway.start()
     gateway.stop()
-    rows = {row["transaction_id"]: row for row in gateway.rows()}
-    answered = [each.body["transaction"] for each in outcomes if each.status == 200]
-    lost = [each for each in answered if each not in rows or rows[each]["status"] != "answered"]
-    bare = [row for row in rows.values() if row["image_id"] and not gateway.picture(row["image_id"]).is_file()]
-    print(f"{num_kills} kills, of gateway and model in turn, at {RATE:g} photos a second; {load()}")
+    rows = gateway.rows()
+    aborted = {row["transaction_id"] for row in rows if row["status"] == ABORTED}
+    kept = Kept.of(outcomes, rows)
+    print(f"{RATE:g} photos a second, {load()}; killed: {dict(killed)}")
     print_statuses(outcomes, within_ms)
     print()
-    print_table(["row", "number"], sorted(Counter(row["status"] for row in rows.values()).items()))
-    failed = sum(row["image_id"] is None for row in rows.values())
-    print(
-        f"answers: {len(answered)}; without an answered row: {len(lost)}; rows whose picture is not there: {len(bare)}"
+    print_table(["row", "number"], sorted(Counter(row["status"] for row in rows).items()))
+    print()
+    print_table(
+        ["of these", "number"],
+        [
+            ("answers", kept.num_answers),
+            ("answers without a row that says so", len(kept.unlogged)),
+            ("rows without a picture", sum(row["image_id"] is None for row in rows)),
+            ("rows whose picture is not there, or has another digest", len(wrong_pictures(rows, gateway.picture))),
+            ("under way when the gateway was killed", len(under_way)),
+            ("of them not aborted", len(under_way - aborted)),
+            ("aborted that were not under way", len(aborted - under_way)),
+        ],
     )
-    print(f"rows that name no picture, since it could not even be prepared: {failed}")
 
 
-async def _under_load(gateway: Gateway, data: Sequence[bytes], rng: random.Random, whole: bool) -> list[Outcome]:
-    """Send photos, and kill the gateway or one of its processes meanwhile."""
-    loaded = asyncio.create_task(open_loop(gateway.url, RATE, int(RATE * 2), data))
+async def _killed_under_load(gateway: Gateway, data: Sequence[bytes], rng: random.Random, role: str) -> list[Outcome]:
+    """Send photos, and kill a process meanwhile."""
+    loaded = asyncio.create_task(open_loop(gateway.url, RATE, int(RATE * SECONDS), data))
     await asyncio.sleep(rng.uniform(0.1, AFTER_SECONDS))
-    assert gateway.process
-    if whole:
-        gateway.process.send_signal(signal.SIGKILL)
-        gateway.process.wait()
-    else:
-        with suppress(ProcessLookupError):
-            os.kill(rng.choice(gateway.children()), signal.SIGKILL)
+    os.kill(by_role(gateway)[role], signal.SIGKILL)
+    if role == GATEWAY:
+        assert gateway.process
+        await asyncio.to_thread(gateway.process.wait)
     return await loaded
