@@ -63,6 +63,12 @@ class Azurite:
                 raise RuntimeError("Azurite does not start")
             time.sleep(0.1)
 
+    def stop(self) -> None:
+        """End it, after it has written down all that it was sent; a kill would undo its last seconds."""
+        assert self._server
+        self._server.terminate()
+        self._server.wait(60)
+
     def kill(self) -> None:
         """Kill it, as a machine that goes away."""
         if self._server:
