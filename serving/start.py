@@ -10,8 +10,10 @@ Params: fingerprint, quality
 """
 
 import argparse
+import ipaddress
 import logging
 import math
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -68,7 +70,8 @@ def main() -> None:
     name = opened.gateway.model.name
     log.info("gateway: http://%s:%d/ asks %s; its log is %s", arguments.host, arguments.port, name, folder)
     opened.keeper.start()
-    uvicorn.run(make_app(*opened), host=arguments.host, port=arguments.port, **SERVER)
+    where = {"host": arguments.host, "port": arguments.port, "forwarded_allow_ips": arguments.forwarded_allow_ips}
+    uvicorn.run(make_app(*opened), **where, **SERVER)
 
 
 def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MACHINE) -> Opened:
@@ -132,6 +135,10 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--exports", default=EXPORT, help="folder of the exports of what servers serve")
     parser.add_argument("--queue", type=_positive, default=32, help="most pictures under way; others are told to wait")
     parser.add_argument("--rate", type=int, default=0, help="most requests of a client per minute; 0: any number")
+    parser.add_argument(
+        "--forwarded-allow-ips", type=_proxies, default=os.environ.get("FORWARDED_ALLOW_IPS", ""), metavar="PROXIES",
+        help="addresses and networks, with commas between, whose X-Forwarded-For is believed; else FORWARDED_ALLOW_IPS",
+    )  # fmt: skip
     parser.add_argument("--keys", type=Path, default=None, help="file of keys of the API, one per line")
     parser.add_argument("--workers", type=_positive, default=1, help="processes that prepare pictures")
     parser.add_argument("--ship-to", default="", help="where rows and pictures go by the hour, such as az://logs")
@@ -155,6 +162,19 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
+
+
+def _proxies(text: str) -> str:
+    """Check what uvicorn takes; it would never meet an address that is misspelt, and with * clients chose theirs."""
+    for address in filter(None, map(str.strip, text.split(","))):
+        try:
+            ipaddress.ip_network(address)
+        except ValueError:
+            raise InputError(
+                f"--forwarded-allow-ips or FORWARDED_ALLOW_IPS: {address} is no address of a proxy, and no network: "
+                "expected such as 10.0.0.5 or 10.244.0.0/16, with commas between them."
+            ) from None
+    return text
 
 
 def _sharpness(text: str) -> float:

@@ -18,9 +18,11 @@ from gateways import Gateway
 from pictures import draw, exif_of, saved
 from PIL import Image, ImageFilter
 
+from runtime.errors import InputError
 from serving.advice import PATH, read_advice
 from serving.onnx_model import OnnxModel
 from serving.projection import project
+from serving.start import read_arguments
 from stages.images.letterbox import letterbox
 from stages.tables.exported import EXPORT
 from stages.tables.fingerprints import FINGERPRINTS
@@ -262,3 +264,20 @@ def test_only_keys_of_the_file_may_ask_and_none_too_often(tmp_path):
         status, _, headers = gateway.ask("POST", "/v1/identify", RED, X_API_Key=key)
     assert statuses == [200, 200, 200, 429]
     assert (status, int(headers["Retry-After"]) > 0) == (429, True)
+
+
+def test_behind_a_proxy_each_user_has_an_address_and_nobody_else_chooses_one(tmp_path):
+    write_export(tmp_path / EXPORT)
+    sent = ["203.0.113.5", "203.0.113.6:4711", "198.51.100.1, 203.0.113.5"]  # who sent the last made up the first
+    for proxies, expected in ({}, [200, 429, 429]), ({"FORWARDED_ALLOW_IPS": "127.0.0.1"}, [200, 200, 429]):
+        gateway = Gateway(tmp_path, "--rate", "1")
+        gateway.environment |= proxies
+        with gateway:
+            assert [gateway.identify(RED, X_Forwarded_For=addresses)[0] for addresses in sent] == expected
+    assert len({row["user_hash"] for row in gateway.rows()}) == 3  # one without the proxy, two with it
+
+
+@pytest.mark.parametrize("proxies", ["*", "10.244.0.5/16", "10.0.0.5, ingress"])
+def test_a_proxy_that_would_never_be_met_or_whom_everybody_is_is_refused(proxies):
+    with pytest.raises(InputError, match="no address of a proxy"):
+        read_arguments(["--forwarded-allow-ips", proxies])

@@ -159,8 +159,10 @@ def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
         start.read_arguments()
     put_in = [argument.replace("sharpness=", "sharpness=0.5") for argument in container["args"]]
     monkeypatch.setattr("sys.argv", [*program[2:], *put_in])
+    (proxies,) = (each["value"] for each in container["env"] if each["name"] == "FORWARDED_ALLOW_IPS")
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", proxies)
     arguments = start.read_arguments()
-    assert arguments.min_sharpness == 0.5
+    assert (arguments.min_sharpness, arguments.forwarded_allow_ips) == (0.5, "")
     assert (arguments.host, arguments.port) == ("0.0.0.0", container["ports"][0]["containerPort"])  # noqa: S104
     assert (arguments.model, arguments.exports) == ("/models/$(VERSION)", "/models")
     assert (arguments.ship_to, arguments.retention) == ("az://logs", 90)
