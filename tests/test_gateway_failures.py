@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from exports import write_export
 from gateways import Gateway as Running
 from gateways import rows_of
 from test_gateway import RED
-from test_gateway_models import kserve, server
+from test_gateway_models import kserve, server, tensorflow_serving
 
 from runtime.errors import InputError
 from serving import gateway as module
@@ -66,6 +67,34 @@ def test_a_shadow_that_is_away_or_silent_costs_no_answer_and_answers_as_soon_as_
             speaks.set()
             assert [gateway.identify(RED)[0] for _ in range(3)] == [200] * 3
             assert {row["shadow_class"] for row in shadowed(gateway, 3)} == {"red"}
+
+
+def test_while_all_places_are_taken_the_next_is_told_at_once_when_to_ask_again(tmp_path):
+    export = write_export(tmp_path / EXPORT)
+    speaks, answer = threading.Event(), tensorflow_serving(export)
+
+    def silent(path, body):
+        speaks.wait(120)
+        return answer(path, body)
+
+    with (
+        server(silent) as url,
+        ThreadPoolExecutor(1) as others,
+        Running(tmp_path, "--model", f"{url}/v1/models/retrain", "--queue", "1", "--timeout", "300") as gateway,
+    ):
+        first = others.submit(gateway.identify, RED)
+        end = time.monotonic() + 60
+        while b"gateway_under_way 1.0" not in gateway.get("/metrics")[1] and time.monotonic() < end:
+            time.sleep(0.05)
+        status, body, headers = gateway.ask("POST", "/v1/identify", RED, Content_Type="image/jpeg")
+        explained = gateway.get(f"/v1/explain/{new_id()}")
+        assert not first.done()
+        speaks.set()
+        assert first.result()[0] == gateway.identify(RED)[0] == 200
+    assert (status, headers["Retry-After"], json.loads(body)["transaction"]) == (429, "1", None)
+    assert json.loads(body)["error"].startswith("More pictures wait than can be answered in time.")
+    assert (explained[0], explained[2]["Retry-After"]) == (429, "1")
+    assert [row["status"] for row in gateway.rows()] == ["answered", "answered"]
 
 
 def test_while_the_model_cannot_be_started_all_are_told_so_at_once_and_logged(tmp_path):
