@@ -211,7 +211,8 @@ class Keeper:
         except Exception as error:
             if not isinstance(error, RetrainError | sqlite3.Error) and not is_storage_failure(error):
                 log.exception("gateway: a bug of ours; the rest goes on")
-            log.warning("gateway: %s failed (%s); tried again in a minute", step.__name__, error)
+            reason = str(error) or type(error).__name__
+            log.warning("gateway: %s failed (%s); tried again in a minute", step.__name__, reason)
             return False
         return True
 

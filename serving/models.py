@@ -234,7 +234,7 @@ class _Server:
                 while len(body) < _MAX_REPLY_BYTES and not response.content.at_eof():
                     body += await response.content.read(_MAX_REPLY_BYTES - len(body))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ModelError(f"{self.name} does not answer: {error or type(error).__name__}") from None
+            raise ModelError(f"{self.name} does not answer: {str(error) or type(error).__name__}") from None
         if response.status != 200:
             raise ModelError(f"{self.name} answers {response.status}: {body[:200].decode(errors='replace')}")
         try:

@@ -97,6 +97,27 @@ def test_while_all_places_are_taken_the_next_is_told_at_once_when_to_ask_again(t
     assert [row["status"] for row in gateway.rows()] == ["answered", "answered"]
 
 
+@pytest.mark.parametrize(("kind", "path"), [(tensorflow_serving, "v1"), (kserve, "v2")])
+def test_a_model_that_is_too_slow_is_no_answer_and_the_log_says_why(tmp_path, kind, path):
+    speaks, answer = threading.Event(), kind(write_export(tmp_path / EXPORT))
+
+    def slow(asked, body):
+        if body is not None:  # what it takes, it says at once
+            speaks.wait(120)
+        return answer(asked, body)
+
+    with (
+        server(slow) as url,
+        Running(tmp_path, "--model", f"{url}/{path}/models/retrain", "--timeout", "0.5") as gateway,
+    ):
+        status, body, headers = gateway.ask("POST", "/v1/identify", RED, Content_Type="image/jpeg")
+        speaks.set()
+    (row,) = gateway.rows()
+    assert (status, headers["Retry-After"], json.loads(body)["transaction"]) == (503, "1", row["transaction_id"])
+    assert (row["status"], row["http_status"]) == ("failed", 503)
+    assert row["error"] == f"{url}/{path}/models/retrain does not answer: TimeoutError"
+
+
 def test_while_the_model_cannot_be_started_all_are_told_so_at_once_and_logged(tmp_path):
     export = write_export(tmp_path / EXPORT)
     with Running(tmp_path) as gateway:

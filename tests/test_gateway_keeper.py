@@ -1,6 +1,7 @@
 """Shipping, retention and forgetting: each row once, here or there, and of what is forgotten no byte."""
 
 import sqlite3
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -499,6 +500,21 @@ def test_a_request_to_forget_that_fails_keeps_no_other_waiting(world, monkeypatc
     assert (world.here(), world.there()) == ([], [shipped])
     world.keeper.obey(NOW)
     assert world.there() == []
+
+
+def test_a_place_that_fails_without_a_word_is_said_by_the_kind_of_its_failure(world, monkeypatch, caplog):
+    world.add(datetime.now(UTC) - timedelta(hours=5))
+
+    def silent(path):
+        raise TimeoutError
+
+    monkeypatch.setattr(world.archive._storage, "cat_file", silent)
+    world.keeper.start()
+    end = time.monotonic() + 60
+    while "ship failed" not in caplog.text and time.monotonic() < end:
+        time.sleep(0.05)
+    world.keeper.close()
+    assert "ship failed (TimeoutError)" in caplog.text
 
 
 def test_the_command_forgets_itself_or_has_the_gateway_do_it(world, monkeypatch):
