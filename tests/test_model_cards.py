@@ -117,6 +117,16 @@ def test_the_page_has_a_card_for_each_promoted_version_and_no_markup_of_others(c
     assert not [link for link in page.links if "javascript" in link]
 
 
+def test_every_promoted_version_has_a_card_however_many_there_are_the_newest_first(tmp_path):
+    with surroundings(tmp_path):
+        run("git", "init", "--quiet")
+        write("a.txt", "a")
+        commit("A model")
+        for version in range(1, 16):
+            run("git", "tag", f"model-{version:03d}")
+        assert [tagged.version for tagged in model_cards.read_tagged()] == [*range(15, 0, -1)]
+
+
 def test_without_tags_or_a_repository_the_page_says_what_makes_one(workspace):
     written(workspace, ship(asked([NOW - timedelta(hours=1)]), workspace / "place"))
     assert "make promote" in (workspace / "out/models.html").read_text()

@@ -22,7 +22,6 @@ from stages.tables import scores
 from stages.tables.documents import parse_gate, parse_metrics
 from stages.tables.splits import CLASS_COUNTS, COUNT_COLUMNS
 
-NUM_CARDS = 12  # of the newest versions
 NUM_WEAKEST = 10
 # What a reader asks of a run; all of it is in the tag's params.yaml.
 PARAMETERS = (
@@ -59,7 +58,7 @@ class Tagged(NamedTuple):
 
 
 def read_tagged() -> list[Tagged]:
-    """Read the newest promoted versions of this clone, the newest first; none where this is no repository.
+    """Read the promoted versions of this clone, the newest first; none where this is no repository.
 
     Raises:
         InputError: a file of a tag is damaged.
@@ -71,8 +70,7 @@ def read_tagged() -> list[Tagged]:
     except RepositoryError:
         return []
     days = dict(line.rsplit(" ", 1) for line in lines)
-    versions = sorted(promoted_versions(list(days)), reverse=True)[:NUM_CARDS]
-    return [_read(version, days[tag_name(version)]) for version in versions]
+    return [_read(version, days[tag_name(version)]) for version in sorted(promoted_versions(list(days)), reverse=True)]
 
 
 def _read(version: int, on: str) -> Tagged:
