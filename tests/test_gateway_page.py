@@ -57,6 +57,16 @@ def test_a_photo_is_answered_as_soon_as_it_is_taken_and_feedback_stands_in_the_l
     assert problems == []
 
 
+def test_a_phone_takes_the_photo_with_the_camera_at_its_back_and_offers_pictures_alone(gateway, browser):
+    page, _ = opened(browser, gateway.url)
+    image = page.get_by_label("Take a photo, or choose one")
+    assert image.evaluate("input => [input.type, input.accept, input.getAttribute('capture')]") == [
+        "file",
+        "image/*",
+        "environment",
+    ]
+
+
 def test_below_the_threshold_the_user_is_told_what_would_make_a_better_photo(gateway, browser):
     page, problems = opened(browser, gateway.url)
     page.set_input_files("#image", photo(DARK))
@@ -75,7 +85,7 @@ def test_without_a_script_the_form_does_the_asking(gateway, browser):
     page, _ = opened(browser, gateway.url, java_script_enabled=False)
     page.set_input_files("#image", photo(RED))
     page.click("text=Ask")
-    assert page.inner_text("#result .answer") == "red"
+    assert page.inner_text("#result .answer") == "red \U0001f642"
     assert "A warm colour." in page.inner_text("#result")
     page.set_input_files("#image", photo(DARK))
     page.click("text=Ask")
