@@ -1,15 +1,11 @@
 """Scores of many pictures: those that Keras gives, on each backend, read only when the next batch has begun."""
 
-import importlib.util
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
+from backends import BACKENDS, run_on
 from hypothesis import given
 from hypothesis import strategies as st
 from worlds import Shards
@@ -40,14 +36,9 @@ for start in (0, 4, 8):
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_batch_gives_what_keras_gives_to_the_last_bit(backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip("JAX is not installed: `pip install .[jax]` in this environment, then this test runs")
-    paths = f"{ROOT}:{ROOT / 'tests'}:{os.environ.get('PYTHONPATH', '')}"
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths}
-    command = [sys.executable, "-c", SAME.replace("BACKEND", backend)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_on(backend, "-c", SAME.replace("BACKEND", backend))
     assert done.returncode == 0, done.stderr
 
 

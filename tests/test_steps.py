@@ -1,14 +1,10 @@
 """Steps that do not wait for each other."""
 
-import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from backends import BACKENDS, run_on
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,11 +89,7 @@ for one, other in zip(ours[1], keras_own[1], strict=True):
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_they_are_keras_own_steps(backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip("JAX is not installed: `pip install .[jax]` in this environment, then this test runs")
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-c", SAME.replace("BACKEND", backend)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_on(backend, "-c", SAME.replace("BACKEND", backend))
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from backends import BACKENDS, run_on
 from conftest import ROOT
 from worlds import DIGEST, digests, write_base, write_model, write_world
 
@@ -340,13 +341,23 @@ def test_the_best_epoch_by_validation_loss_is_kept(workspace, monkeypatch):
     assert [number for number in seen if kept <= seen[number]] == [best * steps]
 
 
-def test_a_loss_that_is_not_a_number_stops_and_leaves_the_model_that_stands(workspace):
+def test_a_validation_loss_that_is_not_a_number_stops_and_leaves_the_model_that_stands(workspace):
     write_world(epochs_from_scratch=3, learning_rate_from_scratch=1e38)
     Path("data/model").mkdir()
     Path("data/model/classes.json").write_text("earlier")
-    with pytest.raises(TrainingError, match=r"In epoch 1 the (validation )?loss is nan; .*Lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"In epoch 1 the validation loss is nan; .*Lower the learning rate"):
         train.main()
     assert [path.name for path in Path("data/model").iterdir()] == ["classes.json"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_loss_that_is_not_a_number_stops_within_its_epoch_and_no_model_is_written(workspace, backend):
+    # The first step's rate is 0, the second spoils the weights, the third's loss shows it.
+    write_world(train=16, epochs_from_scratch=2, learning_rate_from_scratch=1e38)
+    done = run_on(backend, "-m", "stages.train")
+    assert done.returncode == 1
+    assert "error: In epoch 1 the loss is nan; expected a number. No model was written. Lower the" in done.stderr
+    assert not Path("data/model").exists()
 
 
 def test_a_start_from_a_file_of_weights_takes_them(workspace):

@@ -1,14 +1,11 @@
 """Stages that only read prepared pictures need no TensorFlow where another backend is chosen."""
 
-import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from backends import run_on
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,11 +35,7 @@ def test_neither_decodes_what_is_cut_short_or_no_picture(codec):
 
 
 def test_train_evaluate_and_identify_run_on_jax_where_tensorflow_cannot_be_imported(workspace):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed: `pip install .[jax]` in this environment, then this test runs")
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "RETRAIN_COMPILED": str(workspace / "compiled")}
-    command = [sys.executable, ROOT / "tests/without_tensorflow.py"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_on("jax", ROOT / "tests/without_tensorflow.py", RETRAIN_COMPILED=str(workspace / "compiled"))
     assert done.returncode == 0, done.stderr
     assert len(IDENTIFIED.read()) == 2
     assert pd.read_csv("data/model/history.csv")["epoch"].tolist() == [1, 2]
