@@ -73,7 +73,9 @@ def intervals(rows: pd.DataFrame, number: int, judged_fraction: float) -> Iterat
     drawn = harvest.drawn(rows, number)
     rng = np.random.default_rng(len(rows))
     drawn = drawn.assign(outcome=drawn["outcome"].where(rng.random(len(drawn)) < judged_fraction, None))
-    drawn = drawn.assign(version=7, confidence_band="", shadow_version=None)
+    drawn = drawn.assign(version=7, confidence_band="", shadow_version=None, num=1)
+    drawn = drawn.assign(cell=harvest.cells(drawn.assign(received_at=pd.to_datetime(drawn["week"], utc=True))))
+    drawn = drawn.assign(judged_fraction=accuracy.judged_fraction(drawn))
     groups = [("all", "all"), ("class", "class 0"), ("class", "class 5"), ("week", "2026-11-23")]
     counts = [{"shown": shown, "by": by, "name": name, "answers": 0} for shown in (True, False) for by, name in groups]
     whole = accuracy.with_verdicts(rows)

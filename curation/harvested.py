@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from intake.embeddings import Embedding
-from intake.harvest import WRONG, read_harvest
+from intake.harvest import WRONG, drawings, read_harvest
+from serving.outcomes import Drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +42,12 @@ class Harvested:
     Attributes:
         answers: those that were shown before those that were not; of each, what users complained of first.
         embeddings: of their pictures, comparable with those of the library; of some or all there is none.
+        drawings: how each transaction was drawn.
     """
 
     answers: tuple[Answer, ...]
     embeddings: Mapping[str, Embedding] = field(default_factory=dict, compare=False)
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
 
     @cached_property
     def of_picture(self) -> dict[str, list[Answer]]:
@@ -69,8 +72,10 @@ def read_harvested() -> Harvested:
     Raises:
         InputError: the list is damaged.
     """
+    table = read_harvest().sort_by("transaction_id")
     grouped: dict[tuple[str, str | None], list[Mapping[str, Any]]] = {}
-    for row in read_harvest().sort_by("transaction_id").to_pylist():
+    for row in table.to_pylist():
         grouped.setdefault((row["image_id"], row["class_1"] if row["shown"] else None), []).append(row)
     answers = [Answer(*key, tuple(members)) for key, members in grouped.items()]
-    return Harvested(tuple(sorted(answers, key=lambda a: (a.told is None, not a.is_complaint, a.transactions[0]))))
+    ordered = sorted(answers, key=lambda a: (a.told is None, not a.is_complaint, a.transactions[0]))
+    return Harvested(tuple(ordered), drawings=drawings(table))

@@ -37,6 +37,7 @@ from runtime.outputs import whole
 from runtime.progress import progress
 from runtime.repository import require_root
 from runtime.wording import counted
+from serving.outcomes import Drawing
 from serving.reading import Place, normal, open_place
 from serving.settings import folder_of_log
 from serving.transactions import ANSWERED, COLUMNS
@@ -73,6 +74,22 @@ def bands(rows: pd.DataFrame) -> pd.Series:
     unsure = rows["confidence_1"] >= rows["threshold"] / 2
     named = np.select([~in_scope, rows["shown"].astype(bool), unsure], ["out of scope", "shown", "unsure"], "lost")
     return pd.Series(named, rows.index, dtype=object)
+
+
+def cells(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Name the cell of each drawn answer: within one, those that were judged stand for those that were not yet.
+
+    Args:
+        rows: columns of `bands`, `is_far`, `feedback`, `received_at`.
+
+    Returns:
+        Its band, whether it was taken for being far or called wrong, and the week (UTC) that it came in, such as
+        "shown, called wrong, 2026-W47".
+    """
+    far = np.where(rows[_FAR].eq(True), ", far", "")
+    wrong = np.where(rows["feedback"].eq(WRONG), ", called wrong", "")
+    named: pd.Series[str] = bands(rows) + far + wrong + rows["received_at"].dt.strftime(", %G-W%V")
+    return named
 
 
 def probabilities(strata: pd.Series, number: int) -> pd.Series:
@@ -219,6 +236,18 @@ def read_harvest() -> pa.Table:
         raise InputError(
             f"{TRANSACTIONS} is damaged ({error}). Delete it; harvest fetches again what is there."
         ) from None
+
+
+def drawings(harvested: pa.Table) -> dict[str, Drawing]:
+    """Say how each transaction was drawn.
+
+    Args:
+        harvested: as `read_harvest` gives it.
+    """
+    rows = harvested.to_pandas()
+    cell = cells(rows)
+    columns = (rows[_PROBABILITY], cell, cell.map(cell.value_counts()))
+    return dict(zip(rows[_KEY], map(Drawing, *(each.tolist() for each in columns)), strict=True))
 
 
 def _remembered(known: pd.DataFrame, place: Place, name: str) -> pd.DataFrame:

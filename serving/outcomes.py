@@ -14,6 +14,9 @@ Columns `transaction,image_id,outcome,value,on,why`. An outcome is one of
 `on` is the time in UTC with milliseconds. Exact repeats collapse; of one person and across people the latest counts;
 people who differ are listed. A line that begins with # is a comment; empty lines, and empty columns at a line's end,
 count for nothing. Nothing in a file tells who the user was: what users wrote stays in the gateway's log.
+
+The desk says in `why`, too, how the transaction was drawn for review, so that `make usage` counts it in every clone:
+`drawn 0.125, one of 41: shown, 2026-W47` has its probability, and how many were drawn of its kind (`Drawing`).
 """
 
 import re
@@ -39,6 +42,7 @@ VALUES = {
     CANDIDATE: "the name of what it shows",
     SHOULD_HAVE_ANSWERED: "the class that it is",
 }
+_DRAWN = re.compile(r"(?:^|; )drawn (\S+), one of ([1-9]\d*): ([^;]+)")
 _TRANSACTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -71,6 +75,25 @@ class Outcome:
     def answer(self) -> tuple[str, str]:
         """What is said of the transaction: the outcome, and its value where it has one."""
         return self.outcome, self.value if self.outcome in VALUES else ""
+
+
+class Drawing(NamedTuple):
+    """How a transaction was drawn for review.
+
+    Attributes:
+        probability: with which it was drawn, above 0 and up to 1.
+        cell: as `intake.harvest.cells` names it.
+        num: how many of the cell had been drawn when it was judged, itself too.
+    """
+
+    probability: float
+    cell: str
+    num: int
+
+    @property
+    def note(self) -> str:
+        """What stands in `why`; `drawing_of` reads exactly the same from it."""
+        return f"drawn {self.probability!r}, one of {self.num}: {self.cell}"
 
 
 class Settled(NamedTuple):
@@ -116,6 +139,16 @@ def parse_outcomes(text: str, path: str | Path) -> list[Outcome]:
     """
     rows = read_rows(text, str(path), COLUMNS)
     return [_outcome(Path(path), number, fields) for number, fields in rows]
+
+
+def drawing_of(why: str) -> Drawing | None:
+    """Read how a transaction was drawn; None where `why` does not say it, as that of a row that was typed by hand."""
+    found = _DRAWN.search(why)
+    try:
+        drawing = Drawing(float(found[1]), found[3], int(found[2])) if found else None
+    except ValueError:
+        return None
+    return drawing if drawing and 0 < drawing.probability <= 1 else None
 
 
 def standing(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Outcome]]:

@@ -52,7 +52,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "feedback": _TEXT,
     "comment": _TEXT,
     "feedback_at": _TIME,
-    "review_probability": _REAL,  # with which the row was drawn for review; null: it was not drawn from
+    "review_probability": _REAL,  # null: what was shipped never changes, so `make harvest` keeps it in its own list
 }
 SCHEMA = pa.schema(COLUMNS)
 _SQLITE = {_TEXT: "TEXT", _TIME: "TEXT", _WHOLE: "INTEGER", pa.bool_(): "INTEGER", _REAL: "REAL"}

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from test_usage import NOW, asked, written
@@ -13,6 +14,8 @@ from visitors import row_times, ship
 from bench.usage import intervals, population
 from intake import harvest
 from runtime.errors import InputError
+from serving.reading import open_place
+from serving.transactions import COLUMNS
 from serving.usage import accuracy
 
 HEADER = "transaction,image_id,outcome,value,on,why"
@@ -36,21 +39,22 @@ def world(workspace):
     return rows["transaction_id"].to_pylist()
 
 
-def draw(world, **probabilities: float) -> None:
+def draw(world, far: tuple[str, ...] = (), **probabilities: float) -> None:
     """Write what `make harvest` writes of some answers: t0 is the first."""
-    rows = [
-        dict.fromkeys(harvest.SCHEMA.names) | {"transaction_id": world[int(name[1:])], "review_probability": value}
-        for name, value in probabilities.items()
-    ]
+    ids = [world[int(name[1:])] for name in probabilities]
+    logged = [name for name in harvest.SCHEMA.names if name in COLUMNS]
+    rows = open_place("place").rows("2026-11-01", logged).to_pandas().set_index("transaction_id").loc[ids].reset_index()
+    rows["review_probability"] = list(probabilities.values())
+    rows["is_far"] = [name in far for name in probabilities]
     harvest.FOLDER.mkdir(parents=True, exist_ok=True)
-    pq.write_table(harvest.pa.Table.from_pylist(rows, harvest.SCHEMA), harvest.TRANSACTIONS)
+    pq.write_table(pa.Table.from_pandas(rows.assign(place="place"), harvest.SCHEMA), harvest.TRANSACTIONS)
 
 
-def judge(workspace, world, **outcomes: str) -> None:
+def judge(workspace, world, why: str = "", **outcomes: str) -> None:
     lines = [HEADER]
     for number, (name, said) in enumerate(outcomes.items()):
         outcome, _, value = said.partition(" ")
-        lines.append(f"{world[int(name[1:])]},{'0' * 32},{outcome},{value},2026-11-27T09:{number:02d}:00.000Z,")
+        lines.append(f'{world[int(name[1:])]},{"0" * 32},{outcome},{value},2026-11-27T09:{number:02d}:00.000Z,"{why}"')
     (workspace / "data/outcomes").mkdir(exist_ok=True)
     (workspace / "data/outcomes/ana.csv").write_text("\n".join(lines) + "\n")
 
@@ -87,10 +91,7 @@ def test_those_judged_stand_for_the_others_of_their_band_and_not_for_complaints(
 
 
 def test_the_farthest_stand_for_each_other_and_not_for_those_that_were_drawn_by_lot(workspace, world):
-    draw(world, t1=1.0, t2=1.0, t3=0.5, t4=0.5)
-    rows = pq.read_table(harvest.TRANSACTIONS).to_pandas()
-    rows["is_far"] = rows["transaction_id"].isin(world[1:3])
-    harvest.pa.parquet.write_table(harvest.pa.Table.from_pandas(rows, harvest.SCHEMA), harvest.TRANSACTIONS)
+    draw(world, far=("t1", "t2"), t1=1.0, t2=1.0, t3=0.5, t4=0.5)
     judge(workspace, world, t1="wrong jug", t2="wrong jug", t3="right")
     told = accuracy_of(workspace).loc[(accuracy.TOLD, "all", "all")]
     assert told["fraction"] == pytest.approx(4 / (2 + 4)), (
@@ -127,9 +128,25 @@ def test_outcomes_without_a_known_probability_are_not_used_and_counted(workspace
     assert accuracy_of(workspace).loc[(accuracy.TOLD, "all", "all"), "fraction"] == 1
     page = (workspace / "out/accuracy.html").read_text()
     assert "1 outcomes are not used" in page
-    assert "those drawn stand for about 4 of the 10 answers" in page
+    assert "those judged stand for about 4 of the 10 answers" in page
     assert "Of the others nothing is known" in page
     assert "<strong>9</strong> of 10 answers were never looked at" in page
+
+
+@pytest.mark.parametrize("own", [0.125, 0.5])
+def test_what_several_say_of_how_an_answer_was_drawn_counts_with_the_largest_probability(workspace, world, own):
+    draw(world, t1=own, t2=1.0)
+    judge(
+        workspace,
+        world,
+        "production; drawn 0.25, one of 4: shown, 2026-W48; act:0123456789ab",
+        t1="right",
+        t2="wrong jug",
+    )
+    told, first = accuracy_of(workspace).loc[(accuracy.TOLD, "all", "all")], 1 / max(own, 0.25)
+    assert told["fraction"] == pytest.approx(first / (first + 1))
+    page = (workspace / "out/accuracy.html").read_text()
+    assert f"those judged stand for about {2 * (first + 1):.0f} of" in page, "of four of the kind two were judged"
 
 
 def test_two_versions_are_compared_where_both_answered_and_people_know_what_is_shown(workspace, world):

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from repositories import ROOT, commit, surroundings
 
+from curation.actions import why
 from runtime.errors import InstructionError
 from serving import outcomes
-from serving.outcomes import OUTCOMES, Outcome, parse_outcomes, read_outcomes, settle
+from serving.outcomes import OUTCOMES, Drawing, Outcome, drawing_of, parse_outcomes, read_outcomes, settle
 
 A, B = "01a21c44-f07f-7e89-87a7-fd10adc1e8a9", "01a21c44-f07f-7e89-87a7-fd10adc1e8aa"
 PICTURE = "0123456789abcdef0123456789abcdef"
@@ -130,6 +131,29 @@ OUTCOME = st.builds(
     st.sampled_from(OUTCOMES),
     st.sampled_from(["hat", "cap"]),
 )
+
+
+@given(
+    st.floats(0, 1, exclude_min=True),
+    st.integers(1, 10**6),
+    st.sampled_from(["lost, 2026-W01", "shown, far, 2026-W48"]),
+)
+def test_how_an_answer_was_drawn_is_read_exactly_as_it_was_written(probability, num, cell):
+    drawing = Drawing(probability, cell, num)
+    said = why("production", "said hat 97.5", drawing.note, "2 of 3", action="0123456789ab")
+    assert drawing_of(said) == drawing == drawing_of(drawing.note)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "not a cup", "production; version 7; said hat 97.5; act:0123456789ab", "he has drawn 3, one of 4: hats",
+        "drawn 0, one of 4: shown, 2026-W48", "drawn 1.5, one of 4: shown", "drawn nan, one of 4: shown",
+        "drawn inf, one of 4: shown", "drawn well, one of 4: shown", "drawn 0.5, one of 0: shown", "drawn 0.5, one of",
+    ],
+)  # fmt: skip
+def test_what_does_not_say_how_an_answer_was_drawn_says_nothing_of_it(said):
+    assert drawing_of(said) is None
 
 
 @given(st.lists(OUTCOME), st.lists(OUTCOME))

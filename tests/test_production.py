@@ -10,7 +10,7 @@ from harvests import answered, transaction, write_harvest
 from repositories import ROOT
 
 from curation import web
-from curation.actions import OutcomeRow
+from curation.actions import OutcomeRow, action_id
 from curation.ledger import Ledger
 from curation.pages.page import REASONS, Pressed
 from curation.pages.production import Production
@@ -129,7 +129,7 @@ def test_a_row_says_what_the_model_said_and_nothing_of_the_user(clean):
         row["image_id"],
         "right",
         "",
-        "production; version 7; said hat 97.5; act:0123456789ab",
+        "production; version 7; said hat 97.5; drawn 1.0, one of 1: shown, called wrong, 2026-W47; act:0123456789ab",
     )
 
 
@@ -225,7 +225,7 @@ def test_a_picture_that_is_good_enough_goes_to_the_folder_of_its_class(clean, be
     write_harvest(row := answered(1, best, "shirt"))
     decided, found = PAGE.rows(snapshot(), Ledger(), replace(pressed(row, key, name), to_library=True))
     assert decided[:3] == (row["image_id"], "relabel", sub_class)
-    assert isinstance(found, OutcomeRow) and decided.why == found.why
+    assert isinstance(found, OutcomeRow) and action_id(decided.why) == action_id(found.why)
 
 
 @pytest.mark.parametrize(

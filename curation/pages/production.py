@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation.actions import NominationRow, OutcomeRow, PageRow, Row, why
+from curation.actions import NominationRow, OutcomeRow, PageRow, Row, noted, why
 from curation.harvested import Answer
 from curation.ledger import Ledger
 from curation.nominating import benchmarks, class_of_now, givers, nominators
@@ -71,12 +71,15 @@ class Production:
             )
         outcome, value = _outcome(snapshot, answer, pressed)
         notes = [self.name, f"version {answer.rows[-1]['version']}", _said_by_model(answer)]
-        said = why(*notes, action=pressed.action)
+        said, drawings = why(*notes, action=pressed.action), snapshot.harvested.drawings
         class_name = answer.told if outcome == RIGHT else value
         shown = class_name if outcome in (RIGHT, WRONG, SHOULD_HAVE_ANSWERED) else None
         return [
             *_goes_on(snapshot, ledger, pressed, outcome, shown, said),
-            *(OutcomeRow(each, answer.image_id, outcome, value, said) for each in dict.fromkeys(pressed.transactions)),
+            *(
+                OutcomeRow(each, answer.image_id, outcome, value, noted(said, drawings[each].note))
+                for each in dict.fromkeys(pressed.transactions)
+            ),
         ]
 
 

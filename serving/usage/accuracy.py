@@ -1,12 +1,13 @@
 """Estimate how right all answers are, from what people found about those that were drawn for review.
 
 Whatever users called wrong is drawn in any case, and so are the pictures that are farthest from every class; others
-with the probability that `make harvest` wrote beside them. Of those drawn, not all may have been judged yet: within
-each band of confidence, among those that users called wrong, and among the farthest, those judged stand for the others.
+with the probability that `make harvest` wrote beside them, and the desk beside each outcome: so it is known in clones
+that harvested nothing, too. Of those drawn, not all may have been judged yet: within each week and band of confidence,
+among those that users called wrong, and among the farthest, those judged stand for the others.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ MEASURES = {TOLD: True, SILENT: False}  # and whether it is about answers that w
 _COLUMN_OF = {"class": "class_1", "version": "version", "confidence": "confidence_band", "week": "week"}
 _DRAWN = pa.schema(
     [(name, COLUMNS["transaction_id"]) for name in ("transaction_id", "outcome", "value")]
-    + [("is_far", pa.bool_()), ("review_probability", pa.float64())]
+    + [(name, pa.float64()) for name in ("review_probability", "judged_fraction")]
 )
 ACCURACY = pa.schema(
     [(name, pa.string()) for name in ("measure", "by", "name")]
@@ -47,9 +48,10 @@ class Drawn(NamedTuple):
     """What was drawn for review.
 
     Attributes:
-        rows: `transaction_id`, `is_far`, `review_probability`, and the `outcome` and `value` that count; None where
-            nobody has judged yet.
-        num_without_probability: outcomes about transactions that no `make harvest` of this clone has drawn.
+        rows: `transaction_id`, `review_probability`, `judged_fraction` of those that were drawn of its kind, and the
+            `outcome` and `value` that count; None where nobody has judged yet.
+        num_without_probability: outcomes about transactions that no `make harvest` of this clone has drawn, and whose
+            `why` does not say how they were drawn.
     """
 
     rows: pa.Table
@@ -62,24 +64,48 @@ def read_drawn() -> Drawn:
     Raises:
         InputError: build/harvest is damaged, or a line of data/outcomes cannot be read.
     """
-    found = outcomes.settle(outcomes.read_outcomes()).counting
-    known = _harvested()
-    rows = [
-        row | {"outcome": said.outcome if said else None, "value": said.value if said else None}
-        for row in known
-        for said in [found.get(row["transaction_id"])]
-    ]
-    return Drawn(pa.Table.from_pylist(rows, _DRAWN), len(found.keys() - {row["transaction_id"] for row in known}))
+    said = outcomes.read_outcomes()
+    found, known = outcomes.settle(said).counting, _drawings(said)
+    rows = pd.DataFrame(known.values(), list(known), outcomes.Drawing._fields).rename_axis("transaction_id")
+    for name in ("outcome", "value"):
+        rows[name] = pd.Series({each: getattr(counting, name) for each, counting in found.items()}, dtype=object)
+    rows["judged_fraction"] = judged_fraction(rows)
+    rows = rows.rename(columns={"probability": "review_probability"}).reset_index()
+    return Drawn(pa.Table.from_pandas(rows, _DRAWN, preserve_index=False), len(found.keys() - known.keys()))
 
 
-def _harvested() -> list[Row]:
-    rows: list[Row] = harvest.read_harvest().select(["transaction_id", "is_far", "review_probability"]).to_pylist()
-    return rows
+def judged_fraction(rows: pd.DataFrame) -> pd.Series:
+    """Say of each drawn answer how many of its cell were judged.
+
+    Args:
+        rows: columns `cell`, `num` (as `serving.outcomes.Drawing` has them) and `outcome`.
+
+    Returns:
+        From 0 to 1, of those that were drawn as far as anybody knew: all are here, or only those that were judged.
+    """
+    of_cell = rows.groupby("cell")
+    num_drawn = np.maximum(of_cell["num"].transform("max"), of_cell["num"].transform("size"))
+    return of_cell["outcome"].transform("count") / num_drawn
+
+
+def _drawings(said: Iterable[outcomes.Outcome]) -> dict[str, outcomes.Drawing]:
+    """Say of each transaction how it was drawn: by what this clone harvested, and by what stands beside outcomes.
+
+    Where several say it, the largest probability counts, as of several harvests of one clone, and the cell of this
+    clone, else the latest.
+    """
+    beside = ((each.transaction, found) for each in said if (found := outcomes.drawing_of(each.why)))
+    known: dict[str, outcomes.Drawing] = {}
+    for transaction, drawing in itertools.chain(beside, harvest.drawings(harvest.read_harvest()).items()):
+        before = known.get(transaction, drawing)
+        num = max(drawing.num, before.num) if before.cell == drawing.cell else drawing.num
+        known[transaction] = outcomes.Drawing(max(drawing.probability, before.probability), drawing.cell, num)
+    return known
 
 
 def represented(rows: pd.DataFrame) -> float:
-    """Estimate how many answers there were that could have been drawn: those of days without a harvest could not."""
-    return float((1 / rows["review_probability"]).sum())
+    """Estimate for how many answers those judged stand: not for those of weeks without a harvest, as an example."""
+    return float((1 / judged(rows)["probability"]).sum())
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,9 +117,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The rows with an outcome, and the column `probability`.
     """
-    cells = [harvest.bands(rows), rows["feedback"].eq("wrong"), rows["is_far"].eq(True)]
-    answered = rows["outcome"].notna().groupby(cells).transform("mean")
-    return rows.assign(probability=rows["review_probability"] * answered)[rows["outcome"].notna()]
+    return rows.assign(probability=rows["review_probability"] * rows["judged_fraction"])[rows["outcome"].notna()]
 
 
 def with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:

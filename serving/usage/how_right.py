@@ -21,7 +21,7 @@ def contents(
         tables: answers of usage.sql by name.
         found: rows of accuracy.ACCURACY.
         second: rows of accuracy.SECOND.
-        represented: how many answers those drawn stand for.
+        represented: how many answers those judged stand for.
         num_unknown: outcomes whose probability of having been drawn is not known.
     """
     overall = {row["measure"]: row for row in found if row["by"] == "all"}

@@ -4,8 +4,8 @@ create view drawn as select * from read_parquet(getvariable('drawn'));
 
 -- name: reviewed
 select
-    transaction_id, class_1, confidence_1, threshold, in_scope, shown, version, week, confidence_band, feedback,
-    shadow_version, shadow_class, shadow_shown, is_far, review_probability, outcome, value
+    transaction_id, class_1, confidence_1, threshold, in_scope, shown, version, week, confidence_band, shadow_version,
+    shadow_class, shadow_shown, review_probability, judged_fraction, outcome, value
 from transactions join drawn using (transaction_id)
 where status = 'answered'
 order by transaction_id;
