@@ -1,9 +1,10 @@
 """The pipeline's tables as the desk reads them: whole, beside a run, and again when a new run has written them."""
 
+import json
 import mmap
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,8 @@ _COLUMNS: dict[Table, Sequence[str]] = {
 _MATRICES = (predictions.SCORES, EMBEDDINGS)
 _OTHERS = (CLASSES, predictions.CLASSES, BASE_LINEAGE, parameters.PATH)
 _CHECKED_SECONDS = 1.0  # between two looks at whether the files are still the same
+_FILES = (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS)
+_WRITTEN = Path(".dvc/tmp/rwlock")  # which DVC keeps: what the stages that run read and write, and by which process
 NUM_BEST = 3
 _NUM_NEAREST = 16  # pictures of a class among which one is looked for that is no copy and of a real sub-class
 _BLOCK = 2**22  # cosines that are computed at a time: 16 MB
@@ -359,7 +362,9 @@ class Tables:
             found = _signatures()
             if self._snapshot is None:
                 self._snapshot, self._signature = read_snapshot(), found
-            elif found != self._signature and not self._is_away(found):
+            elif found == self._signature:
+                self.notice = None
+            elif not self._is_being_written(found):
                 self._read(found)
             self._snapshot = self._with_harvest(self._snapshot)
         return self._snapshot
@@ -377,12 +382,16 @@ class Tables:
             return replace(snapshot, harvested=harvested)
         return snapshot
 
-    def _is_away(self, found: tuple[Any, ...]) -> bool:
-        """Whether a file that was there is gone: DVC takes a stage's outputs away before it runs."""
-        before = self._signature or ()
-        away = any(was != ABSENT and is_ == ABSENT for was, is_ in zip(before, found, strict=True))
-        self.notice = "A run is writing new tables; you see those from before it." if away else None
-        return away
+    def _is_being_written(self, found: tuple[Any, ...]) -> bool:
+        """Say whether a run writes a file that was there and is away: DVC takes a stage's outputs away before it runs.
+
+        A file that is away and that no run writes is gone, as after the checkout of an older commit.
+        """
+        states = zip(_FILES, self._signature or (), found, strict=True)
+        away = [Path(path).resolve() for path, was, is_ in states if was != ABSENT and is_ == ABSENT]
+        is_written = bool(away) and any(path.is_relative_to(each) for each in _written_by_runs() for path in away)
+        self.notice = "A run is writing new tables; you see those from before it." if is_written else None
+        return is_written
 
     def _read(self, found: tuple[Any, ...]) -> None:
         try:
@@ -442,4 +451,13 @@ def _optional(table: Table, columns: Sequence[str], ids: dict[str, str]) -> pd.D
 
 
 def _signatures() -> tuple[tuple[int, ...], ...]:
-    return tuple(signature(Path(path)) for path in (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS))
+    return tuple(signature(Path(path)) for path in _FILES)
+
+
+def _written_by_runs() -> Iterable[Path]:
+    """List the files and folders that stages which DVC runs now are to write, as DVC's own list has them."""
+    try:
+        written = json.loads(_WRITTEN.read_text(encoding="utf-8")).get("write", {})
+    except (FileNotFoundError, ValueError):  # none, or one that is being written itself
+        return []
+    return [Path(path) for path, by in written.items() if Path(f"/proc/{by['pid']}").exists()]
