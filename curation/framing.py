@@ -121,8 +121,9 @@ def framed(ledger: Ledger, image_id: str) -> str | None:
     """Give the copy that took the place of a picture; None where none did."""
     for (_, question), said in ledger.standing(image_id).items():
         last = list(said.values())[-1]
-        if question == "pair" and last.decision == "duplicate" and page_of(last.why) == FRAME:
-            return last.value if last.image_id == image_id else None
+        is_tie = question == "pair" and last.decision == "duplicate" and page_of(last.why) == FRAME
+        if is_tie and last.image_id == image_id:
+            return last.value
     return None
 
 

@@ -9,12 +9,16 @@ from curation.actions import action_id
 from curation.framing import framed
 from curation.nominating import for_both, nominators, waiting
 from curation.state import Desk
+from intake.accepted import plan
+from intake.new_folder import can_be_folder
 from intake.nominations import CANNOT_TELL, NO_CLASS, NOMINATED, Nomination
 from runtime import parameters
+from runtime.errors import InputError
 from runtime.repository import git
 from runtime.wording import counted
-from stages.labels.decisions import Decision
-from stages.labels.folders import UNLABELLED
+from stages.labels.decisions import Decision, Verdicts
+from stages.labels.folders import DATA
+from stages.labels.names import composed
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.splits import CLASS_COUNTS
 
@@ -26,8 +30,6 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
     """Collect what the page shows besides the frame."""
     with desk.lock:
         snapshot, ledger = desk.snapshot, desk.ledger
-        paths = snapshot.tables[FINGERPRINTS]
-        unlabelled = set(paths.loc[paths["path"].str.startswith(UNLABELLED), "image_id"]) if len(paths) else set()
         disputes = ledger.disputes()
         unseen = waiting(snapshot, ledger.seen_by(person))  # what others said of it, this person must not know yet
         return {
@@ -59,7 +61,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
                 for image_id in ledger.image_ids()
                 if (copy := framed(ledger, image_id)) is not None and not snapshot.paths(copy)
             ),
-            "waiting": sum(1 for image_id in unlabelled if ledger.is_decided(str(image_id))),
+            **_waiting(desk),
             "sent": sum(
                 1
                 for image_id in snapshot.harvested.of_picture
@@ -68,6 +70,26 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
                 and image_id not in ledger.nominations(snapshot.classes).image_ids
             ),
         }
+
+
+def _waiting(desk: Desk) -> dict[str, Any]:
+    """Count the pictures that `make intake` would move, and say what is in its way."""
+    snapshot, ledger = desk.snapshot, desk.ledger
+    known, renamed = snapshot.classes.class_names, snapshot.classes.renamed
+    said = {each: (ledger.answer(each, "fate"), ledger.answer(each, "label")) for each in ledger.image_ids()}
+    removed = frozenset(each for each, (fate, _) in said.items() if fate and fate.decision == "remove")
+    names = {each: composed(label.value) for each, (_, label) in said.items() if label}
+    relabelled = {each: renamed.get(name, name) for each, name in names.items()}
+    new = {name for name in relabelled.values() if name not in known and can_be_folder(name)}
+    folders = {*known, *(name for name in new if (DATA / "library" / name).is_dir())}
+    verdicts = Verdicts(removed, frozenset(), relabelled, frozenset(), frozenset(), ())
+    files = snapshot.tables[FINGERPRINTS]
+    files = files[files["image_id"].isin(said) & ~files["path"].str.startswith("benchmarks/")]
+    try:
+        moves = plan(dict(zip(files["path"], files["image_id"], strict=True)), verdicts, folders, {})
+    except InputError as error:
+        return {"waiting": 0, "in_the_way": str(error)}
+    return {"waiting": sum(1 for each in moves if (DATA / each.source).is_file()), "in_the_way": ""}
 
 
 def _nominated(desk: Desk, person: str) -> dict[str, Any]:

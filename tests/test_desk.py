@@ -310,7 +310,7 @@ def test_label_by_keys_alone(world, fresh, tab):
     settled(tab, 5)
     tab.wait_for_selector(f"[data-image-id='{ids[3]}']")  # what was left for later comes last
     go(tab, fresh, "/")
-    assert "5 decisions are about unlabelled pictures" in tab.inner_text("main")
+    assert "5 pictures wait for make intake" in tab.inner_text("main")
 
 
 def test_the_first_page_leads_by_digits_and_commits_this_persons_file_alone(world, tab, server):

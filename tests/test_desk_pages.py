@@ -2,15 +2,19 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from threading import Barrier, Thread
 
 import numpy as np
+import pandas as pd
 import pytest
 from desks import prepared
 from repositories import write
 
-from curation import renditions
+from curation import home, renditions
+from curation.actions import why
+from curation.framing import framed
 from curation.ledger import Ledger
 from curation.pages import duplicates
 from curation.pages.double_check import DoubleCheck
@@ -19,10 +23,12 @@ from curation.pages.label import Label
 from curation.pages.page import Pressed, short
 from curation.pages.sort import Sort
 from curation.snapshot import Rows, read_snapshot
+from curation.state import Desk
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.tables import predictions
 from stages.tables.duplicates import DUPLICATES
+from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
 
@@ -172,3 +178,64 @@ def test_rows_of_a_matrix_are_read_and_none_of_its_file_stays_in_memory(tmp_path
 
 def test_of_no_rows_nothing_is_mapped():
     assert Rows(np.empty((0, 4), np.float32))[np.array([], np.int64)].shape == (0, 4)
+
+
+def framing(number, original, copy) -> list[Decision]:
+    rows = ((original, "duplicate", copy), (original, "remove", ""))
+    return [
+        Decision(NOW, "ana", 2 * number + line, *row, why("frame", action=f"{number:012x}"))
+        for line, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("ids", list(permutations(("1" * 32, "2" * 32, "3" * 32))))
+def test_the_copy_of_a_copy_can_be_framed_too(ids):
+    first, second, third = ids
+    ledger = Ledger([*framing(0, first, second), *framing(1, second, third)])
+    assert [framed(ledger, each) for each in ids] == [second, third, None]
+
+
+def test_a_group_is_shown_without_a_picture_that_is_gone(world):
+    pairs, files = DUPLICATES.read(), FINGERPRINTS.read()
+    before = {path: Path(path).read_bytes() for path in (DUPLICATES.path, FINGERPRINTS.path)}
+    a, b, c = ids = sorted(world.library["hat"][:3])
+    others = pairs[~pairs["image_a"].isin(ids)]
+    more = [pairs.iloc[0].to_dict() | {"image_a": a, "image_b": each, "keep": a} for each in (b, c)]
+    DUPLICATES.write(pd.concat([pd.DataFrame(more), others])[pairs.columns].sort_values(["image_a", "image_b"]))
+    FINGERPRINTS.write(files[~files["image_id"].isin([c, others["image_b"].iloc[0]])])
+    snapshot, page = read_snapshot(), Duplicates()
+    for path, content in before.items():
+        Path(path).write_bytes(content)
+    items = {key: page.item(snapshot, Ledger(), key) for key in page.keys(snapshot, Ledger(), {})}
+    assert items[a]["image_ids"] == [a, b]
+    assert set(items) == {a, *others["image_a"].iloc[1:]}
+
+
+def test_what_waits_for_intake_are_the_pictures_that_it_would_move(world):
+    hats, unlabelled = world.library["hat"], world.unlabelled
+    rows = [
+        (hats[0], "relabel", "fez"),  # a sub-class that has no folder yet
+        (hats[1], "relabel", "shirt"),
+        (hats[2], "relabel", "fez"),
+        (hats[2], "remove", ""),
+        (unlabelled[0], "relabel", "hat"),
+        (unlabelled[1], "remove", ""),
+        (unlabelled[2], "keep", ""),
+    ]
+    write("data/decisions/ana.csv", "image_id,decision,value,on,why\n" + "".join(
+        f"{','.join(row)},2026-01-01T00:00:{number:02}.000Z,by hand\n" for number, row in enumerate(rows)
+    ))  # fmt: skip
+    desk = Desk()
+    assert home.contents(desk, "ana")["waiting"] == 3
+    source = next(Path("data/library/hat", name) for name in ("0.png", "1.png"))
+    (moved := Path("data/library/fez", source.name)).parent.mkdir()
+    source.rename(moved)
+    assert home.contents(desk, "ana")["waiting"] == 2
+    moved.rename(source)
+    moved.parent.rmdir()
+    with Path("data/decisions/ana.csv").open("a") as file:
+        file.write(f"{unlabelled[3]},relabel,..,2026-01-02T00:00:00.000Z,by hand\n")
+    desk.refresh()
+    found = home.contents(desk, "ana")
+    assert (found["waiting"], "cannot be the name of a folder" in found["in_the_way"]) == (0, True)
+    Path("data/decisions/ana.csv").unlink()

@@ -36,7 +36,7 @@ class Duplicates:
         if found is None:
             raise InputError("this group has its answer already.")
         members, kept = shown(found), suggested(found)
-        files = snapshot.files.reindex(members)
+        files = snapshot.files.loc[members]
         return {
             "image_id": key,
             "image_ids": members,
@@ -47,8 +47,8 @@ class Duplicates:
                     "label": _label(snapshot, ledger, image_id),
                     "suggested": image_id == kept,
                     "words": _words(snapshot, files, image_id),
-                    "width": int(files["width"].fillna(1)[image_id]),
-                    "height": int(files["height"].fillna(1)[image_id]),
+                    "width": int(files["width"][image_id]),
+                    "height": int(files["height"][image_id]),
                     "path": f"data/{files['path'][image_id]}",
                 }
                 for number, image_id in enumerate(members, 1)
@@ -139,6 +139,8 @@ def groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
 
 def _groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
     table = _with_conflicts(snapshot, ledger)
+    files = snapshot.files.index  # of what a new run has not compared yet, pictures may be gone
+    table = table[table["image_a"].isin(files) & table["image_b"].isin(files)]
     known = set(ledger.image_ids())
     pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
     said = [(a in known or b in known) for a, b, _ in pairs]  # of the others nothing can have been said
