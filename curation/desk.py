@@ -61,10 +61,15 @@ def _invite(options: argparse.Namespace) -> None:
         raise InstructionError(f"a link lasts 1 to {MOST_DAYS} days: make desk INVITE=ben DAYS=30.")
     person = person_of(options.invite)
     secret = Invites().add(person, options.days, datetime.now(UTC))
-    address = f"[{options.host}]" if ":" in options.host else options.host
-    place = f"https://{options.site}" if options.site else f"http://{address}:{options.port}"
+    place = f"https://{options.site}" if options.site else _address(options)
     lasts = counted(options.days, "day")
     log.info("desk: for %s alone, for %s: %s/invited/%s", person, lasts, place, secret)
+
+
+def _address(options: argparse.Namespace) -> str:
+    """Give the address at which browsers find the desk; one of IPv6 stands in brackets there."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"http://{host}:{options.port}"
 
 
 def _withdraw(name: str) -> None:
@@ -101,7 +106,7 @@ def _serve(options: argparse.Namespace) -> None:
     for notice in desk.file(door.owner).notices if door.owner else ():
         log.warning("desk: %s", notice)
     who = door.owner or ("whoever the proxy names" if proxy else "whoever was invited (make desk INVITE=ben)")
-    log.info("desk: %s, at http://%s:%d/; Ctrl-C ends it", who, options.host, options.port)
+    log.info("desk: %s, at %s/; Ctrl-C ends it", who, _address(options))
     uvicorn.run(
         web.make(desk, door, options.blind), host=options.host, port=options.port, log_level="warning",
         access_log=False, server_header=False, proxy_headers=False,

@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from desks import Server, go, prepared, said
 from repositories import ROOT
 
+from curation import desk as desks_command
 from curation.invites import FILE, Invites
 from curation.security import hosts, is_loopback
 
@@ -236,3 +237,11 @@ def test_one_person_on_this_machine_needs_nothing():
     ]  # fmt: skip
     assert "127.0.0.1" in hosts("127.0.0.1", 80)
     assert "127.0.0.1" not in hosts("127.0.0.1", 8765)
+
+
+def test_an_address_of_ipv6_is_printed_as_browsers_take_it(world, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(desks_command.uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setattr("sys.argv", ["desk", "--host=::1", "--port=1234"])
+    desks_command.main()
+    assert "at http://[::1]:1234/;" in caplog.text
