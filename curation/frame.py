@@ -9,8 +9,9 @@ from typing import Any
 from curation.actions import Entry, action_id, page_of, pictures_of
 from curation.forms import new_action
 from curation.pages.page import Queue, found, nominated, short
+from curation.standards import Example
 from curation.state import Desk
-from curation.upcoming import open_keys
+from curation.upcoming import num_left
 from intake.nominations import Nomination
 from review.blind_answers import BlindAnswer
 from runtime.errors import RetrainError
@@ -40,34 +41,48 @@ def frame(desk: Desk, person: str, name: str, pages: Sequence[Queue]) -> dict[st
         pages: with a queue, in the order in which they are listed.
     """
     with desk.lock:
-        notices = []
-        for file in desk.files_of(person):
-            notices += file.notices
-            file.notices.clear()
-        notices += filter(None, (desk.tables.notice, desk.tables.harvest_notice))
-        if desk.parting.team and person not in desk.parting.team:
-            notices.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
-        queues = [(page, _num_open(desk, person, page)) for page in pages]
+        queues = [(page, num_left(desk, person, page, {})) for page in pages]
         return {
             "places": _places(queues),
             "person": person,
             "name": name,
-            "notices": notices,
-            "uncommitted": desk.uncommitted(person)
-            + desk.uncommitted_outcomes(person)
-            + desk.uncommitted_nominations(person)
-            + desk.uncommitted_blind(person)
-            + desk.standards.waiting(person).num_lines,
+            "uncommitted": uncommitted(desk, person),
             "action": new_action(),
             **after(desk, person),
         }
 
 
-def _num_open(desk: Desk, person: str, page: Queue) -> int:
-    """Count what is open on a page, once for all pages that are shown before somebody says something."""
-    snapshot = desk.snapshot
-    return desk.ledger.remembered(
-        f"open {page.name} {person}", snapshot, lambda: sum(1 for _ in open_keys(desk, person, page, {}))
+def news(desk: Desk, person: str) -> dict[str, Any]:
+    """Collect what a person is told beside what they asked for.
+
+    Args:
+        desk: its state.
+        person: who is told.
+
+    Returns:
+        `notices`, of which each is told once; those of `now`, as long as they are so; and `run`, which differs when the
+        tables do.
+    """
+    with desk.lock:
+        desk.tables.current()
+        notices = []
+        for file in desk.files_of(person):
+            notices += file.notices
+            file.notices.clear()
+        now = [*filter(None, (desk.tables.notice, desk.tables.harvest_notice))]
+        if desk.parting.team and person not in desk.parting.team:
+            now.append(f"Queues are parted among {', '.join(desk.parting.team)}: none of it is for {person}.")
+        return {"notices": notices, "now": now, "run": desk.tables.run}
+
+
+def uncommitted(desk: Desk, person: str) -> int:
+    """Count a person's rows, of whichever file, that the last commit does not hold; git is asked."""
+    return (
+        desk.uncommitted(person)
+        + desk.uncommitted_outcomes(person)
+        + desk.uncommitted_nominations(person)
+        + desk.uncommitted_blind(person)
+        + desk.standards.waiting(person).num_lines
     )
 
 
@@ -82,7 +97,9 @@ def _places(queues: Sequence[tuple[Queue, int]]) -> list[dict[str, Any]]:
 
 
 def after(desk: Desk, person: str) -> dict[str, Any]:
-    """Collect what changes with a key: the pace, what was decided today, the last ten; no total is counted here.
+    """Collect what changes with a key: the pace, what was decided today, the last ten, how many rows there are, news.
+
+    No total is counted here, and git is not asked: how many rows wait for a commit follows from how many there are.
 
     An answer in the blind test is listed, so that it can be taken back, and counts as no decision.
     """
@@ -94,13 +111,17 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
                 break
             recent.append(rows)
         acts = [(rows[0].on, action_id(rows[0].why), in_short(desk, rows)) for rows in recent[:LAST]]
+        examples: list[Example] = []
         with suppress(RetrainError):  # a damaged file of rules must not make a decision that is written look refused
-            acts += [(each.on, each.action, each.words) for each in desk.standards.by(person)[-LAST:]]
+            examples = desk.standards.by(person)
+        acts += [(each.on, each.action, each.words) for each in examples[-LAST:]]
         times = [rows[0].on for rows in recent if not isinstance(rows[0], BlindAnswer)]
         return {
             "pace": pace(times[:_PACED]),
             "decided": sum(1 for time in times if time.date() == today),
+            "rows": sum(len(file.said) for file in desk.files_of(person)) + len(examples),
             "last": [{"id": action, "text": text} for _, action, text in sorted(acts)[-LAST:]],
+            **news(desk, person),
         }
 
 

@@ -11,12 +11,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from curation.forms import form_of, new_action, one, query_of, wants_json
-from curation.frame import after, frame, in_short
+from curation.frame import after, frame, in_short, news
 from curation.pages.grid import GridPage
 from curation.pages.page import Pressed, Queue, read_pressed
 from curation.security import Person
 from curation.state import Desk
-from curation.upcoming import LATER, leave_for_later, ledger_of, upcoming
+from curation.upcoming import LATER, leave_for_later, ledger_of, listed, upcoming
 from runtime.errors import InputError
 
 SIZE = 60  # pictures of a part of a grid
@@ -42,7 +42,8 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
     def shown(person: str, query: Query) -> HTMLResponse:
         desk.refresh()
         with desk.lock:
-            around = page.around(desk.snapshot, desk.ledger, query)
+            found = listed(desk, person, page)
+            around = page.around(desk.snapshot, desk.ledger, query, found)
             parts = [
                 _part(desk, person, page, grid["query"], "" if number else one(query, PART))
                 for number, grid in enumerate(around["grids"])
@@ -52,7 +53,8 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
             parts[0]["links"] = _address(query, (*_OWN, "name"))
         grids = [{**grid, **part} for grid, part in zip(around["grids"], parts, strict=True)]
         names = sorted({*desk.snapshot.classes.class_names, *desk.snapshot.sub_classes})
-        contents |= {"page": page, "grids": grids, "left": sum(each["total"] for each in grids), "names": names}
+        left = sum(each["total"] for each in grids) if grids else len(found)
+        contents |= {"page": page, "grids": grids, "left": left, "names": names}
         return HTMLResponse(templates.get_template(f"{page.name}.html").render(**contents))
 
     @app.get(f"/{page.name}")
@@ -73,13 +75,13 @@ def add_grid(app: FastAPI, page: GridPage, desk: Desk, templates: jinja2.Environ
             part = _part(desk, person, page, query, one(query, PART), one(query, "show"))
         html = templates.get_template("cells.html").render(grid={"query": query, **part}, page=page)
         numbers = {"part": part["part"], "parts": part["num_parts"], "first": part["first"], "total": part["total"]}
-        return JSONResponse({"html": html, **numbers})
+        return JSONResponse({"html": html, **numbers, **news(desk, person)})
 
     @app.get(f"/ids/{page.name}")
     def ids(request: Request, person: Person) -> Response:
         desk.refresh()
         with desk.lock:
-            return JSONResponse({"ids": list(upcoming(desk, person, page, query_of(request)))[:MOST_MARKED]})
+            return JSONResponse(_marked(desk, person, page, query_of(request)))
 
     @app.post(f"/{page.name}")
     async def decide(request: Request, person: Person) -> Response:
@@ -122,6 +124,12 @@ def _decide(desk: Desk, person: str, page: GridPage, pressed: Pressed, sure: str
                 return {"ask": words, "digest": batch.digest}
             written = desk.say(person, batch.rows)
         return {"said": in_short(desk, written), "number": len(written), **after(desk, person)}
+
+
+def _marked(desk: Desk, person: str, page: GridPage, query: Query) -> dict[str, Any]:
+    """List the pictures of a grid, as many as a key decides about, and say how many there are."""
+    ids = list(upcoming(desk, person, page, query))
+    return {"ids": ids[:MOST_MARKED], "total": len(ids)}
 
 
 def _part(desk: Desk, person: str, page: GridPage, query: Query, part: str, shown: str = "") -> dict[str, Any]:

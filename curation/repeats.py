@@ -42,9 +42,8 @@ def due(said: Sequence[Decision], page: str, share: float, ledger: Ledger) -> It
     """
     if not share:
         return
-    of_page = [each for each in in_effect(said) if page_of(each.why) == page and not BATCH.search(each.why)]
+    of_page, since = _one_by_one(said, page)
     repeated = {each.image_id for each in of_page if is_repeat(each)}
-    since = next((number for number, each in enumerate(reversed(of_page)) if is_repeat(each)), len(of_page))
     gap = math.ceil(1 / share)
     if since < gap:
         return
@@ -54,6 +53,33 @@ def due(said: Sequence[Decision], page: str, share: float, ledger: Ledger) -> It
     for image_id in sorted(candidates, key=lambda each: _place(said[0].person, each)):
         if _is_alone(ledger, image_id, said[0].person):
             yield image_id
+
+
+def num_to_come(said: Sequence[Decision], page: str, share: float, ledger: Ledger, num_open: int) -> int:
+    """Count the repeats among what is left: so each answer lowers that by one, and no repeat is told by it.
+
+    Args:
+        said: the person's decisions, in the order of time.
+        page: on which pictures are decided one by one.
+        share: of the decisions that are repeated, from 0 to 1.
+        ledger: what everybody said.
+        num_open: pictures of the page that are open.
+    """
+    if not share:
+        return 0
+    of_page, since = _one_by_one(said, page)
+    gap = math.ceil(1 / share)
+    first = gap * (APART // gap + 1)  # decisions before the first repeat
+    num_before = max(0, (gap if since < len(of_page) else first) - since)
+    is_none_due = not num_before and next(due(said, page, share, ledger), None) is None
+    return 0 if num_open < num_before or is_none_due else 1 + (num_open - num_before) // gap
+
+
+def _one_by_one(said: Sequence[Decision], page: str) -> tuple[list[Decision], int]:
+    """Give what a person decided one by one on a page, and how much of it after the last repeat."""
+    of_page = [each for each in in_effect(said) if page_of(each.why) == page and not BATCH.search(each.why)]
+    since = next((number for number, each in enumerate(reversed(of_page)) if is_repeat(each)), len(of_page))
+    return of_page, since
 
 
 def _is_alone(ledger: Ledger, image_id: str, person: str) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from sys import intern
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -57,9 +58,9 @@ _COLUMNS: dict[Table, Sequence[str]] = {
 }
 _MATRICES = (predictions.SCORES, EMBEDDINGS)
 _OTHERS = (CLASSES, predictions.CLASSES, BASE_LINEAGE, parameters.PATH)
-_CHECKED_SECONDS = 1.0  # between two looks at whether the files are still the same
 _FILES = (*(table.path for table in _COLUMNS), *_MATRICES, *_OTHERS)
 _WRITTEN = Path(".dvc/tmp/rwlock")  # which DVC keeps: what the stages that run read and write, and by which process
+_CHECKED_SECONDS = 1.0  # between two looks at whether the files are still the same
 NUM_BEST = 3
 _NUM_NEAREST = 16  # pictures of a class among which one is looked for that is no copy and of a real sub-class
 _BLOCK = 2**22  # cosines that are computed at a time: 16 MB
@@ -349,6 +350,11 @@ class Tables:
         self._signature: tuple[Any, ...] | None = None
         self._checked = -_CHECKED_SECONDS
         self._snapshot: Snapshot | None = None
+
+    @property
+    def run(self) -> str:
+        """Tell these tables from others: 8 hex digits."""
+        return f"{crc32(repr(self._signature).encode()):08x}"
 
     def current(self) -> Snapshot:
         """Give the newest tables that can be read.

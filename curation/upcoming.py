@@ -6,11 +6,14 @@ from curation.ledger import Ledger
 from curation.pages.classes import Classes
 from curation.pages.double_check import DoubleCheck
 from curation.pages.duplicates import Duplicates
+from curation.pages.label import Label
 from curation.pages.page import Queue
 from curation.pages.second_look import SecondLook
+from curation.repeats import num_to_come
 from curation.state import Desk
 
 LATER = " "  # the key
+REPEATED = (DoubleCheck.name, Label.name)  # pages of which a person is asked some pictures again
 
 
 def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -31,6 +34,34 @@ def open_keys(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence
         return page.keys(desk.snapshot, ledger_of(desk, person, page), query)
     keys = page.keys(desk.snapshot, ledger_of(desk, person, page), query)
     return (key for key in keys if desk.parting.is_for(person, key))
+
+
+def listed(desk: Desk, person: str, page: Queue) -> list[str]:
+    """List what is open on a page, once for all pages that are shown before somebody says something."""
+    return desk.ledger.remembered(
+        f"open {page.name} {person}", desk.snapshot, lambda: list(open_keys(desk, person, page, {}))
+    )
+
+
+def num_left(desk: Desk, person: str, page: Queue, query: Mapping[str, Sequence[str]]) -> int:
+    """Count what a person is still to be asked on a page: what is open, and where some is asked again, that too.
+
+    Args:
+        desk: its state.
+        person: who looks.
+        page: with the queue.
+        query: what the queue is filtered by.
+    """
+
+    def counted() -> int:
+        number = sum(1 for _ in open_keys(desk, person, page, query)) if query else len(listed(desk, person, page))
+        if page.name not in REPEATED or query.get("class"):
+            return number
+        return number + num_to_come(desk.file(person).said, page.name, desk.repeats, desk.ledger, number)
+
+    if query:
+        return counted()
+    return desk.ledger.remembered(f"left {page.name} {person}", desk.snapshot, counted)
 
 
 def ledger_of(desk: Desk, person: str, page: Queue) -> Ledger:

@@ -19,7 +19,7 @@ from curation.blind import add_blind
 from curation.blind_round import ROUND_SIZE
 from curation.examples import add_standards, take_back
 from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
-from curation.frame import after, frame, in_short
+from curation.frame import after, frame, in_short, news, uncommitted
 from curation.framing import add_framing
 from curation.grids import add_grid
 from curation.looking import add_looking
@@ -39,7 +39,7 @@ from curation.repeats import due, marked
 from curation.ruling import add_ruling
 from curation.security import COOKIE, Door, Person, guard
 from curation.state import Desk
-from curation.upcoming import LATER, leave_for_later, ledger_of, open_keys, upcoming
+from curation.upcoming import LATER, REPEATED, leave_for_later, ledger_of, num_left, upcoming
 from intake.harvest import PICTURES as HARVESTED
 from review.markdown import visible
 from runtime.errors import InputError, RetrainError
@@ -50,7 +50,6 @@ HERE = Path(__file__).parent
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
 PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production(), SecondLook())
 QUEUES: tuple[Queue, ...] = (*PAGES[:3], *GRIDS, *PAGES[3:])
-REPEATED = (DoubleCheck.name, Label.name)  # pages of which a person is asked some pictures again
 MOST_ITEMS = 8  # that a page asks for at once
 
 
@@ -98,7 +97,8 @@ def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
         undone = await run_in_threadpool(take_back, desk, person, action_of(form), one(form, "of") or None)
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or "/", 303)
-        return JSONResponse({"undone": undone, **after(desk, person)})
+        counted = await run_in_threadpool(uncommitted, desk, person)
+        return JSONResponse({"undone": undone, "uncommitted": counted, **after(desk, person)})
 
     @app.get("/invited/{secret}")
     def invited(secret: str) -> Response:
@@ -177,7 +177,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         query = query_of(request)
         found = items(person, query, 1)
         with desk.lock:
-            left = sum(1 for _ in open_keys(desk, person, page, query))
+            left = num_left(desk, person, page, query)
         contents = frame(desk, person, page.name, QUEUES) | {
             "page": page,
             "left": left,
@@ -195,7 +195,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         fragment = templates.get_template(template)
         found = items(person, query, _most(query), skipped)
         rendered = [{"key": each["image_id"], "html": fragment.render(item=each, page=page)} for each in found]
-        return JSONResponse({"items": rendered})
+        return JSONResponse({"items": rendered, **news(desk, person)})
 
     @app.post(f"/{page.name}")
     async def decide(request: Request, person: Person) -> Response:

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from axe_playwright_python.sync_playwright import Axe
+from dvc.fs import localfs
+from dvc.rwlock import rwlock
 from PIL import Image
 from repositories import ROOT, commit, run, surroundings, write
 
@@ -200,6 +202,15 @@ class Server:
         if self.process.returncode is None:
             self.process.terminate()
             self.process.communicate()
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Hold what DVC holds while it runs the stage that writes a file or folder."""
+    lists = Path(".dvc/tmp")
+    lists.mkdir(parents=True, exist_ok=True)
+    with rwlock(str(lists), localfs, "dvc repro", [], [str(Path(path).resolve())], False):
+        yield
 
 
 def said(person: str = "ana") -> list[tuple[str, str, str]]:

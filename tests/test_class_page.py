@@ -219,3 +219,10 @@ def test_hostile_names_stay_text(tmp_path, browser):
             tab.keyboard.press("k")
             settled(tab, number + 1)
             assert said()[-1][2] == name
+
+
+def test_the_list_of_classes_says_how_many_there_are(world, tab, server):
+    go(tab, server, "/class")
+    assert tab.inner_text(".pace").endswith(" · 3 classes")
+    go(tab, server, "/class/hat")
+    assert tab.inner_text(".pace").endswith(" · 20 pictures")

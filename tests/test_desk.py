@@ -2,17 +2,21 @@
 
 import json
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from desks import Server, begin_again, go, prepared, require_readable, said, settled, shown, watched, whys
 from desks import press_on_items as press
+from dvc.fs import localfs
+from dvc.rwlock import rwlock
 from repositories import run, write
 
 from stages.tables import predictions
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.identified import IDENTIFIED
+from stages.tables.review import REVIEW
 
 pytestmark = pytest.mark.slow
 HOSTILE = [
@@ -462,3 +466,93 @@ def test_headers_let_a_browser_load_nothing_else(server):
     headers = subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
     assert "content-security-policy: default-src 'none'; script-src 'self'" in headers
     assert "unsafe" not in headers
+
+
+def test_the_pace_appears_with_the_keys_and_what_is_left_is_told_in_minutes_by_it(world, tab, server):
+    go(tab, server, "/double-check")
+    assert not tab.is_visible("#pace")
+    press(tab, *["k"] * 10)
+    settled(tab, 10)
+    tab.wait_for_selector("#pace:visible")
+    assert int(tab.inner_text("#pace").replace(",", "")) > 60
+    assert tab.inner_text(".pace").endswith(" left, about 1 minutes")
+
+    def slower(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"pace": 12})
+
+    tab.route("**/double-check", lambda route: slower(route) if route.request.method == "POST" else route.continue_())
+    press(tab, "k")
+    tab.wait_for_selector("#pace:text-is('12')")
+    left = int(tab.inner_text("#left"))
+    assert tab.inner_text(".pace").endswith(f"{left} left, about {5 * left} minutes")
+
+
+def test_a_group_that_blinked_comes_back_side_by_side(world, tab, server):
+    go(tab, server, "/duplicates")
+    press(tab, "b")
+    tab.wait_for_selector(".group.blink")
+    press(tab, "1")
+    settled(tab, 2)
+    press(tab, "Backspace")
+    settled(tab, 0)
+    tab.wait_for_selector(f"[data-image-id='{sorted(world.pairs)[0][0]}']")
+    assert tab.locator(".group figure:visible").count() == 2
+    press(tab, "b")
+    tab.wait_for_selector(".group.blink")
+    assert tab.locator(".group figure:visible").count() == 1
+
+
+def test_what_is_not_committed_are_rows_at_each_key_as_on_the_first_page(world, tab, server):
+    def uncommitted(number):
+        tab.wait_for_selector(f"#uncommitted:text-is('{number}')")
+        with urllib.request.urlopen(server.address) as answer:  # noqa: S310
+            assert f'<span id="uncommitted">{number}</span>' in answer.read().decode()
+
+    go(tab, server, "/duplicates")
+    uncommitted(0)
+    press(tab, "1")
+    uncommitted(2)
+    press(tab, "s", "g")
+    uncommitted(5)
+    press(tab, "Backspace", "Backspace")
+    uncommitted(2)
+    press(tab, "g")
+    uncommitted(3)
+    run("git", "add", "data")
+    run("git", "commit", "--quiet", "--message", "Two decisions and an example")
+    go(tab, server, "/duplicates")
+    uncommitted(0)
+    press(tab, "Backspace")  # the line of the example goes, and its commit has it
+    uncommitted(1)
+    press(tab, "Backspace")  # rows that a commit holds are answered
+    tab.wait_for_selector("#status:has-text('taken back: kept')")
+    uncommitted(1 + len(said()) - 2)
+
+
+def test_what_happens_elsewhere_reaches_a_page_that_stays_open(world, tab, server):
+    go(tab, server, "/")  # where it is told what the tests before took away
+    go(tab, server, "/double-check")
+    assert tab.locator("#notices p").count() == 0
+    with Path("data/decisions/ana.csv").open("a") as file:
+        file.write("image_id,decision,value,on,why\n")
+    press(tab, "k")
+    changed = "data/decisions/ana.csv was changed elsewhere and has been read again."
+    tab.wait_for_selector(f"#notices p:text-is('{changed}')")
+    review = Path(REVIEW.path)
+    content = review.read_bytes()
+    try:
+        with rwlock(".dvc/tmp", localfs, "dvc repro", [], [str(review.resolve())], False):
+            review.unlink()
+            tab.wait_for_timeout(1100)  # the desk looks at its tables once a second
+            press(tab, "k")
+            tab.wait_for_selector("#notices p:has-text('A run is writing new tables')")
+    finally:
+        review.write_bytes(content)
+    tab.wait_for_timeout(1100)
+    press(tab, "k")
+    tab.wait_for_selector("#notices p:has-text('There are new tables.')")
+    assert tab.locator("#notices p:has-text('A run is writing')").count() == 0
+    press(tab, "k")
+    tab.wait_for_selector("#decided:text-is('4')")
+    assert tab.locator("#notices p").count() == 2

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from desks import prepared
-from dvc.fs import localfs
-from dvc.rwlock import rwlock
+from desks import prepared, writing
 
 from curation import snapshot as snapshots
 from curation.snapshot import Tables
@@ -17,15 +15,9 @@ def tables(tmp_path, monkeypatch):
     """The tables of a prepared repository, looked at whenever they are asked for."""
     monkeypatch.setattr(snapshots, "_CHECKED_SECONDS", -1.0)
     with prepared(tmp_path, ("boots", "hat"), 4, 2):
-        Path(".dvc/tmp").mkdir(parents=True, exist_ok=True)
         tables = Tables()
         assert len(tables.current().review)
         yield tables
-
-
-def writing(path):
-    """What DVC holds while it runs the stage that writes a file."""
-    return rwlock(".dvc/tmp", localfs, "dvc repro", [], [str(Path(path).resolve())], False)
 
 
 def test_what_a_run_is_writing_stays_on_the_pages_until_it_is_there_again(tables):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from desks import prepared
+from desks import prepared, writing
 
 from curation import snapshot
 from curation.frame import frame
@@ -63,12 +63,13 @@ def test_while_a_file_is_away_or_damaged_the_tables_from_before_stay_with_a_noti
         Path(path).unlink()
     else:
         put(path, content)
-    for _ in range(2):
-        assert desk.snapshot is before
-        assert [each[: len(words)] for each in frame(desk, "ana", "home", ())["notices"]] == [words]
-    put(path, looking[path])
+    with writing(path):
+        for _ in range(2):
+            assert desk.snapshot is before
+            assert [each[: len(words)] for each in frame(desk, "ana", "home", ())["now"]] == [words]
+        put(path, looking[path])
     assert desk.snapshot is not before
-    assert frame(desk, "ana", "home", ())["notices"] == []
+    assert frame(desk, "ana", "home", ())["now"] == []
 
 
 def test_a_table_that_is_damaged_at_the_start_is_refused_in_words(looking):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repositories import commit
 
+from curation import grids
 from curation import snapshot as snapshots
 from curation.actions import Row, why
 from curation.grids import _part
@@ -19,6 +20,7 @@ from curation.pages.page import Pressed
 from curation.pages.sort import Filters, Sort, matching, read_filters
 from curation.state import Desk
 from curation.suggestions import reaching
+from curation.upcoming import listed
 from runtime.errors import InputError
 from stages.tables.duplicates import DUPLICATES
 from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
@@ -233,3 +235,16 @@ def test_parts_of_a_grid_hold_each_picture_once(world):
     assert [cell["image_id"] for cell in whole["cells"]] == keys()
     assert _part(desk, "ana", Sort(), {}, "99")["part"] == 1
     assert _part(desk, "ana", Sort(), {"class": ["none"]}, "")["cells"] == []
+
+
+def test_what_is_open_is_gone_through_once_until_somebody_decides(world):
+    desk = Desk()
+    before = listed(desk, "ana", Sort())
+    assert listed(desk, "ana", Sort()) is before
+    desk.say("ana", batch("y", before[:1]).rows)
+    assert listed(desk, "ana", Sort()) == before[1:]
+
+
+def test_of_what_is_open_no_more_is_marked_at_once_than_a_key_decides_about(world, monkeypatch):
+    monkeypatch.setattr(grids, "MOST_MARKED", 5)
+    assert grids._marked(Desk(), "ana", Sort(), {}) == {"ids": keys()[:5], "total": 30}

@@ -45,7 +45,9 @@ class Classes:
         notes = [f"the model says {best[0][0]} {best[0][1]:.0f}"] if differs else []
         return {"image_id": key, "text": text, "notes": notes, "is_done": is_answered(ledger, key)}
 
-    def around(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    def around(
+        self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]], open_keys: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Collect the one or two classes that are shown, and the list of all."""
         name, only, beside = (query.get(each, [""])[0] for each in ("name", "only", "beside"))
         for each in filter(None, (name, beside)):

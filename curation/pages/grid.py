@@ -42,8 +42,16 @@ class GridPage(Queue, Protocol):
     def cell(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the grid shows of a picture: `image_id`, `text`, `notes`, and whether it `is_done`."""
 
-    def around(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    def around(
+        self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]], open_keys: Sequence[str]
+    ) -> dict[str, Any]:
         """Collect what the page shows around its grids: `grids` with a `title` and a `query` each, and its own.
+
+        Args:
+            snapshot: the tables.
+            ledger: what people decided.
+            query: what the queue is filtered by.
+            open_keys: of the whole queue.
 
         Raises:
             InputError: the address asks for what there is not.

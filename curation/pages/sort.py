@@ -77,9 +77,11 @@ class Sort:
         text = f"{name} {row['confidence_1']:.0f}" if name else "no guess"
         return {"image_id": key, "text": text, "notes": words, "is_done": False, "says": name}
 
-    def around(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """Collect the filters; there is one grid."""
-        identified = snapshot.identified
+    def around(
+        self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]], open_keys: Sequence[str]
+    ) -> dict[str, Any]:
+        """Collect the filters, with how many open pictures each class and group has; there is one grid."""
+        identified = snapshot.identified.loc[list(open_keys), ["class_1", "novel_group"]]
         classes = identified["class_1"].value_counts()
         groups = identified["novel_group"].dropna().astype(int).value_counts()
         return {

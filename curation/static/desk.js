@@ -215,7 +215,6 @@ function sendExample(kind, image_id) {
     if (answer.error) return past.splice(past.indexOf(sent), 1);
     say(`Standards: ${answer.said}`);
     if (page === "standards") reload();
-    else uncommitted(+1);
   });
 }
 
@@ -230,12 +229,13 @@ function back(item) {
     for (const drawn of node.querySelectorAll(".looked")) drawn.remove();
     for (const button of node.querySelectorAll("[data-do=looked]")) button.setAttribute("aria-pressed", "false");
   }
+    node.classList.remove("blink");
   show(item);
 }
 
 // What the desk answers. Where it refuses, `error` says why in words; where asking again helps nobody, it `isOver`.
 async function read(answer) {
-  if (answer.ok || answer.status === 409) return answer.json();
+  if (answer.ok || answer.status === 409) return tidings(await answer.json());
   if (answer.status === 401) return { error: "Your link has ended. Ask whoever runs the desk for another, open it, and reload this page.", isOver: true };
   return { error: `The desk refused this (${answer.status}). Reload the page.`, isOver: answer.status < 500 };
 }
@@ -246,6 +246,19 @@ export async function get(address) {
 
 export function send(path, body) {
   unanswered += 1;
+// What happened elsewhere reaches a page that stays open: once, or as long as it is so.
+function tidings(answer) {
+  if (!answer.now) return answer;
+  answer.notices.forEach(notice);
+  const shown = [...document.querySelectorAll("#notices .now")];
+  for (const each of shown) if (!answer.now.includes(each.textContent)) each.remove();
+  const fresh = answer.now.filter((text) => !shown.some((each) => each.textContent === text));
+  byId("notices").append(...fresh.map((text) => Object.assign(document.createElement("p"), { className: "now", textContent: text })));
+  if (answer.run !== document.body.dataset.run) notice("There are new tables. What comes next is from them; reload the page for their numbers.");
+  document.body.dataset.run = answer.run;
+  return answer;
+}
+
   const sent = chain.then(async () => {
     if (typeof body === "function") body = body();
     for (;;) {
@@ -280,21 +293,36 @@ export function told(answer) {
   byId("last").replaceChildren(...answer.last.toReversed().map(({ text }) => Object.assign(document.createElement("li"), { textContent: text })));
   document.body.dataset.last = answer.last.at(-1)?.id ?? "";
   if (byId("decided")) byId("decided").textContent = answer.decided.toLocaleString("en");
-  if (answer.pace && byId("pace") && !byId("pace").hidden) byId("pace").textContent = answer.pace.toLocaleString("en");
+  if (byId("paced")) {
+    byId("paced").hidden = !answer.pace;
+    byId("pace").textContent = (answer.pace ?? 0).toLocaleString("en");
+    inMinutes();
+  }
+  uncommitted(answer);
 }
 
 export function count(change) {
-  const left = byId("left"), bar = document.querySelector("header progress");
-  left.textContent = Math.max(0, Number(left.textContent.replaceAll(",", "")) + change).toLocaleString("en");
+  const bar = document.querySelector("header progress");
+  byId("left").textContent = Math.max(0, numberIn("left") + change).toLocaleString("en");
   bar.value -= change;
-  uncommitted(-change);
+  inMinutes();
 }
 
-function uncommitted(change) {
-  const number = byId("uncommitted");
-  number.textContent = Math.max(0, Number(number.textContent.replaceAll(",", "")) + change).toLocaleString("en");
-  document.querySelector("footer button").disabled = false;
+function inMinutes() {
+  if (!byId("minutes")) return;
+  const pace = numberIn("pace"), left = numberIn("left");
+  byId("minutes").textContent = pace && left ? `, about ${Math.max(1, Math.round((60 * left) / pace)).toLocaleString("en")} minutes` : "";
 }
+
+// Each row that is written waits for a commit. Whether one that is taken back had been committed, the desk knows.
+let rows = Number(document.body.dataset.rows);
+function uncommitted(answer) {
+  const number = answer.uncommitted ?? Math.max(0, numberIn("uncommitted") + answer.rows - rows);
+  rows = answer.rows;
+  byId("uncommitted").textContent = number.toLocaleString("en");
+  document.querySelector("footer button").disabled = !number;
+}
+const numberIn = (id) => Number(byId(id).textContent.replaceAll(",", ""));
 
 export function say(text) {
   byId("status").textContent = text;

@@ -114,13 +114,14 @@ function unmark() {
 }
 
 async function markAll() {
-  const { ids, error } = await get(`/ids/${page}?${grid.dataset.query}`);
+  const { ids, total, error } = await get(`/ids/${page}?${grid.dataset.query}`);
   if (error) return notice(error);
   ids.forEach((id, at) => marked.set(id, MOST_CELLS * grids.indexOf(grid) + at));
   for (const each of cellsOf()) boxOf(each).checked = marked.has(idOf(each));
   restart();
   counted();
 }
+  if (total > ids.length) say(`The first ${ids.length.toLocaleString("en")} of ${total.toLocaleString("en")} are marked: a key decides about no more at once.`);
 
 // ---- parts of a grid
 
