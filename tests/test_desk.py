@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from desks import Server, begin_again, go, prepared, require_readable, said, settled, shown, watched, whys
+from desks import Server, begin_again, go, prepared, require_readable, said, settled, shown, watched, whys, writing
 from desks import press_on_items as press
-from dvc.fs import localfs
-from dvc.rwlock import rwlock
 from repositories import run, write
 
 from stages.tables import predictions
@@ -530,6 +528,54 @@ def test_what_is_not_committed_are_rows_at_each_key_as_on_the_first_page(world, 
     uncommitted(1 + len(said()) - 2)
 
 
+def test_a_letter_that_two_buttons_have_is_said(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "?")
+    assert tab.inner_text("#doubled") == ""
+    tab.locator("#key-table input").first.press("p")
+    assert tab.inner_text("#doubled") == "p is on two buttons: “label is right” and “it is hat”. The first is pressed."
+    tab.locator("#key-table input").first.press("j")
+    assert tab.inner_text("#doubled") == ""
+
+
+def heard(tab, text):
+    """Wait until a screen reader is told this, in one sentence."""
+    tab.wait_for_function("text => document.getElementById('status').textContent === text", arg=text)
+
+
+def test_a_screen_reader_is_told_the_verdict_and_what_comes_next_at_each_key(world, tab, server):
+    names = {each: world.label_of(each) for each in world.review}
+    label, taken_for = [names[each] for each in world.review], {"boots": "hat", "boots_tall": "hat", "hat": "shirt"}
+    nexts = [f"labelled {each} \N{EM DASH} the model says {taken_for.get(each, 'boots')}, 98" for each in label[:4]]
+    go(tab, server, "/double-check")
+    assert tab.locator("main[aria-live]").count() == 0
+    assert tab.get_attribute("#status", "role") == "status"
+    press(tab, "k")
+    heard(tab, f"{label[0]} \N{CHECK MARK}; next: {nexts[1]}")
+    press(tab, "d", "1")
+    heard(tab, f"removed: blurred; next: {nexts[2]}")
+    assert tab.locator("#status .unseen").count() == 1, "the list of the last ten shows it"
+    press(tab, "Backspace")
+    heard(tab, f"taken back: removed: blurred; next: {nexts[1]}")
+    press(tab, " ")
+    heard(tab, f"later; next: {nexts[2]}")
+    go(tab, server, "/double-check")
+    press(tab, "Backspace")
+    heard(tab, f"taken back: {label[0]} \N{CHECK MARK}; next: {nexts[0]}")
+
+
+def test_a_screen_reader_is_told_of_groups_of_pictures_to_label_and_of_the_end(world, tab, fresh):
+    go(tab, fresh, "/duplicates")
+    labels = [world.label_of(each[0]) for each in sorted(world.pairs)]
+    press(tab, "1")
+    heard(tab, f"kept, removed; next: 2 pictures, nearly the same: {labels[1]}, {labels[1]}; suggested: 2")
+    press(tab, "a", "a", "a")
+    heard(tab, "different; next: Every group of duplicates has its answer.")
+    go(tab, fresh, "/label")
+    press(tab, "u")
+    heard(tab, "no label \N{RIGHTWARDS ARROW} unknown; next: the model says boots, 89")
+
+
 def test_what_happens_elsewhere_reaches_a_page_that_stays_open(world, tab, server):
     go(tab, server, "/")  # where it is told what the tests before took away
     go(tab, server, "/double-check")
@@ -542,7 +588,7 @@ def test_what_happens_elsewhere_reaches_a_page_that_stays_open(world, tab, serve
     review = Path(REVIEW.path)
     content = review.read_bytes()
     try:
-        with rwlock(".dvc/tmp", localfs, "dvc repro", [], [str(review.resolve())], False):
+        with writing(review):
             review.unlink()
             tab.wait_for_timeout(1100)  # the desk looks at its tables once a second
             press(tab, "k")
@@ -556,3 +602,75 @@ def test_what_happens_elsewhere_reaches_a_page_that_stays_open(world, tab, serve
     press(tab, "k")
     tab.wait_for_selector("#decided:text-is('4')")
     assert tab.locator("#notices p").count() == 2
+
+
+@pytest.mark.parametrize("path", ["/", "/class"])
+def test_undo_and_the_list_of_keys_are_on_pages_without_pictures_too(world, tab, server, path):
+    go(tab, server, "/double-check")
+    press(tab, "k")
+    settled(tab, 1)
+    go(tab, server, path)
+    tab.keyboard.press("?")
+    assert "undo" in tab.inner_text("#key-table")
+    tab.keyboard.press("Escape")
+    with tab.expect_navigation():  # the page reads itself again
+        tab.keyboard.press("Backspace")
+    settled(tab, 0)
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    assert tab.locator("#last li").count() == 0
+
+
+def test_a_button_shows_the_letter_that_was_given_to_it_on_each_item_and_page(world, tab, server):
+    def letter():
+        return tab.inner_text("[data-key='k'] kbd")
+
+    go(tab, server, "/double-check")
+    press(tab, "?")
+    tab.locator("#key-table input").first.press("j")
+    tab.keyboard.press("Escape")
+    assert letter() == "j"
+    press(tab, "j")
+    tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
+    assert letter() == "j"
+    go(tab, server, "/class/hat")
+    assert letter() == "j"
+    tab.keyboard.press("?")
+    tab.click("#reset-keys")
+    assert letter() == "k"
+
+
+def test_a_letter_that_was_given_to_a_button_of_another_page_stays_that_of_this_one(world, tab, server):
+    go(tab, server, "/double-check")
+    press(tab, "?")
+    tab.locator("#key-table input").first.press("a")
+    go(tab, server, "/duplicates")
+    press(tab, "a")
+    settled(tab, 1)
+    assert said()[0][1] == "distinct"
+
+
+@pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label", "/sort", "/class", "/class/hat"])
+@pytest.mark.parametrize("width", [1400, 350])
+def test_everybody_can_read_the_list_of_keys(world, browser, server, path, width):
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    go(page, server, path)
+    page.click("[data-key='?']")
+    page.wait_for_selector("#help:popover-open")
+    require_readable(page)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1400, 350])
+def test_everybody_can_read_what_would_be_written_and_what_did_not_work(world, browser, server, width):
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    page.route("**/static/grid.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.goto(f"{server.address}/class/hat")
+    for box in page.locator(".cell input").all()[:2]:
+        box.check()
+    page.click("text=label is right")
+    page.wait_for_selector("h1:text-is('This would be written')")
+    require_readable(page)
+    page.goto(f"{server.address}/double-check/items?most=many")
+    page.wait_for_selector("h1:text-is('That did not work')")
+    require_readable(page)
+    page.close()

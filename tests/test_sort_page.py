@@ -321,3 +321,33 @@ def test_hostile_names_stay_text(tmp_path, browser):
         assert tab.title() == "Sort · Desk"
         assert {row[2] for row in said()} == {sorted(HOSTILE)[0]}
         tab.close()
+
+
+def test_the_menu_of_filters_counts_what_is_open(world, tab, server):
+    def counted():
+        go(tab, server, "/sort")
+        return tab.eval_on_selector_all("select[name=class] option", "nodes => nodes.map(each => each.textContent)")
+
+    assert counted() == ["any class", "hat (65)", "shirt (65)"]
+    press(tab, "y", "y", "d", "1")  # hat, shirt, hat
+    settled(tab, 3)
+    assert counted() == ["any class", "hat (63)", "shirt (64)"]
+
+
+def test_who_marks_more_than_a_key_decides_about_is_told(world, tab, server):
+    go(tab, server, "/sort")
+    tab.route("**/ids/sort?*", lambda route: route.fulfill(json={"ids": world.unlabelled[:70], "total": 130}))
+    press(tab, "a")
+    tab.wait_for_selector("#status:text-is('The first 70 of 130 are marked: a key decides about no more at once.')")
+    assert tab.inner_text("#marked") == "70"
+
+
+def test_a_screen_reader_is_told_the_verdict_and_which_picture_keys_act_on_next(world, tab, server):
+    def heard(text):
+        tab.wait_for_function("text => document.getElementById('status').textContent === text", arg=text)
+
+    go(tab, server, "/sort")
+    press(tab, "y")
+    heard("no label \N{RIGHTWARDS ARROW} hat; next: shirt 99 · the model is sure")
+    press(tab, "Backspace")
+    heard("taken back: no label \N{RIGHTWARDS ARROW} hat; next: hat 99 · the model is sure")

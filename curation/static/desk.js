@@ -12,8 +12,9 @@ const main = document.querySelector("#item");
 export const byId = (id) => document.getElementById(id);
 export const newAction = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(16).padStart(2, "0")).join("");
 
-// What a page with a grid (grid.js) does in its own way: whether keys wait, those without a button, a typed name, an undo.
-export const own = { waits: () => false, keys: {}, named: null, undone: null };
+// What a page with a grid (grid.js) does in its own way: whether keys wait, those without a button, a typed name, an undo,
+// and what keys act on, in words.
+export const own = { waits: () => false, keys: {}, named: null, undone: null, heard: () => "" };
 
 // ---- what is shown, what comes next, what is on its way
 
@@ -73,6 +74,7 @@ async function refill() {
   if (!current && !held.length && exhausted && !onTheirWay.size) {
     early.length = 0;
     main.replaceChildren(byId("empty").content.cloneNode(true));
+    hear();
   }
 }
 
@@ -99,6 +101,8 @@ function show(item) {
   current = item;
   main.replaceChildren(...item.nodes);
   looked();
+  lettered();
+  hear();
   drain();
   refill();
 }
@@ -153,6 +157,7 @@ function decide(form, values) {
     if (!answer.error && answer.said !== "later") count(-1);
     if (answer.error && !answer.isOver) await anew(body.getAll("image_id")).catch(() => {});
     told(answer);
+    hear(answer.error ? "refused" : answer.said);
     refill();
   });
 }
@@ -168,11 +173,12 @@ function undo() {
   const body = () => new URLSearchParams({ page, action, of: last ? last.action : document.body.dataset.last ?? "" });
   send("/undo", body).then((answer) => {
     told(answer);
-    if (!answer.error) say(answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.");
-    if (answer.undone && ["standards", "people", "frame", "rules", "blind-result"].includes(page)) return reload();
-    if (answer.undone?.page === "standards") uncommitted(-1);
-    else if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
+    const words = answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.";
+    if (!answer.error) say(words);
+    if (answer.undone && !main && !own.undone) return reload();
+    if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
+    coming.then(() => answer.error || hear(words, { isSeen: true }));
   });
 }
 
@@ -223,13 +229,13 @@ function back(item) {
   const twice = held.findIndex((each) => each.key === item.key);
   if (twice >= 0) held.splice(twice, 1);
   for (const node of item.nodes.filter((each) => each.querySelectorAll)) {
+    node.classList.remove("blink");
     for (const input of node.querySelectorAll("input[name=action]")) input.value = newAction();
     for (const details of node.querySelectorAll("details")) details.open = false;
     for (const list of node.querySelectorAll(".matches")) list.hidden = true;
     for (const drawn of node.querySelectorAll(".looked")) drawn.remove();
     for (const button of node.querySelectorAll("[data-do=looked]")) button.setAttribute("aria-pressed", "false");
   }
-    node.classList.remove("blink");
   show(item);
 }
 
@@ -240,12 +246,6 @@ async function read(answer) {
   return { error: `The desk refused this (${answer.status}). Reload the page.`, isOver: answer.status < 500 };
 }
 
-export async function get(address) {
-  return read(await fetch(address, { headers: { accept: "application/json" } }));
-}
-
-export function send(path, body) {
-  unanswered += 1;
 // What happened elsewhere reaches a page that stays open: once, or as long as it is so.
 function tidings(answer) {
   if (!answer.now) return answer;
@@ -259,6 +259,12 @@ function tidings(answer) {
   return answer;
 }
 
+export async function get(address) {
+  return read(await fetch(address, { headers: { accept: "application/json" } }));
+}
+
+export function send(path, body) {
+  unanswered += 1;
   const sent = chain.then(async () => {
     if (typeof body === "function") body = body();
     for (;;) {
@@ -301,6 +307,8 @@ export function told(answer) {
   uncommitted(answer);
 }
 
+const numberIn = (id) => Number(byId(id).textContent.replaceAll(",", ""));
+
 export function count(change) {
   const bar = document.querySelector("header progress");
   byId("left").textContent = Math.max(0, numberIn("left") + change).toLocaleString("en");
@@ -322,10 +330,27 @@ function uncommitted(answer) {
   byId("uncommitted").textContent = number.toLocaleString("en");
   document.querySelector("footer button").disabled = !number;
 }
-const numberIn = (id) => Number(byId(id).textContent.replaceAll(",", ""));
 
-export function say(text) {
-  byId("status").textContent = text;
+// What a screen reader says, in one sentence: everybody sees the first part, where it is no verdict that stands in the list.
+export function say(text, unseen = "") {
+  byId("status").replaceChildren(text, ...(unseen ? [Object.assign(document.createElement("span"), { className: "unseen", textContent: unseen })] : []));
+}
+
+let unheard = null; // {text, isSeen}: a verdict, until what keys act on next is there
+export function hear(text, { isSeen = false } = {}) {
+  if (text) unheard = { text, isSeen };
+  if (!unheard || (main && !current && !main.querySelector(".empty"))) return;
+  const next = [unheard.isSeen ? "" : unheard.text, heard()].filter(Boolean).join("; next: ");
+  say(unheard.isSeen ? unheard.text : "", unheard.isSeen && next ? `; next: ${next}` : next);
+  unheard = null;
+}
+
+// What keys act on: its label and prediction, as its caption has them.
+function heard() {
+  if (!main) return own.heard();
+  const group = main.querySelector(".group"), subject = main.querySelector(".subject");
+  if (group) return group.getAttribute("aria-label");
+  return subject?.querySelector("figcaption p:not(.soft)")?.textContent ?? subject?.querySelector("img").alt ?? main.querySelector(".empty p").firstChild.textContent.trim();
 }
 
 export function notice(text) {
@@ -342,11 +367,24 @@ const stored = (name, otherwise) => JSON.parse(localStorage.getItem(name) ?? "nu
 const keysOn = () => stored("single-keys", true);
 const mapped = () => stored("keys", {}); // a button's key to the key that presses it
 
+const keyOf = (button) => mapped()[button.dataset.key] ?? button.dataset.key;
+
 function buttonOf(key) {
   const open = document.querySelector("dialog[open]") ?? document.querySelector("details.reasons[open]");
-  const shown = Object.entries(mapped()).find(([, pressed]) => pressed === key)?.[0] ?? (mapped()[key] ? null : key);
   const among = [...(open ?? document).querySelectorAll("[data-key]")];
-  return among.find((each) => each.dataset.key === shown && (open || !each.closest("details:not([open])") || each.matches("summary")));
+  return among.find((each) => keyOf(each) === key && (open || !each.closest("details:not([open])") || each.matches("summary")));
+}
+
+// Each button shows the key that presses it.
+const SIGNS = { " ": "␣", Enter: "↵", Backspace: "⌫", Escape: "esc", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓", ArrowRight: "→" };
+export function lettered() {
+  const other = mapped();
+  for (const kbd of document.querySelectorAll("[data-key] > kbd")) {
+    const key = other[kbd.parentElement.dataset.key];
+    if (!key && !kbd.dataset.own) continue;
+    kbd.dataset.own ??= kbd.textContent;
+    kbd.textContent = key ? (SIGNS[key] ?? key) : kbd.dataset.own;
+  }
 }
 
 function press(key) {
@@ -575,8 +613,10 @@ byId("help").addEventListener("beforetoggle", (event) => {
       typed.preventDefault();
       input.value = typed.key;
       store("keys", { ...mapped(), [key]: typed.key });
+      lettered();
+      sayDoubled();
     });
-    const text = each.matches(".typed label") ? each.querySelector("input").placeholder : each.textContent.replace(each.querySelector("kbd")?.textContent ?? "", "").trim();
+    const text = textOf(each);
     row.append(document.createElement("td"), document.createElement("td"));
     row.children[0].append(input);
     row.children[1].textContent = text;
@@ -584,9 +624,21 @@ byId("help").addEventListener("beforetoggle", (event) => {
   });
   byId("key-table").replaceChildren(...rows);
   byId("single-keys").checked = keysOn();
+  sayDoubled();
 });
+
+const textOf = (button) => button.matches(".typed label") ? button.querySelector("input").placeholder : button.textContent.replace(button.querySelector("kbd")?.textContent ?? "", "").trim() || button.ariaLabel;
+
+// A letter that somebody gave to a button may be that of another one.
+function sayDoubled() {
+  const placeOf = (each) => each.matches("summary") ? null : each.closest("dialog, details.reasons"); // keys act within it
+  const buttons = [...document.querySelectorAll("[data-key]")];
+  const first = buttons.map((each) => buttons.find((other) => keyOf(other) === keyOf(each) && placeOf(other) === placeOf(each)));
+  const twice = buttons.filter((each, at) => first[at].dataset.key !== each.dataset.key);
+  byId("doubled").textContent = twice.map((each) => `${keyOf(each)} is on two buttons: “${textOf(first[buttons.indexOf(each)])}” and “${textOf(each)}”. The first is pressed.`).join(" ");
+}
 byId("single-keys").addEventListener("change", (event) => store("single-keys", event.target.checked));
-byId("reset-keys").addEventListener("click", () => { localStorage.removeItem("keys"); byId("help").hidePopover(); });
+byId("reset-keys").addEventListener("click", () => { localStorage.removeItem("keys"); lettered(); byId("help").hidePopover(); });
 
 // ---- begin
 
@@ -595,6 +647,7 @@ if (subject) {
   const key = main.querySelector("input[name=image_id]").value;
   current = { key, nodes: [...main.childNodes], isReady: true };
 }
+lettered();
 refill();
 bringAlong();
 document.documentElement.dataset.ready = "";

@@ -1,7 +1,7 @@
 // A grid of pictures that keys act on: arrows go, keys mark, and what is marked is decided as one batch.
 // What a key would do to several pictures is said first, and written after Enter.
 
-import { allAnswered, byId, choose, count, doing, drain, early, get, newAction, notice, own, page, past, say, send, takeAlong, told } from "./desk.js";
+import { allAnswered, byId, choose, count, doing, drain, early, get, hear, lettered, newAction, notice, own, page, past, say, send, takeAlong, told } from "./desk.js";
 
 const grids = [...document.querySelectorAll(".grid")];
 const act = byId("act"), asking = byId("ask"), closer = byId("closer");
@@ -19,6 +19,7 @@ const loads = new Map(); // a grid to the number of its last request: what an ea
 const cellsOf = (each = grid) => [...each.querySelectorAll(".cell")];
 const boxOf = (cell) => cell.querySelector("input");
 const idOf = (cell) => cell.dataset.imageId;
+const wordsOf = (cell) => [cell.querySelector(".text").textContent, cell.title].filter(Boolean).join(" · ");
 const framed = (each = grid) => each.querySelector(".cell.framed");
 const firstOf = (each) => Number(each.dataset.first);
 const place = (cell) => {
@@ -120,8 +121,8 @@ async function markAll() {
   for (const each of cellsOf()) boxOf(each).checked = marked.has(idOf(each));
   restart();
   counted();
-}
   if (total > ids.length) say(`The first ${ids.length.toLocaleString("en")} of ${total.toLocaleString("en")} are marked: a key decides about no more at once.`);
+}
 
 // ---- parts of a grid
 
@@ -136,6 +137,7 @@ async function load(side, part, { shown, at = 0 } = {}) {
   if (part_.error) return notice(part_.error);
   const before = framed(side), kept = before && idOf(before);
   side.innerHTML = part_.html;
+  lettered();
   read(side, part_);
   for (const each of cellsOf(side)) if (leaving.has(idOf(each))) each.remove();
   const cells = cellsOf(side);
@@ -218,6 +220,7 @@ async function decide(key, name = "") {
   if (refused >= 0) past.splice(refused, 1);
   if (!answer.error && !answer.ask && key !== " ") count(-answer.number);
   told(answer);
+  hear(answer.error || answer.ask ? "not written" : answer.said);
   await refresh();
 }
 
@@ -276,6 +279,7 @@ for (const arrow of ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", 
   own.keys[`Shift+${arrow}`] = () => asking.open || go(arrow, true);
 }
 own.named = (name) => decide("t", name);
+own.heard = () => (framed() ? wordsOf(framed()) : grid.querySelector(".none")?.textContent ?? "");
 
 addEventListener("submit", (event) => {
   if (event.target.matches("[data-filters]")) {
@@ -298,7 +302,7 @@ function showCloser() {
   const image = closer.querySelector("img"), cell = framed();
   image.src = `/picture/1024/${idOf(cell)}`;
   image.hidden = false;
-  byId("closer-text").textContent = [cell.querySelector(".text").textContent, cell.title].filter(Boolean).join(" · ");
+  byId("closer-text").textContent = wordsOf(cell);
 }
 
 Object.assign(doing, {
