@@ -160,7 +160,7 @@ def test_who_changes_their_mind_withdraws_what_they_said_before_and_one_undo_bri
 def test_a_picture_that_is_here_already_is_not_nominated_and_one_that_tests_does_not_train(rows, folder, monkeypatch):
     desk, row = Desk(), rows[0]
     snapshot = replace(desk.snapshot)
-    snapshot.__dict__["paths"] = {row["image_id"]: [f"{folder}/1.png"]}
+    snapshot.__dict__["paths"] = {row["image_id"]: [f"{folder}/1.png"]}.__getitem__
     monkeypatch.setattr(type(desk), "snapshot", snapshot)
     with pytest.raises(InputError, match=f"this picture is here already, as data/{folder}/1.png"):
         judge(desk, "ana", row, "k", benchmark="difficult")
