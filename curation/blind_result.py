@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curation.actions import in_effect, pictures_of
 from curation.state import Desk
@@ -11,6 +15,20 @@ from review.beside_people import FEWEST, Beside, Key, by_class, compare, first_a
 from review.blind_answers import BlindAnswer, standing
 from stages.labels.decisions import Decision
 from stages.tables import predictions
+
+LATENCY = Path("build/usage/tables/latency.parquet")  # of `make usage`
+
+
+class InProduction(NamedTuple):
+    """How long the model takes in production for one picture.
+
+    Attributes:
+        seconds: median.
+        answers: of how many.
+    """
+
+    seconds: float
+    answers: int
 
 
 def result(desk: Desk, person: str) -> dict[str, Any]:
@@ -35,9 +53,20 @@ def result(desk: Desk, person: str) -> dict[str, Any]:
         "num_other_version": sum(each.version not in (None, version) for each in first if each.image_id in key.truths),
         "known": _known(first, decided, key),
         "version": version,
+        "in_production": in_production(),
         "has_predictions": bool(key.truths),
         "fewest": FEWEST,
     }
+
+
+def in_production() -> InProduction | None:
+    """Read from the last report of `make usage` how long the model took; None where none says it."""
+    try:
+        rows = pq.read_table(LATENCY, columns=["part", "pictures", "median_ms"]).to_pylist()
+    except (FileNotFoundError, pa.ArrowException, OSError):
+        return None  # a damaged report is written again, and hides nothing here
+    model = (row for row in rows if row["part"] == "model")
+    return next((InProduction(row["median_ms"] / 1000, row["pictures"]) for row in model), None)
 
 
 def _everybody(of_person: Mapping[str, Sequence[BlindAnswer]], key: Key) -> dict[str, Any]:

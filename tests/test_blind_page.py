@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import urllib.parse
+import urllib.request
 from collections import Counter
 from contextlib import closing
+from datetime import timedelta
 from math import comb, sqrt
 from pathlib import Path
 from statistics import median
@@ -16,7 +18,10 @@ import numpy as np
 import pytest
 from desks import Server, begin_again, go, prepared, require_readable, said, served, shown, watched
 from repositories import commit, run, write
+from test_usage import NOW, written
+from visitors import ship, visits
 
+from curation.blind_result import LATENCY
 from stages.tables import predictions
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.images import IMAGES
@@ -444,6 +449,28 @@ def test_people_stand_beside_the_model_one_by_one_and_together_and_what_is_unfai
         names = sorted(name for name, number in by_class.items() if number >= 5)
         assert [row[:2] for row in table_of(tab, "Classes, people together")] == [[n, str(by_class[n])] for n in names]
         require_readable(tab)
+
+
+def test_the_time_of_the_model_is_that_of_the_last_report_and_else_the_page_says_where_it_stands(world, tmp_path):
+    answers_of("ana", [(each, "hat") for each in sorted(world.held_out)[:6]])
+    visited = visits(200, NOW - timedelta(days=3), 3, np.random.default_rng(0))
+    with Server(f"--blind={SIZE}") as server:
+
+        def said_of_the_model() -> str:
+            with urllib.request.urlopen(f"{server.address}/blind/result", timeout=SECONDS) as page:  # noqa: S310
+                return re.search(
+                    r"The model is not timed on these pictures[^<]*(<code>make usage</code>[^<]*)", page.read().decode()
+                )[0]
+
+        assert "The gateway logs its time with each answer: after" in said_of_the_model()
+        written(Path("build"), ship(visited, tmp_path / "place"))
+        shutil.move("build/out", "build/usage")
+        times = [each for each in visited["model_ms"].to_pylist() if each is not None]
+        expected = f"In production it took {median(times) / 1000:.3f} seconds each, the median of {len(times)} answers"
+        assert expected in said_of_the_model()
+        LATENCY.write_bytes(b"no Parquet")
+        assert "The gateway logs its time" in said_of_the_model()
+    shutil.rmtree("build/usage")
 
 
 @pytest.mark.parametrize("width", [1400, 350])
