@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import shutil
@@ -140,15 +139,3 @@ def test_in_half_precision_weights_stay_float32_and_a_loss_scale_guards_float16(
     assert max(differences) > 0
     assert np.isfinite(pd.read_csv("data/model/history.csv").to_numpy()).all()
     assert optimizers == ({"AdamW", "LossScaleOptimizer"} if precision == "float16" else {"AdamW"})
-
-
-def test_the_stage_trains_on_jax_too(workspace):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed: `pip install jax` in this environment, then this test runs")
-    write_world(epochs_from_scratch=2, augmentation={"mirror": True, "rotation": 10.0, "zoom": 0.1})
-    made = []
-    for _ in range(2):
-        log_of(process(KERAS_BACKEND="jax"))
-        made.append(digests("data/model"))
-    assert made[0] == made[1]
-    assert files.load(Path("data/model")).class_names == ["amber", "blue"]
