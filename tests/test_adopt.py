@@ -92,6 +92,18 @@ def test_photographs_get_their_settings_and_small_pictures_keep_those_of_the_sam
     assert "split.maximum 60, split.test_fraction 0.1: 0 folders have more" in logged(caplog)
 
 
+def test_on_a_machine_with_a_gpu_it_proposes_half_precision_and_larger_batches(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save(tmp_path / "photos/boots/1.png", 1, (320, 240))
+    write(str(tmp_path / "bin/nvidia-smi"), "#!/bin/sh\n")
+    (tmp_path / "bin/nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    adopt(monkeypatch, library=str(tmp_path / "photos"))
+    params = parameters.read(parameters.Train)
+    assert (params.precision, params.batch_size) == ("bfloat16", 128)
+
+
 def test_settings_that_nobody_knows_are_refused(clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="SETTINGS=photos is not known: photographs or keep"):
         adopt(monkeypatch, library=str(tmp_path / "theirs"), settings="photos")

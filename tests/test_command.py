@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from backends import run_on
 from conftest import ROOT
 from pictures import save
 
@@ -31,6 +32,13 @@ def test_what_a_user_can_mend_is_one_message_and_status_1(capsys):
 def test_a_bug_of_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0)
+
+
+@pytest.mark.slow
+def test_where_jax_finds_no_library_of_tpus_nobody_is_told():
+    done = run_on("jax", "-c", "import jax; from runtime.command import run; run(jax.devices)")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "tpu" not in done.stderr.lower()
 
 
 @pytest.mark.slow

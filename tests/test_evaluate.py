@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from worlds import digests, write_base, write_model, write_world
+from test_predict import MOST_MOVED
+from worlds import digests, use_precision, write_base, write_model, write_world
 
 from runtime.errors import BaseError, InputError
 from stages import evaluate
@@ -165,3 +166,12 @@ def test_a_model_without_class_means_is_refused(world):
     write_model("data/model", ["amber", "blue"], seed=1, embedded_by=None)
     with pytest.raises(InputError, match=r"data/model has no class_means.npy, as train writes it. `dvc repro --force"):
         evaluate.main()
+
+
+def test_it_calculates_in_the_precision_of_its_parameter(world):
+    made = []
+    for precision in ("float32", "bfloat16"):
+        use_precision(precision)
+        evaluate.main()
+        made.append(np.load(SCORES))
+    assert 0 < np.abs(made[1] - made[0]).max() < MOST_MOVED["bfloat16"]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import draw
-from worlds import write_embeddings, write_shards
+from test_predict import MOST_MOVED
+from worlds import use_precision, write_embeddings, write_shards
 
+from runtime import parameters
 from runtime.errors import InputError
 from stages import identify
 from stages.embeddings.discriminant import folds_of
@@ -242,6 +244,14 @@ def test_the_share_of_held_out_pictures_that_are_novel_is_what_was_asked_for_at_
     novel = np.array(distances) > novelty_threshold(np.array(distances), quantile)
     assert novel.sum() <= (1 - quantile) * len(distances) + 1e-6
     assert novelty_threshold(np.empty(0), quantile) == np.inf
+
+
+def test_it_calculates_in_the_precision_of_evaluate(workspace):
+    scores = write_world(["cup", "mug"], fingerprints(UNLABELLED), images([("library/cup.png", "cup", "real", None)]))
+    use_precision("bfloat16")
+    guessed = identify.identify(list(scores), parameters.read(parameters.Evaluate))
+    moved = np.abs(guessed["confidence_1"] / 100 - np.max(list(scores.values()), axis=1)).max()
+    assert 0 < moved < MOST_MOVED["bfloat16"]
 
 
 def test_the_stage_writes_what_the_model_says_of_every_picture(workspace):

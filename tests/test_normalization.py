@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime import parameters
 from stages.models import networks
+from stages.training.checkpoints import Checkpoints
+from stages.training.devices import Devices
+from stages.training.fit import Trainer
 from stages.training.freezing import leaves
 from stages.training.normalization import follow_steps
+from stages.training.session import recipe
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +39,9 @@ def test_whoever_designed_the_network_all_of_its_averages_follow(name):
     network = networks.build(name, 32, 2)
     follow_steps(network, 20)
     assert [round(momentum, 4) for momentum in momenta(network)] == [0.8187]
+
+
+def test_a_training_sets_the_momentum_of_its_network(workspace, small):
+    params = parameters.read(parameters.Train)
+    Trainer(small, recipe(params, warm=False), 20 * params.batch_size, Checkpoints("run"), Devices())
+    assert [round(momentum, 4) for momentum in momenta(small)] == [0.8187]

@@ -27,7 +27,7 @@ from stages.tables.images import IMAGES
 from stages.tables.lineage import LINEAGE
 from stages.tables.shards import FOLDER, INDEX
 from stages.tables.splits import SPLITS
-from stages.training import steps, warm_start
+from stages.training import fit, steps, warm_start
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import Devices
 from stages.training.exhaustion import exhaustion_explained
@@ -323,6 +323,17 @@ def test_the_log_says_what_is_trained_from_where_and_what_came_out(workspace, ca
     write_world(classes=("blue", "green"), train=4, validation=1, epochs=1)
     train.main()
     assert "2 classes, from the base: 1 of 2 classes kept; new: green" in caplog.text
+
+
+def test_the_log_says_of_each_epoch_how_fast_it_was_and_where_its_time_went(workspace, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(fit, "INTERVAL", 0.0)  # an epoch that takes longer has a line
+    write_world(train=4, validation=1, epochs_from_scratch=2)
+    train.main()
+    shares = ", ".join(rf"{what} \d+%" for what in ("steps", "waiting for pictures", "validation", "checkpoints"))
+    lines = [record.getMessage() for record in caplog.records if record.name == fit.__name__]
+    found = [re.fullmatch(rf"\S+: epoch (\d): [\d,]+ pictures/s; {shares}", line) for line in lines]
+    assert [each and each[1] for each in found] == ["1", "2"]
 
 
 def test_the_best_epoch_by_validation_loss_is_kept(workspace, monkeypatch):

@@ -96,6 +96,13 @@ def write_world(classes=("amber", "blue"), train=8, validation=2, test=2, size=S
     return frame
 
 
+def use_precision(precision: str) -> None:
+    """Let evaluate and identify calculate in a precision."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"]["precision"] = precision
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
 def describe_network(network: str = "efficientnet_lite0", graph_sha256: str = DIGEST) -> None:
     """Write what is known of a frozen network, which is not there itself."""
     unknown = {"source": "test", "version": "1", "licence": None, "source_sha256": None, "weights_sha256": DIGEST}
