@@ -14,18 +14,17 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from desks import Server, go, prepared, said
+from fastapi.routing import APIRoute
 from repositories import ROOT
 
 from curation import desk as desks_command
 from curation.invites import FILE, Invites
-from curation.security import hosts, is_loopback
+from curation.security import door, hosts, is_loopback
+from curation.state import Desk
+from curation.web import make
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-PAGES = (
-    "/", "/double-check", "/label", "/duplicates", "/label/items", "/sort", "/class", "/class/boots", "/cells/sort",
-    "/ids/sort", "/standards", "/people", "/blind", "/blind/items", "/blind/result",
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -134,16 +133,29 @@ def test_the_end_of_a_link_is_said_once_on_an_open_page(world, browser):
         tab.close()
 
 
+def addresses(image_id: str) -> list[tuple[str, str]]:
+    """Every address of the desk that is for people who are known, each with its method."""
+    app = make(Desk(), door("10.0.0.1", 80, "ana"))
+    paths = {(method, each.path) for each in app.routes if isinstance(each, APIRoute) for method in each.methods}
+    of = {"{side}": "256", "{image_id}": image_id, "{name:path}": "boots", "{secret}": "guessed"}
+    filled = {(method, re.sub(r"{[^}]+}", lambda found: of[found[0]], path)) for method, path in paths}
+    return sorted(each for each in filled if not each[1].startswith("/invited"))
+
+
 def test_without_a_person_nobody_sees_a_page_or_a_picture_or_decides(world):
+    image_id = world.unlabelled[0]
+    known = addresses(image_id)
+    pages = ("", "production", "second-look", f"frame/{image_id}", f"activation/{image_id}", "duplicates/rules")
+    assert {("GET", f"/{each}") for each in pages} | {("POST", "/label"), ("GET", f"/picture/256/{image_id}")} < {
+        *known
+    }
     with Server("--host=0.0.0.0") as server:
-        image_id = world.unlabelled[0]
-        for path in (*PAGES, f"/picture/256/{image_id}"):
-            status, text, headers = asked(server.port, path, Cookie="desk=guessed")
+        for method, path in known:
+            sent = f"key=1&image_id={image_id}" if method == "POST" else None
+            status, text, headers = asked(server.port, path, method, sent, Cookie="desk=guessed")
             assert status == 401, path
             assert image_id not in text
             assert "default-src 'none'" in headers["content-security-policy"]
-        for path in ("/label", "/undo", "/commit"):
-            assert asked(server.port, path, "POST", f"key=1&image_id={image_id}")[0] == 401
         assert asked(server.port, "/invited/guessed")[0] == 401
         assert asked(server.port, "/invited", "POST", "secret=guessed")[0] == 401
         assert "set-cookie" not in asked(server.port, "/invited", "POST", "secret=guessed")[2]

@@ -1,6 +1,7 @@
 """What the desk's pages show and what their keys write, without a browser."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
@@ -17,20 +18,22 @@ from curation.actions import why
 from curation.framing import framed
 from curation.ledger import Ledger
 from curation.pages import duplicates
-from curation.pages.double_check import DoubleCheck
+from curation.pages.double_check import NUM_EXAMPLES, DoubleCheck
 from curation.pages.duplicates import Duplicates, groups
 from curation.pages.label import Label
 from curation.pages.page import Pressed, short
 from curation.pages.sort import Sort
-from curation.snapshot import Rows, read_snapshot
+from curation.snapshot import Rows, Snapshot, read_snapshot
 from curation.state import Desk
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.tables import predictions
 from stages.tables.duplicates import DUPLICATES
+from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 from stages.tables.fingerprints import FINGERPRINTS
 from stages.tables.identified import IDENTIFIED
 from stages.tables.images import IMAGES
+from stages.tables.review import REVIEW
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -101,6 +104,107 @@ def test_a_group_that_was_given_another_label_comes_back_with_that(world):
     with pytest.raises(InputError, match="is a 'hat' already"):
         page.rows(snapshot, ledger, pressed((a, b), "r", "hat"))
     assert page.rows(snapshot, ledger, pressed((a, b), f"keep:{b}"))[0][:2] == (b, "keep")
+
+
+def with_table(snapshot, table, **columns) -> Snapshot:
+    """The same tables, but for columns of one."""
+    return replace(snapshot, tables=snapshot.tables | {table: snapshot.tables[table].assign(**columns)})
+
+
+def pairs_of(*pairs) -> pd.DataFrame:
+    rows = [(*pair, "near", 3, 0.97, "none", pair[0], False) for pair in pairs]
+    return pd.DataFrame(rows, columns=DUPLICATES.schema.names)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ([("A", "B"), ("B", "C")], [("D", "E")]),
+        ([("B", "A"), ("C", "B")], [("D", "E")]),
+        ([("A", "B")], [("A", "C"), ("B", "C"), ("D", "E")]),
+        ([("A", "B"), ("D", "E")], [("A", "C"), ("B", "C")]),
+    ],
+)
+def test_what_follows_from_a_is_b_and_b_is_c_is_not_asked(world, said, asked):
+    """Whether A and C show the same does; of D and E nothing does."""
+    of = dict(zip("ABCDE", sorted(world.library["hat"][:3]) + sorted(world.library["shirt"][:2]), strict=True))
+    table = pairs_of(*((of[a], of[b]) for a, b in (("A", "B"), ("A", "C"), ("B", "C"), ("D", "E"))))
+    snapshot = replace(read_snapshot(), tables={**read_snapshot().tables, DUPLICATES: table})
+    found = groups(snapshot, decided([(of[a], "duplicate", of[b], "by hand") for a, b in said]))
+    open_pairs = [(a, b) for pairs in found.values() for a, b in zip(pairs["image_a"], pairs["image_b"], strict=True)]
+    assert sorted(open_pairs) == sorted((of[a], of[b]) for a, b in asked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"width": 49}, ["more pixels"]),
+        ({"width": 96, "height": 24}, []),
+        ({"sharpness": 0.56}, ["sharper"]),
+        ({"sharpness": 0.54}, []),
+        ({"others_chroma": 0.01}, ["in colour"]),
+        ({"others_chroma": 0.01, "chroma": 0.01}, []),
+        ({"trained": True}, ["already trained on"]),
+        ({"others_trained": True}, []),
+        ({"width": 49, "sharpness": 0.6, "others_chroma": 0.0, "trained": True},
+         ["more pixels", "sharper", "in colour", "already trained on"]),
+    ],
+)  # fmt: skip
+def test_the_words_beside_a_picture_say_what_speaks_for_it_among_its_group(world, changes, words):
+    a, b = world.pairs[0]
+    files = read_snapshot().tables[FINGERPRINTS].set_index("image_id")
+    files.loc[b, "chroma"] = changes.get("others_chroma", 0.5)
+    for name in changes.keys() & {"width", "height", "sharpness", "chroma"}:
+        files.loc[a, name] = changes[name]
+    trained = {each for each, name in ((a, "trained"), (b, "others_trained")) if changes.get(name)}
+    snapshot = with_table(replace(read_snapshot(), trained=frozenset(trained)), FINGERPRINTS, **files.reset_index())
+    told = {each["image_id"]: each["words"] for each in Duplicates().item(snapshot, Ledger(), min(a, b))["pictures"]}
+    assert told[a] == [f"{changes.get('width', 48)} \N{MULTIPLICATION SIGN} {changes.get('height', 48)}", "PNG", *words]
+
+
+def test_a_picture_stands_beside_the_nearest_and_the_typical_one_of_its_label_and_of_the_guess(world):
+    """They are those of a search through all; near-duplicates of the picture are none."""
+    snapshot, image_id = read_snapshot(), next(each for each in world.review if world.label_of(each) == "hat")
+    ids = EMBEDDED.read()["image_id"].tolist()
+    vectors = np.load(EMBEDDINGS).astype(float)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    own = vectors[ids.index(image_id)]
+
+    def ordered(name, by):
+        return sorted(world.library[name], key=lambda each: -vectors[ids.index(each)] @ by)
+
+    likest = {name: [each for each in ordered(name, own) if each != image_id] for name in ("hat", "shirt")}
+    item = DoubleCheck().item(snapshot, Ledger(), image_id)
+    assert [(each["name"], each["kind"]) for each in item["examples"]] == [("hat", "label"), ("shirt", "guess")]
+    for each in item["examples"]:
+        middle = sum(vectors[ids.index(other)] for other in world.library[each["name"]])
+        assert each["nearest"] == likest[each["name"]][:NUM_EXAMPLES]
+        assert each["typical"] == ordered(each["name"], middle)[0]
+    copy = likest["hat"][0]
+    groups_of = snapshot.tables[IMAGES]["image_id"].replace({copy: image_id})
+    item = DoubleCheck().item(with_table(snapshot, IMAGES, group=groups_of), Ledger(), image_id)
+    assert item["examples"][0]["nearest"] == likest["hat"][1:][:NUM_EXAMPLES]
+
+
+def test_a_picture_is_shown_with_the_three_best_of_the_model_and_why_it_is_here(world):
+    snapshot, image_id = read_snapshot(), next(each for each in world.review if world.label_of(each) == "hat")
+    ids = predictions.ROWS.read()["image_id"]
+    scores = np.where((ids == image_id).to_numpy()[:, None], [0.0625, 0.25, 0.0, 0.5, 0.125], [1.0, 0, 0, 0, 0])
+    told = replace(snapshot, class_names=list("abcde"), scores=Rows(scores))
+    item = DoubleCheck().item(told, Ledger(), image_id)
+    assert [each[:2] for each in item["choices"]] == [("d", 50), ("b", 25), ("e", 12.5)]
+    assert (item["predicted"], item["confidence"]) == ("d", 50)
+    assert item["notes"] == ["wrong and confident", "48 \N{MULTIPLICATION SIGN} 48"]
+    told = with_table(
+        snapshot, REVIEW, reason="wrong", also="probably_mislabelled, near_across_split", suggested="shirt"
+    )
+    told = with_table(told, IMAGES, faults="dark", source="site 7")
+    assert DoubleCheck().item(told, Ledger(), image_id)["notes"] == [
+        "wrong", "probably mislabelled", "nearly the same as a training picture", "pictures like it are shirt", "dark",
+        "48 \N{MULTIPLICATION SIGN} 48", "from site 7",
+    ]  # fmt: skip
+    assert "in the benchmark out_of_scope" in DoubleCheck().item(snapshot, Ledger(), world.out_of_scope)["notes"]
 
 
 def test_a_picture_that_gave_way_to_its_duplicate_is_not_said_to_be_removed_for_the_model(world):

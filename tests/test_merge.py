@@ -284,6 +284,27 @@ def test_decisions_are_obeyed_and_disputes_are_listed(planted, caplog):
     assert "people differ about data/library/b/3.png: ann says remove, bob says keep" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("decided", "words"),
+    [
+        ((), "decisions about 1 picture, 0 of them not here now\n"),
+        ((0,), "decisions about 2 pictures, 0 of them not here now; 1 unlabelled picture waits for `make intake`\n"),
+        ((0, 1), "about 3 pictures, 0 of them not here now; 2 unlabelled pictures wait for `make intake`\n"),
+    ],
+)
+def test_the_log_says_how_many_decisions_wait_for_intake(planted, caplog, decided, words):
+    """They are about pictures without a label; what the library has too does not wait, whatever else is unlabelled."""
+    caplog.set_level("INFO")
+    for seed in range(10, 13):
+        save(planted / f"data/unlabelled/{seed - 10}.png", seed)
+    save(planted / "data/unlabelled/again.png", 5)
+    fingerprint.main()
+    ids = FINGERPRINTS.read().set_index("path")["image_id"]
+    decide(planted, f"{ids['library/b/5.png']},keep,", *(f"{ids[f'unlabelled/{n}.png']},relabel,new" for n in decided))
+    merge.main()
+    assert words in caplog.text
+
+
 def test_a_broken_instruction_stops_the_stage_before_it_writes(planted):
     (planted / "data/classes.yaml").write_text("merge:\n  x: [nowhere]\n")
     with pytest.raises(InstructionError, match=r"data/classes\.yaml, line 2: there is no folder data/library/nowhere"):
