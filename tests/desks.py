@@ -55,13 +55,13 @@ class World:
         out_of_scope: one picture of the benchmark, the last of the review.
     """
 
-    def __init__(self, sub_classes: Sequence[str], num_pictures: int, num_unlabelled: int, side: int):
+    def __init__(self, sub_classes: Sequence[str], num_pictures: int, unlabelled: Sequence[object], side: int):
         self.sub_classes, self.side, self._number = list(sub_classes), side, 0
         self._files: list[dict] = []
         self.library = {name: [self._draw(f"library/{name}/{n}.png", n_class) for n in range(num_pictures)]
                         for n_class, name in enumerate(sub_classes)}  # fmt: skip
         self.out_of_scope = self._draw("benchmarks/out_of_scope/1.png", 3)
-        self.unlabelled = [self._draw(f"unlabelled/{n}.png", n) for n in range(num_unlabelled)]
+        self.unlabelled = [self._draw(f"unlabelled/{name}.png", n) for n, name in enumerate(unlabelled)]
         self.pairs = [sorted(ids[:2]) for ids in self.library.values()]
         self.review = [ids[number] for number in range(2, num_pictures) for ids in self.library.values()]
         self.review.append(self.out_of_scope)
@@ -142,8 +142,9 @@ def prepared(
     num_pictures: int = 6,
     num_unlabelled: int = 6,
     side: int = 48,
+    unlabelled: Sequence[str] = (),
 ) -> Iterator[World]:
-    """Make a repository in `folder/clone`, and work in it."""
+    """Make a repository in `folder/clone`, and work in it; unlabelled files have numbers for names, or those given."""
     clone = folder / "clone"
     clone.mkdir(parents=True)
     with surroundings(clone):
@@ -160,7 +161,7 @@ def prepared(
         merged = [name for name in sub_classes if name.startswith("boots")]
         write("data/classes.yaml", f"merge:\n  boots: {json.dumps(merged)}\n" if merged else "")
         write("data/decisions/.gitkeep", "")
-        world = World(sub_classes, num_pictures, num_unlabelled, side)
+        world = World(sub_classes, num_pictures, unlabelled or range(num_unlabelled), side)
         commit("A library")
         yield world
 

@@ -11,11 +11,6 @@ from curation.ledger import Ledger
 from curation.pages.classes import Classes
 
 pytestmark = pytest.mark.slow
-HOSTILE = [
-    "<script>document.title='ran'</script>", "\"><img src=x onerror=document.title='ran'>", "a & b; c?#%2F",
-    "{{ 7 * 7 }}",
-    "\N{RIGHT-TO-LEFT OVERRIDE}gnp", "javascript:alert(1)", "50%",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -203,22 +198,6 @@ def test_everybody_can_read_the_page(world, browser, server, path, width):
     go(page, server, path)
     require_readable(page)
     page.close()
-
-
-def test_hostile_names_stay_text(tmp_path, browser):
-    names = [name.replace("/", "\N{DIVISION SLASH}") for name in HOSTILE]
-    with prepared(tmp_path, names, num_pictures=3, num_unlabelled=1), Server() as server, watched(browser) as tab:
-        go(tab, server, "/class")
-        links = tab.eval_on_selector_all("th a", "nodes => nodes.map(each => each.getAttribute('href'))")
-        assert len(links) == len(names)
-        for number, (name, link) in enumerate(zip(sorted(names), links, strict=True)):
-            go(tab, server, f"{link}?beside={urllib.parse.quote(names[0])}")
-            assert tab.title() != "ran"
-            assert tab.evaluate("document.querySelectorAll('script').length") == 1
-            assert tab.locator(".grid").first.locator(".cell").count() == 3
-            tab.keyboard.press("k")
-            settled(tab, number + 1)
-            assert said()[-1][2] == name
 
 
 def test_the_list_of_classes_says_how_many_there_are(world, tab, server):
