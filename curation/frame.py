@@ -14,6 +14,7 @@ from curation.state import Desk
 from curation.upcoming import num_left
 from intake.nominations import Nomination
 from review.blind_answers import BlindAnswer
+from review.markdown import visible
 from runtime.errors import RetrainError
 from serving.outcomes import Outcome
 from stages.labels.decisions import Decision
@@ -120,7 +121,7 @@ def after(desk: Desk, person: str) -> dict[str, Any]:
             "pace": pace(times[:_PACED]),
             "decided": sum(1 for time in times if time.date() == today),
             "rows": sum(len(file.said) for file in desk.files_of(person)) + len(examples),
-            "last": [{"id": action, "text": text} for _, action, text in sorted(acts)[-LAST:]],
+            "last": [{"id": action, "text": visible(text)} for _, action, text in sorted(acts)[-LAST:]],
             **news(desk, person),
         }
 

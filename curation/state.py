@@ -56,7 +56,7 @@ from serving import outcomes
 from serving.outcomes import Outcome
 from stages.labels.decisions import FOLDER, Decision, Pair
 
-_MOST = 100  # letters of a person's name
+_MOST = 200  # bytes of a person's name: a file's may have 255, with .csv, .lock or .partial
 
 
 class Desk:
@@ -367,7 +367,12 @@ def person_of(given: str | None) -> str:
                 "git knows no e-mail address, so nobody could tell whose decisions these are. "
                 "`git config user.email ana@example.org` sets it; or name the person: make desk PERSON=ana."
             ) from None
-    if not name or len(name) > _MOST or re.search(r"[/\x00-\x1f\x7f]", name) or is_litter(name):
+    if (
+        not name
+        or len(name.encode(errors="surrogateescape")) > _MOST
+        or re.search(r"[/\x00-\x1f\x7f]", name)
+        or is_litter(name)
+    ):
         raise InstructionError(
             f"{name!r} cannot be a person's name: it becomes the file data/decisions/<person>.csv. "
             "Use letters, digits, dots and hyphens: make desk PERSON=ana."

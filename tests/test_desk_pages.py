@@ -14,7 +14,8 @@ from desks import prepared
 from repositories import write
 
 from curation import home, renditions
-from curation.actions import why
+from curation.actions import Row, why
+from curation.frame import after
 from curation.framing import framed
 from curation.ledger import Ledger
 from curation.pages import duplicates
@@ -267,6 +268,13 @@ def test_two_threads_never_write_one_file(tmp_path, monkeypatch):
         thread.join()
     assert len(set(written)) == 2
     assert [path.name for path in tmp_path.rglob("*.*")] == [f"{'a' * 32}.jpg"]
+
+
+def test_what_turns_letters_around_is_shown_by_its_number_in_the_last_ten(world):
+    desk = Desk()
+    desk.say("ana", [Row(world.review[0], "relabel", "a\N{RIGHT-TO-LEFT OVERRIDE}b", why("label", action="a" * 12))])
+    assert "aU+202Eb" in after(desk, "ana")["last"][-1]["text"]
+    desk.undo("ana", "b" * 12)
 
 
 def test_rows_of_a_matrix_are_read_and_none_of_its_file_stays_in_memory(tmp_path):

@@ -274,6 +274,10 @@ def test_two_of_a_team_decide_their_parts_and_the_shared_ones_both(clean, tab):
         (["--team", "ana,ben", "--share", "1.5"], "SHARE=1.5 is no share: give a number from 0 to 1"),
         (["--team", "ana,ben", "--share", "nan"], "SHARE=nan is no share"),
         (["--team", "ana,a/b"], "'a/b' cannot be a person's name"),
+        (
+            ["--team", "ana," + 60 * "\N{FACE WITH TEARS OF JOY}"],
+            "cannot be a person's name",
+        ),  # no file can have a name as long
     ],
 )
 def test_a_team_that_makes_no_sense_is_refused_in_words(clean, options, words):
