@@ -273,6 +273,13 @@ def press(tab, *keys):
         tab.keyboard.press(key)
 
 
+def close_help(tab) -> None:
+    """Leave the list of keys: the browser closes it when it has the time, and till then keys are typed there."""
+    tab.keyboard.press("Escape")
+    tab.wait_for_function("!document.querySelector('#help').matches(':popover-open')")
+    tab.evaluate("document.activeElement.blur()")
+
+
 def press_on_items(tab, *keys):
     """Press keys one by one, each on an item that is there."""
     for key in keys:

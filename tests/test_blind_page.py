@@ -233,14 +233,14 @@ def test_undo_a_restart_and_a_commit_lose_nothing_and_nothing_comes_back(world, 
 
 
 def fetched(server, path: str) -> tuple[str, dict[str, str]]:
-    """What the desk answers, without ids of actions, and the headers."""
+    """What the desk answers, without ids of actions and of the tables, and the headers."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         text = response.read().decode()
         assert response.status == 200
         headers = {name: value for name, value in response.getheaders() if name not in ("date", "content-length")}
-    return re.sub(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])", "", text), headers
+    return re.sub(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])|(?<=data-run=\")[0-9a-f]{8}", "", text), headers
 
 
 def test_nothing_that_is_sent_depends_on_label_prediction_or_file(world):

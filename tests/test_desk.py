@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from desks import Server, begin_again, go, prepared, require_readable, said, settled, shown, watched, whys, writing
+from desks import (
+    Server,
+    begin_again,
+    close_help,
+    go,
+    prepared,
+    require_readable,
+    said,
+    settled,
+    shown,
+    watched,
+    whys,
+    writing,
+)
 from desks import press_on_items as press
 from repositories import run, write
 
@@ -462,16 +475,14 @@ def test_keys_can_be_turned_off_and_given_to_other_letters(world, tab, server):
     go(tab, server, "/double-check")
     press(tab, "?")
     tab.uncheck("#single-keys")
-    tab.keyboard.press("Escape")
+    close_help(tab)
     press(tab, "k")
     tab.wait_for_timeout(200)
     assert said() == []
     tab.click("[data-key='?']")
     tab.check("#single-keys")
     tab.locator("#key-table input").first.press("j")
-    tab.keyboard.press("Escape")
-    tab.keyboard.press("Escape")
-    tab.evaluate("document.activeElement.blur()")
+    close_help(tab)
     press(tab, "k")
     tab.wait_for_timeout(200)
     assert said() == []
@@ -674,7 +685,7 @@ def test_undo_and_the_list_of_keys_are_on_pages_without_pictures_too(world, tab,
     go(tab, server, path)
     tab.keyboard.press("?")
     assert "undo" in tab.inner_text("#key-table")
-    tab.keyboard.press("Escape")
+    close_help(tab)
     with tab.expect_navigation():  # the page reads itself again
         tab.keyboard.press("Backspace")
     settled(tab, 0)
@@ -689,7 +700,7 @@ def test_a_button_shows_the_letter_that_was_given_to_it_on_each_item_and_page(wo
     go(tab, server, "/double-check")
     press(tab, "?")
     tab.locator("#key-table input").first.press("j")
-    tab.keyboard.press("Escape")
+    close_help(tab)
     assert letter() == "j"
     press(tab, "j")
     tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
