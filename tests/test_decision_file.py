@@ -309,7 +309,7 @@ def test_taking_back_the_same_action_twice_takes_back_one(tmp_path):
     assert len(lines(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("name", ["", "a/b", ".ana", "a\nb", "x" * 101, "~$ana"])
+@pytest.mark.parametrize("name", ["", "a/b", ".ana", "a\nb", "x" * 201, 67 * "\N{HIRAGANA LETTER A}", "~$ana"])
 def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.chdir(tmp_path)
