@@ -452,6 +452,7 @@ def test_a_file_that_is_changed_under_the_desk_is_obeyed(world, tab, server):
     go(tab, server, "/double-check")
     press(tab, "k")
     settled(tab, 1)
+    tab.wait_for_load_state("networkidle")  # else the page that is left is told
     with Path("data/decisions/ana.csv").open("a") as file:
         file.write(f"{world.review[1]},remove,,2026-11-02T09:15:00.000Z,by hand\n")
     go(tab, server, "/double-check")
@@ -703,7 +704,8 @@ def test_a_button_shows_the_letter_that_was_given_to_it_on_each_item_and_page(wo
     close_help(tab)
     assert letter() == "j"
     press(tab, "j")
-    tab.wait_for_selector(f"[data-image-id='{world.review[1]}']")
+    settled(tab, 1)
+    tab.wait_for_selector("[data-image-id]")
     assert letter() == "j"
     go(tab, server, "/class/hat")
     assert letter() == "j"
