@@ -140,16 +140,20 @@ class Snapshot:
         """The pictures of library and benchmarks that have no sub-class."""
         return frozenset(self.images.index[self.images["sub_class"].isna()])
 
+    @property
+    def _used(self) -> pd.DataFrame:
+        """The rows of `images` of the library's pictures that are in use."""
+        return self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]
+
     @cached_property
     def members(self) -> dict[str, list[str]]:
         """The pictures of the library that are in use, sorted, by class."""
-        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]
-        return {str(name): sorted(ids) for name, ids in used.groupby("class_name").groups.items()}
+        return {str(name): sorted(ids) for name, ids in self._used.groupby("class_name").groups.items()}
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """The sub-class of each picture of the library that is in use, by image_id."""
-        used = self.images[(self.images["set"] == "library") & self.images["dropped"].isna()]["sub_class"].dropna()
+        used = self._used["sub_class"].dropna()
         return {image_id: intern(label) for image_id, label in zip(used.index, used, strict=True)}
 
     @cached_property
@@ -177,9 +181,9 @@ class Snapshot:
     @cached_property
     def staged(self) -> frozenset[str]:
         """The classes that the model has learned from staged pictures too, which real ones would replace."""
-        images, rows = self.images, self.tables[predictions.ROWS]
-        used = images.index[(images["set"] == "library") & (images["origin"] == "staged") & images["dropped"].isna()]
-        return frozenset(rows.loc[(rows["split"] == "train") & rows["image_id"].isin(used), "truth"])
+        used, rows = self._used, self.tables[predictions.ROWS]
+        staged = used.index[used["origin"] == "staged"]
+        return frozenset(rows.loc[(rows["split"] == "train") & rows["image_id"].isin(staged), "truth"])
 
     @cached_property
     def sub_classes(self) -> dict[str, list[str]]:

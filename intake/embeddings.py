@@ -56,8 +56,8 @@ def read_embeddings(path: Path) -> dict[str, Embedding]:
     """Read embeddings, by image_id.
 
     Returns:
-        None where there is no file, or it is of another network or side than params.yaml names now: what `embed` wrote
-        of the library cannot be compared with it.
+        Nothing where there is no file, or it is of another network or side than params.yaml names now: what `embed`
+        wrote of the library cannot be compared with it.
 
     Raises:
         InputError: the file is damaged.
