@@ -1,6 +1,7 @@
 import logging
 import os
 import shutil
+import sys
 from pathlib import Path
 
 # DVC's log handlers keep the sys.stdout of its first import: inside a test that is one which is closed after it.
@@ -17,6 +18,8 @@ from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
+# Stages run as `python -m stages...`: by the Python that runs the tests, also where its environment is not activated.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 def pytest_ignore_collect(collection_path, config):
