@@ -149,6 +149,16 @@ def test_each_replica_of_the_gateway_has_a_volume_of_its_own_and_is_asked_only_w
     assert gateway["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == models
 
 
+@pytest.mark.parametrize(("name", "kind"), [("gateway.yaml", "StatefulSet"), ("serving.yaml", "Deployment")])
+def test_a_replica_goes_on_answering_until_all_know_that_it_ends_and_then_has_time_to_end(name, kind):
+    pod = of_kind(name, kind)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    seconds = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert seconds >= 5
+    left = pod.get("terminationGracePeriodSeconds", 30) - seconds  # the pause is part of it
+    assert left >= (2 * start.SERVER["timeout_graceful_shutdown"] if name == "gateway.yaml" else 10)
+
+
 def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
     (container,) = of_kind("gateway.yaml", "StatefulSet")["spec"]["template"]["spec"]["containers"]
     (entry,) = re.findall(r"^ENTRYPOINT (.*)$", (ROOT / "deploy/gateway.Dockerfile").read_text(), re.MULTILINE)
