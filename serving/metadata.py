@@ -5,6 +5,7 @@ becomes a PNG of the pixels that the model sees, turned upright.
 """
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 
 from stages.images.decode import decode
@@ -57,6 +58,11 @@ def without_metadata(data: bytes, max_pixels: int) -> bytes:
     return buffer.getvalue()
 
 
+def num_scans(data: bytes) -> int:
+    """Count the scans of a JPEG, not those of its thumbnail or of what is behind it."""
+    return sum(marker == _SOS for marker, _ in _segments(data))
+
+
 def _exif(orientation: int) -> bytes:
     """An EXIF block with the orientation tag and nothing else."""
     entry = ORIENTATION_TAG.to_bytes(2) + b"\0\3\0\0\0\1" + orientation.to_bytes(2) + b"\0\0"
@@ -67,12 +73,18 @@ def _jpeg(data: bytes) -> bytes:
     parts, orientation = [_SOI], jpeg_orientation(data)
     if orientation in _TURNED:
         parts.append(_segment(_APP1, EXIF + _exif(orientation)))
+    parts += (_kept(marker, segment) for marker, segment in _segments(data))
+    return b"".join(parts)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Go through a JPEG: markers, and segments with the pixels behind them. Its end comes too, where it is there."""
     position, num_segments = 2, 0
     while (start := data.find(b"\xff", position)) >= 0 and start + 1 < len(data) and num_segments < MAX_SEGMENTS:
         marker = data[start + 1]
         if marker == _EOI[1]:
-            parts.append(_EOI)  # not where there was none: a picture that is cut short stays so
-            break
+            yield marker, _EOI
+            return
         if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # fill bytes, and markers without a length
             position = start + (1 if marker == 0xFF else 2)
             continue
@@ -80,9 +92,8 @@ def _jpeg(data: bytes) -> bytes:
         if marker == _SOS:
             found = _SEGMENT.search(data, end)
             end = found.start() if found else len(data)
-        parts.append(_kept(marker, data[start:end]))
+        yield marker, data[start:end]
         position, num_segments = end, num_segments + (marker != _SOS)
-    return b"".join(parts)
 
 
 def _segment(marker: int, content: bytes) -> bytes:
