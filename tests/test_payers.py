@@ -30,6 +30,18 @@ def test_a_month_is_the_period_on_average():
     assert found.total == pytest.approx(404.375)
 
 
+def test_a_period_shorter_than_a_month_stands_for_itself_and_is_no_month():
+    found = payers.amounts(COSTS, 60, Share(0.9, 0.8, 0.95), Period("UTC", NOW - timedelta(days=3.04375), NOW))
+    assert found.month_fraction == pytest.approx(0.1)
+    assert found.shown == 60
+    assert found.right == pytest.approx((54, 48, 57))
+    assert found.lines == [
+        ("node", None, pytest.approx(10)),
+        ("engineer", pytest.approx(3.04375), pytest.approx(30.4375)),
+    ]
+    assert found.total == pytest.approx(40.4375)
+
+
 def test_no_hours_are_claimed_where_nobody_judged_or_nobody_said_what_an_answer_saves():
     assert payers.amounts(COSTS, 9000, UNKNOWN, QUARTER).hours == UNKNOWN
     assert payers.amounts(Costs(), 9000, Share(0.9, 0.8, 1.0), QUARTER).hours == UNKNOWN

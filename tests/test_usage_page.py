@@ -45,13 +45,13 @@ class Text(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words).replace("\N{NO-BREAK SPACE}", " "))
 
 
-def write_report(folder: Path, costs: Costs | None, num: int = 1500) -> Path:
+def write_report(folder: Path, costs: Costs | None, num: int = 1500, days: int = 40) -> Path:
     names = [HOSTILE, *(f"a class of a long name, number {number}" for number in range(50))]
-    rows = visits(num, NOW - timedelta(days=30), 30, np.random.default_rng(0), class_names=names, sure=20.0)
+    rows = visits(num, NOW - timedelta(days=days), days, np.random.default_rng(0), class_names=names, sure=20.0)
     place = ship(rows, folder / "place")
     (folder / "out/tables").mkdir(parents=True)
     zone = (costs or Costs()).zone
-    report.write(report.Settings(str(place), folder / "out", last_days(30, zone, NOW), costs), folder / "out")
+    report.write(report.Settings(str(place), folder / "out", last_days(days, zone, NOW), costs), folder / "out")
     return folder / "out"
 
 
@@ -140,6 +140,15 @@ FULL = {
 
 def test_the_pages_for_those_who_pay_print_on_two_sheets(written, browser):
     assert num_pages(pdf_of(browser, written / "costs.html")) == 2
+
+
+def test_a_first_day_is_no_month(tmp_path, written):
+    said = Text((write_report(tmp_path, read_costs(report.costs.EXAMPLE), 300, 1) / "costs.html").read_text()).text
+    assert "these are 0.44 days, 1.4 % of a month, and amounts are for these days alone" in said
+    assert "Cost of these days" in said
+    assert re.search(r"GPU node for training 2 ", said)  # of 120 a month
+    assert "a month, as this time was on average" not in said
+    assert "a month, as this time was on average" in Text((written / "costs.html").read_text()).text
 
 
 def test_people_of_the_blind_test_stand_beside_the_model_and_full_pages_print_on_two_sheets(tmp_path, browser):

@@ -12,13 +12,13 @@ from serving.usage.period import Period
 from serving.usage.weighing import UNKNOWN, Share
 
 DAYS_PER_MONTH = 365.25 / 12
-WEEKS_PER_MONTH = DAYS_PER_MONTH / 7
 
 
 class Amounts(NamedTuple):
-    """What is paid and what is gained in a month.
+    """What is paid and what is gained in a month, or in the days of the log where they are fewer.
 
     Attributes:
+        days: how many those are.
         lines: what is paid for, hours where it is work (else None), and the cost.
         total: of all lines.
         shown: answers that users were shown.
@@ -27,6 +27,7 @@ class Amounts(NamedTuple):
         value: of these hours.
     """
 
+    days: float
     lines: list[tuple[str, float | None, float]]
     total: float
     shown: float
@@ -34,9 +35,14 @@ class Amounts(NamedTuple):
     hours: Share
     value: Share
 
+    @property
+    def month_fraction(self) -> float:
+        """How much of a month the days are."""
+        return self.days / DAYS_PER_MONTH
+
 
 def amounts(costs: Costs, shown: int, told: Share, period: Period) -> Amounts:
-    """Reckon a month, as the period was on average.
+    """Reckon a month, as the period was on average; of a shorter period, that period and no more.
 
     Args:
         costs: prices and hours.
@@ -44,15 +50,18 @@ def amounts(costs: Costs, shown: int, told: Share, period: Period) -> Amounts:
         told: what share of them is right.
         period: of which length.
     """
-    lines: list[tuple[str, float | None, float]] = [(each.what, None, each.cost) for each in costs.monthly]
+    days = min(period.num_days, DAYS_PER_MONTH)
+    lines: list[tuple[str, float | None, float]] = [
+        (each.what, None, each.cost * days / DAYS_PER_MONTH) for each in costs.monthly
+    ]
     for work in costs.hours:
-        hours = work.hours_per_week * WEEKS_PER_MONTH
+        hours = work.hours_per_week * days / 7
         lines.append((work.who, hours, hours * work.cost_per_hour))
-    a_month = shown / period.num_days * DAYS_PER_MONTH
-    right = _times(told, a_month)
+    answers = shown * days / period.num_days
+    right = _times(told, answers)
     hours_saved = _times(right, costs.saved.minutes_per_answer / 60) if costs.saved else UNKNOWN
     value = _times(hours_saved, costs.saved.cost_per_hour) if costs.saved else UNKNOWN
-    return Amounts(lines, sum(cost for *_, cost in lines), a_month, right, hours_saved, value)
+    return Amounts(days, lines, sum(cost for *_, cost in lines), answers, right, hours_saved, value)
 
 
 def of_people(people: People) -> Share:
