@@ -31,6 +31,7 @@ import numpy as np
 import psutil
 
 from bench import harness
+from bench.browser import browsing
 from bench.desk_world import write_world
 from curation.actions import Row, why
 from curation.state import Desk
@@ -171,18 +172,6 @@ def press(page: Any, num_items: int, pause: float) -> tuple[list[tuple[str, str]
     while len(rows()) < num_items and time.perf_counter() < began + num_items * max(pause, 1.0) + 60:
         time.sleep(0.01)
     return script, time.perf_counter() - began
-
-
-@contextlib.contextmanager
-def browsing() -> Iterator[Any]:
-    """Give a headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def keys(library: str, query: str, num_items: int, pause: float) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from curation.actions import BlindRow, why
 from curation.blind_result import result
 from curation.blind_round import Round, order
-from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
+from curation.forms import action_of, form_of, is_image_id, new_action, number_of_items, one, query_of, wants_json
 from curation.frame import after, frame, in_short
 from curation.pages.page import Queue
 from curation.security import Person
@@ -30,7 +30,6 @@ from stages.labels.names import composed
 
 NAME = "blind"
 MOST_SECONDS = 120.0  # what takes longer was a break
-MOST_ITEMS = 8  # that the page asks for at once
 _ANSWERED = "this was answered before, maybe in another window. Nothing was written. Backspace takes an answer back."
 
 Query = Mapping[str, Sequence[str]]
@@ -129,7 +128,7 @@ class Rounds:
 
     def items(self, person: str, query: Query) -> list[dict[str, Any]]:
         """List what comes next, as many as are asked for; what the page has already is left out."""
-        wanted = _most(query)
+        wanted = number_of_items(query)
         with self._desk.lock:
             asked = self._asked_for(person, query)
             open_turns = asked.open_turns()
@@ -251,9 +250,3 @@ def _number(text: str, otherwise: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
         raise InputError(otherwise)
     return int(text)
-
-
-def _most(query: Query) -> int:
-    text = one(query, "most") or "1"
-    most = _number(text, f"most={text} is not how many items could be shown: give a number from 1 to {MOST_ITEMS}.")
-    return min(MOST_ITEMS, most)

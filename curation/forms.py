@@ -10,6 +10,7 @@ from curation.actions import ACTION_ID
 from runtime.errors import InputError
 
 _MOST_BYTES = 2**20  # of what a form sends
+_MOST_ITEMS = 8  # that a page asks for at once
 
 
 def new_action() -> str:
@@ -39,6 +40,18 @@ def query_of(request: Request) -> dict[str, list[str]]:
 def one(form: Mapping[str, Sequence[str]], name: str) -> str:
     """Give the first value of a name; empty where there is none."""
     return form.get(name, [""])[0]
+
+
+def number_of_items(query: Mapping[str, Sequence[str]]) -> int:
+    """Read how many items an address asks for: 1 to 8.
+
+    Raises:
+        InputError: it is no number.
+    """
+    most = one(query, "most") or "1"
+    if not (most.isascii() and most.isdecimal() and int(most[:9])):
+        raise InputError(f"most={most} is not how many items could be shown: give a number from 1 to {_MOST_ITEMS}.")
+    return min(_MOST_ITEMS, int(most[:9]))
 
 
 def action_of(form: Mapping[str, Sequence[str]]) -> str:

@@ -18,7 +18,7 @@ from curation.actions import Entry, PageRow
 from curation.blind import add_blind
 from curation.blind_round import ROUND_SIZE
 from curation.examples import add_standards, take_back
-from curation.forms import action_of, form_of, is_image_id, new_action, one, query_of, wants_json
+from curation.forms import action_of, form_of, is_image_id, new_action, number_of_items, one, query_of, wants_json
 from curation.frame import after, frame, in_short, news, uncommitted
 from curation.framing import add_framing
 from curation.grids import add_grid
@@ -50,7 +50,6 @@ HERE = Path(__file__).parent
 GRIDS: tuple[GridPage, ...] = (Sort(), Classes())
 PAGES: tuple[Page, ...] = (DoubleCheck(), Duplicates(), Label(), Production(), SecondLook())
 QUEUES: tuple[Queue, ...] = (*PAGES[:3], *GRIDS, *PAGES[3:])
-MOST_ITEMS = 8  # that a page asks for at once
 
 
 def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
@@ -193,7 +192,7 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         query = query_of(request)
         skipped = {key for value in query.get("skip", ()) for key in value.split(",")}
         fragment = templates.get_template(template)
-        found = items(person, query, _most(query), skipped)
+        found = items(person, query, number_of_items(query), skipped)
         rendered = [{"key": each["image_id"], "html": fragment.render(item=each, page=page)} for each in found]
         return JSONResponse({"items": rendered, **news(desk, person)})
 
@@ -257,18 +256,6 @@ def _asked_for(desk: Desk, person: str, page: Page, query: Mapping[str, Sequence
         with suppress(InputError):  # it is no picture of this page
             found[key] = page.item(desk.snapshot, ledger_of(desk, person, page), key)
     return found
-
-
-def _most(query: Mapping[str, Sequence[str]]) -> int:
-    """Read how many items an address asks for.
-
-    Raises:
-        InputError: it is no number.
-    """
-    most = one(query, "most") or "1"
-    if not (most.isascii() and most.isdecimal() and int(most[:9])):
-        raise InputError(f"most={most} is not how many items could be shown: give a number from 1 to {MOST_ITEMS}.")
-    return min(MOST_ITEMS, int(most[:9]))
 
 
 def _templates() -> jinja2.Environment:

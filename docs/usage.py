@@ -5,12 +5,12 @@
 Needs Chromium or Chrome.
 """
 
-import shutil
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+
+from bench.browser import browsing
 
 PAGES = Path("build/demo/usage").resolve()
 PARTS = ("index.html#days", "accuracy.html")
@@ -19,16 +19,13 @@ SIZE = (900, 740)  # of each
 
 def draw() -> Image.Image:
     """Open both pages, and set what they show side by side."""
-    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with browsing() as browser:
         page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="light")
         both = Image.new("RGB", (2 * SIZE[0], SIZE[1]))
         for number, name in enumerate(PARTS):
             page.goto(f"file://{PAGES}/{name}")
             page.evaluate("scrollBy(0, -40)")  # the edge of the part too
             both.paste(Image.open(BytesIO(page.screenshot())), (number * SIZE[0], 0))
-        browser.close()
     return both
 
 

@@ -12,6 +12,7 @@ import pytest
 from azurite import Azurite, why_absent
 from hypothesis import settings
 
+from bench.browser import PATH, browsing
 from stages.tables.embeddings import EMBEDDED, EMBEDDINGS
 
 # How long an example takes depends on what else the machine does.
@@ -81,15 +82,10 @@ def command(monkeypatch, caplog):
 @pytest.fixture(scope="module")
 def browser():
     """Open headless Chromium or Chrome."""
-    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-    if path is None:
+    if PATH is None:
         pytest.skip("no Chromium or Chrome is installed, which shows whether everybody can read the page")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with browsing() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
