@@ -20,13 +20,13 @@ from curation.blind_result import result
 from curation.blind_round import Round, order
 from curation.forms import action_of, form_of, is_image_id, new_action, number_of_items, one, query_of, wants_json
 from curation.frame import after, frame, in_short
+from curation.naming import as_written
 from curation.pages.page import Queue
 from curation.security import Person
 from curation.snapshot import Snapshot
 from curation.state import Desk
 from review.blind_answers import CANNOT_TELL, NAMED, standing
 from runtime.errors import InputError
-from stages.labels.names import composed
 
 NAME = "blind"
 MOST_SECONDS = 120.0  # what takes longer was a break
@@ -210,7 +210,7 @@ def _class_named(snapshot: Snapshot, name: str) -> str:
     Raises:
         InputError: there is none of this name.
     """
-    name = composed(name.strip())
+    name = as_written(snapshot, name)
     found = snapshot.classes.of_benchmark(name) or (name if name in snapshot.class_names else None)
     if found is None:
         raise InputError(f"there is no class {name!r}. Choose one of the list; Space says that you cannot tell.")

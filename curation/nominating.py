@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from itertools import chain
 
 from curation.ledger import Ledger
+from curation.naming import as_written
 from curation.snapshot import Snapshot
 from intake.nominations import NOMINATED
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.labels.labelling import OUT_OF_SCOPE
-from stages.labels.names import composed
 
 BENCHMARKS = ("difficult", OUT_OF_SCOPE, "most_common", "least_common")  # offered even where they have no picture yet
 
@@ -27,7 +27,7 @@ def class_of_now(snapshot: Snapshot, name: str) -> str:
     Raises:
         InputError: there is none of this name.
     """
-    name = composed(name.strip())
+    name = as_written(snapshot, name)
     found = snapshot.classes.of_benchmark(name)
     if found is None:
         raise InputError(f"there is no class {name!r} now. Nothing was written; choose one of the list.")

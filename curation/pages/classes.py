@@ -10,8 +10,8 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
+from curation.naming import as_written, sub_classes_named
 from curation.pages.grid import Batch, left_over
-from curation.pages.label import sub_classes_named
 from curation.pages.page import REASONS, Pressed, said_by_model, unknown_key
 from curation.snapshot import Snapshot
 from curation.suggestions import told
@@ -49,7 +49,8 @@ class Classes:
         self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]], open_keys: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Collect the one or two classes that are shown, and the list of all."""
-        name, only, beside = (query.get(each, [""])[0] for each in ("name", "only", "beside"))
+        name, beside = (as_written(snapshot, query.get(each, [""])[0]) for each in ("name", "beside"))
+        only = query.get("only", [""])[0]
         for each in filter(None, (name, beside)):
             is_known = each in snapshot.sub_classes or each in snapshot.classes.class_names
             if not is_known and not members(snapshot, ledger, each):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
+from curation.naming import known_sub_class
 from curation.pages.page import REASONS, Pressed, named_by, said_by_model, unknown_key
 from curation.snapshot import Snapshot, row_of, text_of
 from runtime.errors import InputError
@@ -97,19 +98,6 @@ class DoubleCheck:
         if key == "t":
             return row("relabel", known_sub_class(snapshot, pressed.name, image_id))
         raise unknown_key(pressed)
-
-
-def known_sub_class(snapshot: Snapshot, name: str, image_id: str) -> str:
-    """Find the sub-class that somebody typed, which may be the name of a class.
-
-    Raises:
-        InputError: there is none of this name.
-    """
-    if name in snapshot.classes.class_names:
-        return name
-    if name in snapshot.sub_classes:
-        return snapshot.sub_class_for(name, image_id)
-    raise InputError(f"there is no sub-class {name!r}. Choose one of the list.")
 
 
 def _examples(snapshot: Snapshot, image_id: str, class_name: str) -> dict[str, Any]:

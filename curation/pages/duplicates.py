@@ -9,6 +9,7 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
+from curation.naming import known_sub_class
 from curation.pages.page import Pressed, unknown_key
 from curation.snapshot import Snapshot
 from runtime.errors import InputError
@@ -92,17 +93,12 @@ class Duplicates:
 
     def _relabel(self, snapshot: Snapshot, ledger: Ledger, members: Sequence[str], pressed: Pressed) -> list[Row]:
         """Give every labelled picture of the group one label."""
-        if pressed.name not in snapshot.classes.class_names:
-            raise InputError(f"there is no sub-class {pressed.name!r}. Choose one of the list.")
+        name = known_sub_class(snapshot, pressed.name, members[0])
         text = why(self.name, f"model {snapshot.version}", action=pressed.action)
         labels = {each: _label(snapshot, ledger, each) for each in members}
-        rows = [
-            Row(each, "relabel", pressed.name, text)
-            for each, label in labels.items()
-            if label and label != pressed.name
-        ]
+        rows = [Row(each, "relabel", name, text) for each, label in labels.items() if label and label != name]
         if not rows:
-            raise InputError(f"each of them that has a label is a {pressed.name!r} already.")
+            raise InputError(f"each of them that has a label is a {name!r} already.")
         return rows
 
 

@@ -7,11 +7,10 @@ import pandas as pd
 
 from curation.actions import Row, why
 from curation.ledger import Ledger
+from curation.naming import sub_class_named
 from curation.pages.page import Pressed, named_by, said_by_model, unknown_key
 from curation.snapshot import NUM_BEST, Snapshot, row_of, text_of
-from intake.new_folder import can_be_folder
 from runtime.errors import InputError
-from stages.labels.names import composed
 
 WORTHLESS = "not worth labelling"
 UNKNOWN = "unknown"
@@ -81,43 +80,6 @@ def guesses(snapshot: Snapshot, image_id: str) -> list[tuple[str, float]]:
 def unknown_sub_class(snapshot: Snapshot) -> str:
     """Name the sub-class of good pictures of which nobody knows what they show."""
     return snapshot.unknown[0] if snapshot.unknown else UNKNOWN
-
-
-def sub_class_named(snapshot: Snapshot, name: str, image_id: str) -> str:
-    """Find the sub-class that somebody typed; a name that there is not yet becomes a new one.
-
-    Raises:
-        InputError: the name cannot be a folder's.
-    """
-    name = _as_written(snapshot, name)
-    if name in snapshot.classes.class_names:
-        return name
-    if name in snapshot.sub_classes:
-        return snapshot.sub_class_for(name, image_id)
-    if not can_be_folder(name):
-        raise InputError(
-            f"{name!r} cannot be the name of a new sub-class: it becomes a folder. Use letters, digits and _."
-        )
-    return name
-
-
-def _as_written(snapshot: Snapshot, name: str) -> str:
-    """Give a typed name as folders are called, by their present names."""
-    name = composed(name.strip())
-    return snapshot.classes.renamed.get(name, name)
-
-
-def sub_classes_named(snapshot: Snapshot, name: str, ids: Sequence[str]) -> dict[str, str]:
-    """Give pictures the sub-class or class that somebody typed; a name that there is not yet becomes a sub-class.
-
-    Raises:
-        InputError: the name cannot be a folder's.
-    """
-    name = _as_written(snapshot, name)
-    if name in snapshot.sub_classes and name not in snapshot.classes.class_names:
-        chosen = zip(ids, snapshot.sub_classes_of(name, ids), strict=True)
-        return {image_id: value for image_id, value in chosen if value}
-    return dict.fromkeys(ids, sub_class_named(snapshot, name, ids[0]))
 
 
 def _notes(row: pd.Series) -> list[str]:

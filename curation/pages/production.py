@@ -6,6 +6,7 @@ from typing import Any
 from curation.actions import NominationRow, OutcomeRow, PageRow, Row, noted, why
 from curation.harvested import Answer
 from curation.ledger import Ledger
+from curation.naming import as_written
 from curation.nominating import benchmarks, class_of_now, givers, nominators
 from curation.pages.page import REASONS, Pressed, unknown_key
 from curation.snapshot import Snapshot
@@ -201,8 +202,9 @@ def _class_named(snapshot: Snapshot, answer: Answer, name: str) -> str:
     Raises:
         InputError: there is none of this name.
     """
-    name = composed(name.strip())
-    if name in {best for best, _ in _best(answer)} or name in snapshot.sub_classes or name in snapshot.class_names:
+    best = {each for each, _ in _best(answer)}
+    name = name if name in best else as_written(snapshot, name)
+    if name in best or name in snapshot.sub_classes or name in snapshot.class_names:
         return name
     class_name = snapshot.classes.class_names.get(snapshot.classes.renamed.get(name, name))
     if class_name is None:
@@ -218,7 +220,7 @@ def _sub_class(snapshot: Snapshot, pressed: Pressed, class_name: str | None) -> 
     """
     if class_name is None:
         raise InputError("only a picture whose class you say goes to the library. l takes the mark off.")
-    typed = composed(pressed.name.strip())
+    typed = as_written(snapshot, pressed.name)
     typed = snapshot.classes.renamed.get(typed, typed)
     if pressed.key == "t" and typed in snapshot.classes.class_names:
         return typed

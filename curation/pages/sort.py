@@ -10,8 +10,8 @@ import pandas as pd
 from curation.actions import Row, why
 from curation.forms import is_image_id
 from curation.ledger import Ledger
+from curation.naming import sub_classes_named
 from curation.pages.grid import Batch, left_over
-from curation.pages.label import sub_classes_named
 from curation.pages.page import REASONS, Pressed, said_by_model, unknown_key
 from curation.snapshot import Snapshot, row_of, text_of
 from curation.suggestions import MOST_NAMED, class_of, num_real, reaching, resembling_benchmark, suggested, told
