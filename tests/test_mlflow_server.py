@@ -1,8 +1,11 @@
-"""What `make repro` sends to an MLflow server, by MLflow's own client into its own store, in a folder."""
+"""What `make repro` sends by MLflow's own client: into its own store in a folder, and over HTTP to a server."""
 
 import json
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from uuid import uuid4
 
 import pytest
 from repositories import ROOT, run, surroundings, write
@@ -34,6 +37,131 @@ def clone(tmp_path, monkeypatch):
         write("data/export/001/history.csv", HISTORY)
         write("data/export/001/001/saved_model.pb", "a graph")
         yield folder
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks as much of MLflow's REST API as is asked for; keeps what it is sent, and may fail at one path."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.experiment, self.runs, self.files, self.batches = None, {}, {}, []
+        self.fails_at = "nothing"
+
+    def answer(self, path, sent):
+        """Give status and answer of a request."""
+        if self.fails_at in path:
+            return 500, {"error_code": "INTERNAL_ERROR", "message": "the disk is full"}
+        if "/mlflow-artifacts/" in path:
+            self.files[path] = sent
+            return 200, {}
+        body = json.loads(sent or "{}")
+        match path.rsplit("/", 1)[1].split("?")[0]:
+            case "get-by-name" if self.experiment is None:
+                return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No such experiment"}
+            case "create" if "experiments" in path:
+                self.experiment = {"experiment_id": "1", "name": body["name"]}
+                return 200, {"experiment_id": "1"}
+            case "get-by-name":
+                return 200, {"experiment": self.experiment}
+            case "search":
+                tag = {"key": "dvc_lock", "value": body["filter"].split("'")[1]}
+                return 200, {"runs": [run for run in self.runs.values() if tag in run["data"]["tags"]]}
+            case "create":
+                return 200, {"run": self.create(body)}
+            case "get":
+                return 200, {"run": self.runs[path.rpartition("run_id=")[2]]}
+            case "delete":
+                del self.runs[body["run_id"]]
+            case "update":
+                self.runs[body["run_id"]]["info"]["status"] = body["status"]
+            case "log-batch":
+                self.batches.append(body)
+            case _:
+                return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": path}
+        return 200, {}
+
+    def create(self, body):
+        identity = uuid4().hex
+        place = {"artifact_uri": f"mlflow-artifacts:/1/{identity}/artifacts", "lifecycle_stage": "active"}
+        names = {"run_id": identity, "run_name": body["run_name"], "experiment_id": body["experiment_id"]}
+        self.runs[identity] = {"info": place | names | {"status": "RUNNING"}, "data": {"tags": body["tags"]}}
+        return self.runs[identity]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        status, answer = self.server.answer(self.path, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST  # noqa: N815
+
+    def log_message(self, *arguments): ...
+
+
+@pytest.fixture
+def server(clone, monkeypatch):
+    """A server, to which MLFLOW_TRACKING_URI points."""
+    with Server() as server:
+        thread = Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_over_http_a_run_has_tags_numbers_and_files_and_is_then_finished(server):
+    mlflow_server.main()
+    ((identity, found),) = server.runs.items()
+    assert server.experiment["name"] == "retrain"
+    assert (found["info"]["run_name"], found["info"]["status"]) == ("model 1", "FINISHED")
+    result = run("git", "hash-object", "dvc.lock").strip()
+    tags = {"dvc_lock": result, "gate": "yes", "version": "001"}
+    assert {each["key"]: each["value"] for each in found["data"]["tags"]} == tags
+    (batch,) = server.batches
+    assert {each["key"]: each["value"] for each in batch["params"]} == {
+        "export.version": "1",
+        "score.rules": "['a', 'b']",
+    }
+    assert sorted((each["key"], each["value"], each["step"]) for each in batch["metrics"]) == [
+        ("hard _ far/log_loss", 0.5, 0),
+        ("held_out/top_1_accuracy", 0.75, 0),
+        ("training/loss", 1.25, 2),
+        ("training/loss", 2.5, 1),
+        ("training/val_loss", 1.5, 2),
+    ]
+    place = f"/api/2.0/mlflow-artifacts/artifacts/1/{identity}/artifacts"
+    here = [path for path in Path("data/export/001").iterdir() if path.is_file()]
+    assert server.files == {f"{place}/{path.name}": path.read_bytes() for path in here}
+
+
+def test_over_http_no_request_has_more_parameters_than_a_server_takes(server):
+    write("data/export/001/params.yaml", "\n".join(f"name_{number}: {number}" for number in range(250)))
+    mlflow_server.main()
+    assert [len(batch.get("params", [])) for batch in server.batches] == [100, 100, 50]
+
+
+def test_over_http_a_result_is_sent_once(server):
+    mlflow_server.main()
+    server.files.clear()
+    mlflow_server.main()
+    assert (len(server.runs), server.files) == (1, {})
+
+
+@pytest.mark.parametrize("path", ["get-by-name", "search", "runs/create", "log-batch", "artifacts/gate.json", "update"])
+def test_a_server_that_fails_is_said_in_words_and_sending_again_makes_it_whole(server, path):
+    server.fails_at = path
+    with pytest.raises(RemoteError, match=r"^MLflow at http://127\S+ did not take data/export/001 \(.*sends it again"):
+        mlflow_server.main()
+    assert all(each["info"]["status"] != "FINISHED" for each in server.runs.values())
+    server.fails_at = "nothing"
+    mlflow_server.main()
+    assert [each["info"]["status"] for each in server.runs.values()] == ["FINISHED"]
 
 
 def runs(experiment="retrain"):
