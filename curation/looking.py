@@ -89,7 +89,7 @@ class Looking:
                     self._processes = None
                 if self._processes is None:
                     self._signature = found
-                    self._processes = Processes("where the model looked", explaining, timeout_seconds=_SECONDS)
+                    self._processes = Processes("the process that draws it", explaining, timeout_seconds=_SECONDS)
                 future: Future[bytes] = self._processes.do(Task(export, class_name, picture))
             return future.result()
         except DiedError as error:

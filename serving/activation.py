@@ -4,7 +4,8 @@ The networks end in a mean over positions and one matrix of weights, so what eac
 be said exactly, from the numbers of the exported graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,7 @@ _LARGEST_SIDE = 640  # pixels of what is drawn
 _STRENGTH = 0.6  # share of the colour where the activation is highest
 _COLOUR = np.array([255, 64, 0])
 _MEANS = ("ReduceMean", "GlobalAveragePool")
+_AGAIN = "`dvc repro --force export` writes the export again."
 _REMEDY = "Class activation needs a network that ends in global average pooling and one dense layer."
 
 
@@ -55,18 +57,19 @@ class Activation:
     """
 
     def __init__(self, export: Path) -> None:
-        data = read_small(export / ONNX, MAX_BYTES, _REMEDY)
-        open_graph(export / ONNX, data)  # says in words what is damaged
-        model = onnx.load_from_string(data)
-        self.class_names = read_label_map(export / CLASSES, _REMEDY)
-        try:
-            self._weights, features, self._is_last = _head(Graph(model.graph), len(self.class_names))
-        except InputError as error:
-            raise InputError(f"{error} {_REMEDY}") from None
-        model.graph.output.append(onnx.ValueInfoProto(name=features))
-        self._session = open_graph(export / ONNX, model.SerializeToString())
-        self._features = features
-        self.side: int = self._session.get_inputs()[0].shape[1]
+        self._path = export / ONNX
+        data = read_small(self._path, MAX_BYTES, _AGAIN)
+        open_graph(self._path, data)  # says in words what is damaged
+        self.class_names = read_label_map(export / CLASSES, _AGAIN)
+        with _refusing(self._path):
+            model = onnx.load_from_string(data)
+            try:
+                self._weights, self._features, self._is_last = _head(Graph(model.graph), len(self.class_names))
+            except InputError as error:
+                raise InputError(f"{error} {_REMEDY}") from None
+            model.graph.output.append(onnx.ValueInfoProto(name=self._features))
+            self._session = open_graph(self._path, model.SerializeToString())
+            self.side: int = self._session.get_inputs()[0].shape[1]
 
     def of(self, pixels: NDArray[np.uint8], class_number: int) -> NDArray[np.float32]:
         """Say how much each position speaks for a class.
@@ -77,11 +80,30 @@ class Activation:
 
         Returns:
             Shape (rows, columns): 0 for what does not speak for it, 1 for what does most.
+
+        Raises:
+            InputError: the graph is damaged.
         """
-        features = self._session.run([self._features], {"pixels": pixels[None]})[0][0]
-        features = features if self._is_last else np.moveaxis(features, 0, -1)
-        spoken: NDArray[np.float32] = np.maximum(features @ self._weights[:, class_number], 0)
+        with _refusing(self._path):
+            features = self._session.run([self._features], {"pixels": pixels[None]})[0][0]
+            features = features if self._is_last else np.moveaxis(features, 0, -1)
+            spoken: NDArray[np.float32] = np.maximum(features @ self._weights[:, class_number], 0)
         return spoken / (spoken.max() or 1)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say that a graph is damaged; what one raises that ONNX Runtime could read has no type in common.
+
+    Raises:
+        InputError: it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} is damaged ({str(error)[:200]}). {_AGAIN}") from error
 
 
 def _head(graph: Graph, num_classes: int) -> tuple[NDArray[np.float32], str, bool]:
@@ -114,10 +136,12 @@ def explain(task: Task) -> bytes:
         A PNG.
 
     Raises:
-        InputError: the export is not there, or its network ends in another way.
+        InputError: the export is not there, is damaged or of other classes, or its network ends in another way.
     """
     activation = _of_export(task.export)
     image = decode(task.picture, 2**31).image
+    if task.class_name not in activation.class_names:
+        raise InputError(f"{task.export / CLASSES} does not name {task.class_name!r}. {_AGAIN}")
     number = activation.class_names.index(task.class_name)
     spoken = activation.of(letterbox(image, activation.side), number)
     image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))

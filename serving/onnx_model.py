@@ -141,8 +141,9 @@ def open_graph(path: Path, graph: bytes, num_threads: int = 0) -> Any:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    # What ONNX Runtime raises has no type in common.
-    refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+    # What ONNX Runtime raises has no type in common; of a damaged name it says nothing that can be read.
+    refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented,
+                UnicodeDecodeError)  # fmt: skip
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     try:

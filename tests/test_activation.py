@@ -1,6 +1,8 @@
 """Where a model saw a class: the activation from the exported graph is Grad-CAM of the network that was exported."""
 
 import json
+import shutil
+from contextlib import suppress
 from io import BytesIO
 
 import keras
@@ -76,8 +78,22 @@ def test_it_is_drawn_over_the_upright_picture(network, tmp_path):
     picture = saved(draw(1, (1200, 800)), "JPEG")
     with Image.open(BytesIO(explain(Task(folder, "b", picture)))) as drawn:
         assert (drawn.format, drawn.size) == ("PNG", (640, 427))
-    with pytest.raises(ValueError, match="not in list"):
+    with pytest.raises(InputError, match="classes.json does not name 'no class'"):
         explain(Task(folder, "no class", picture))
+
+
+def test_a_damaged_graph_explains_or_is_refused_in_words(tmp_path):
+    whole, rng = (write_export(tmp_path) / ONNX).read_bytes(), np.random.default_rng(0)
+    picture, explained = saved(draw(1, (60, 40)), "PNG"), 0
+    for number in range(150):
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        damaged = tmp_path / f"{number}"
+        shutil.copytree(tmp_path / "007", damaged)
+        (damaged / ONNX).write_bytes(data)
+        with suppress(InputError):
+            explained += bool(explain(Task(damaged, "red", picture)))
+    assert 0 < explained < 150
 
 
 def test_a_network_that_ends_in_another_way_is_refused(tmp_path):
