@@ -59,7 +59,7 @@ def test_a_photo_is_answered_as_soon_as_it_is_taken_and_feedback_stands_in_the_l
 
 def test_a_phone_takes_the_photo_with_the_camera_at_its_back_and_offers_pictures_alone(gateway, browser):
     page, _ = opened(browser, gateway.url)
-    image = page.get_by_label("Take a photo, or choose one")
+    image = page.get_by_label("Take a photo. On a computer, choose one.")
     assert image.evaluate("input => [input.type, input.accept, input.getAttribute('capture')]") == [
         "file",
         "image/*",
