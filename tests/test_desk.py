@@ -390,6 +390,23 @@ def test_label_by_keys_alone(world, fresh, tab):
     assert "5 pictures wait for make intake" in tab.inner_text("main")
 
 
+def test_a_key_that_comes_before_an_empty_queue_has_answered_acts_and_so_does_the_next(world, tab, server):
+    go(tab, server, "/label")
+    press(tab, *"uuuuuu")
+    settled(tab, 6)
+    tab.wait_for_selector(".empty")
+    held = []
+    tab.route("**/label/items?*", lambda route: held.append(route), times=1)
+    with tab.expect_request("**/label/items?*"):
+        go(tab, server, "/label")
+    for key in ("Backspace", "d"):
+        tab.keyboard.press(key)
+    held[0].continue_()
+    tab.wait_for_selector("#last li:has-text('removed')")
+    tab.wait_for_selector(".empty")
+    assert [decision for _, decision, _ in said()] == ["relabel"] * 5 + ["remove"]
+
+
 def test_the_first_page_leads_by_digits_and_commits_this_persons_file_alone(world, tab, server):
     go(tab, server, "/double-check")
     press(tab, "k")

@@ -72,9 +72,10 @@ async function refill() {
     refilling = false;
   }
   if (!current && !held.length && exhausted && !onTheirWay.size) {
-    early.length = 0;
     main.replaceChildren(byId("empty").content.cloneNode(true));
     hear();
+    // Keys that have a button here press it; what follows one that has none was meant for a picture that never came.
+    while (early.length && !current && !returning) if (!press(early.shift())) early.length = 0;
   }
 }
 
