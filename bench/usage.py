@@ -127,7 +127,7 @@ def measure_report(num: int) -> None:
         for start in range(0, num, AT_ONCE):  # 90 days in parts, so that this process holds no more than one
             days = 90 * min(AT_ONCE, num - start) / num
             since = now - timedelta(days=90) + timedelta(days=90 * start / num)
-            ship(visits(min(AT_ONCE, num - start), since, days, rng, CLASSES), folder / "place", name=f"{start:09d}")
+            ship(visits(min(AT_ONCE, num - start), since, days, rng, CLASSES), folder / "place")
         cost = run_module("serving.usage", f"--from={folder / 'place'}", f"--to={folder / 'usage'}", "--days=91")
     print_costs(f"report of {num:,} transactions", {"make usage": cost})
 

@@ -71,24 +71,26 @@ class Archive:
                 f"path begins in another folder. Bring it back. If everything was removed, make an empty {_MARK} there."
             )
 
-    def send_rows(self, rows: pa.Table, day: str, name: str) -> str:
-        """Send rows, unless they are there.
+    def send_rows(self, rows: pa.Table, day: str, replica: str, number: int) -> dict[str, str]:
+        """Send rows, but for those that are there, sent by a gateway that ended before it noted so, or by a copy of it.
 
         Args:
             rows: of one day.
             day: in ISO 8601.
-            name: no other rows have it.
+            replica: that sends them.
+            number: of the sending; the next free one is taken where other rows have it, as after a log was restored.
 
         Returns:
-            The file's path below the place.
+            For each transaction the path, below the place, of the file that has it.
 
         Raises:
             RemoteError: what arrived is not what was sent.
         """
-        for file in self._sent(f"day={day}", name):
-            if self._is_whole(file):
-                return file  # sent by a gateway that ended before it could note so
-        return self._send_rows(rows, day, name)
+        there = self._there(rows, day, replica)
+        transactions = rows["transaction_id"].to_pylist()
+        rest = rows.filter(pa.array([each not in there for each in transactions], pa.bool_()))
+        file = self._send_rows(rest, day, replica, number) if len(rest) else ""
+        return {each: there.get(each, file) for each in transactions}
 
     def send_picture(self, data: bytes, day: str, replica: str, image_id: str) -> None:
         """Send a picture, unless it is there.
@@ -172,15 +174,42 @@ class Archive:
             )
         file, rows = min(whole.items(), key=lambda item: len(item[1]))
         kept = rows.filter(pc.not_equal(rows["transaction_id"], transaction))
-        return self._send_rows(kept, day, stem) if len(kept) < len(rows) else file
+        if len(kept) == len(rows):
+            return file
+        data = _encoded(kept)
+        changed = f"day={day}/{stem}-{md5_of_bytes(data)}.parquet"
+        self._put(f"{self._folder}/{changed}", data)
+        return changed
 
-    def _send_rows(self, rows: pa.Table, day: str, name: str) -> str:
-        buffer = pa.BufferOutputStream()
-        pq.write_table(rows, buffer, compression="zstd")
-        data = buffer.getvalue().to_pybytes()
-        file = f"day={day}/{name}-{md5_of_bytes(data)}.parquet"
-        self._put(f"{self._folder}/{file}", data)
-        return file
+    def _there(self, rows: pa.Table, day: str, replica: str) -> dict[str, str]:
+        """Say which of the rows are in a file that this replica, or a copy of it, sent of the day, and in which."""
+        wanted, there = set(rows["transaction_id"].to_pylist()), dict[str, str]()
+        for file in self._sent(f"day={day}", replica):
+            found = wanted & self._transactions(file)
+            if found and self._is_whole(file):
+                there |= dict.fromkeys(found, file)
+        return there
+
+    def _transactions(self, file: str) -> set[str]:
+        """Read which rows a file has, and as little else of it as can be; none where it is damaged."""
+        try:
+            with self._storage.open(f"{self._folder}/{file}") as opened:
+                return set(pq.read_table(opened, columns=["transaction_id"])["transaction_id"].to_pylist())
+        except (pa.ArrowException, OSError):
+            if self._is_whole(file):
+                raise
+            return set()
+
+    def _send_rows(self, rows: pa.Table, day: str, replica: str, number: int) -> str:
+        data = _encoded(rows)
+        names, digest = self._list(f"day={day}"), md5_of_bytes(data)
+        while True:
+            sending = f"{replica}-{number:06d}-"
+            name = f"{sending}{digest}.parquet"
+            if not any(each.startswith(sending) and each != name for each in names):
+                self._put(f"{self._folder}/day={day}/{name}", data)
+                return f"day={day}/{name}"
+            number += 1
 
     def _rows(self, file: str) -> pa.Table:
         return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
@@ -246,6 +275,13 @@ class Archive:
         arrived = self._storage.cat_file(path)
         if len(arrived) != len(data) or md5_of_bytes(arrived) != md5_of_bytes(data):
             raise RemoteError(f"{path} did not receive what was sent ({len(arrived)} of {len(data)} bytes). {_REMEDY}")
+
+
+def _encoded(rows: pa.Table) -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(rows, buffer, compression="zstd")
+    data: bytes = buffer.getvalue().to_pybytes()
+    return data
 
 
 def _partial(path: str) -> str:

@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -225,11 +225,12 @@ class Keeper:
             if self._end.is_set():
                 return 0
             self._send_picture(batch.day, image_id, archive)
-        file = archive.send_rows(to_arrow(rows), batch.day, f"{self._replica}-{batch.number:06d}")
-        done = partial(_shipped, batch=batch.number, place=archive.url, file=file, moment=text_of(now))
+        files = archive.send_rows(to_arrow(rows), batch.day, self._replica, batch.number)
+        done = partial(_shipped, batch=batch.number, place=archive.url, files=files, moment=text_of(now))
         self._log.do(done).result()
         self._remove_unnamed()
-        log.info("gateway: %d rows of %s are %s/%s", len(rows), batch.day, archive.url, file)
+        names = ", ".join(sorted(set(files.values())))
+        log.info("gateway: %d rows of %s are in %s: %s", len(rows), batch.day, archive.url, names)
         return len(rows)
 
     def _send_picture(self, day: str, image_id: str, archive: Archive) -> None:
@@ -298,10 +299,10 @@ def _has_rows_of_ours(connection: sqlite3.Connection, place: str) -> bool:
     return bool(connection.execute("SELECT 1 FROM shipped WHERE place = ? LIMIT 1", [place]).fetchone())
 
 
-def _shipped(connection: sqlite3.Connection, batch: int, place: str, file: str, moment: str) -> None:
-    connection.execute(
-        "INSERT INTO shipped SELECT transaction_id, image_id, ?, ? FROM transactions WHERE batch = ?",
-        [place, file, batch],
+def _shipped(connection: sqlite3.Connection, batch: int, place: str, files: Mapping[str, str], moment: str) -> None:
+    connection.executemany(
+        "INSERT INTO shipped SELECT transaction_id, image_id, ?, ? FROM transactions WHERE transaction_id = ?",
+        [(place, file, transaction) for transaction, file in files.items()],
     )
     _delete_rows(connection, "batch = ?", batch)
     connection.execute("UPDATE batches SET shipped_at = ? WHERE number = ?", [moment, batch])

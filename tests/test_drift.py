@@ -211,8 +211,8 @@ def test_the_page_names_what_changed_and_what_is_missing(workspace):
     rng = np.random.default_rng(0)
     before = visits(2000, NOW - timedelta(days=10), 9, rng, sure=20.0)
     after = visits(300, NOW - timedelta(hours=23), 0.9, rng, sure=3.0)
-    ship(before, workspace / "place", name="a")
-    tables = written(workspace, ship(after, workspace / "place", name="b"))
+    ship(before, workspace / "place")
+    tables = written(workspace, ship(after, workspace / "place"))
     loud = tables["drift"].query("changed")
     assert set(loud["span"]) >= {drift.LAST_DAY}
     assert set(loud["figure"]) == {"confidences"}
@@ -224,9 +224,9 @@ def test_the_page_names_what_changed_and_what_is_missing(workspace):
 
 def test_the_page_says_that_pictures_look_different_and_what_of_a_place_has_no_embeddings(workspace):
     rng = np.random.default_rng(0)
-    ship(visits(2000, NOW - timedelta(days=10), 9, rng), workspace / "place", name="a")
+    ship(visits(2000, NOW - timedelta(days=10), 9, rng), workspace / "place")
     after = visits(300, NOW - timedelta(hours=23), 0.9, rng, look=0.8)
-    tables = written(workspace, ship(after, workspace / "place", name="b"))
+    tables = written(workspace, ship(after, workspace / "place"))
     loud = tables["drift"].query("changed")
     assert (set(loud["figure"]), drift.LAST_DAY in set(loud["span"])) == ({"embeddings"}, True)
     assert "version 7: other embeddings than the time before" in (workspace / "out/drift.html").read_text()

@@ -1,5 +1,6 @@
 """Shipping, retention and forgetting: each row once, here or there, and of what is forgotten no byte."""
 
+import shutil
 import sqlite3
 import time
 from contextlib import suppress
@@ -148,6 +149,52 @@ def test_each_row_is_shipped_once_wherever_shipping_breaks_off(hours, breaks):
         world.log.close()
         assert world.there() == sorted(added)
         assert world.here() == []
+
+
+@pytest.mark.parametrize("hours_of_copy", [(3,), (3, 2), ()])
+def test_a_log_of_a_snapshot_ships_what_was_never_sent_and_nothing_twice(tmp_path, hours_of_copy):
+    world = World(tmp_path)
+    shared = [world.add(NOW - timedelta(hours=hours), f"{hours} hours".encode()) for hours in (5, 4)]
+    world.log.close()
+    shutil.copytree(world.folder, tmp_path / "snapshot")
+    world = World(tmp_path)
+    lost = [world.add(NOW - timedelta(hours=hours), b"after the snapshot") for hours in (3, 3)]
+    world.keeper.ship(NOW)
+    world.log.close()
+    shutil.rmtree(world.folder)
+    (tmp_path / "snapshot").rename(world.folder)
+    world = World(tmp_path)  # with the numbers of before
+    new = [world.add(NOW - timedelta(hours=hours), b"after it was restored") for hours in hours_of_copy]
+    world.keeper.ship(NOW)
+    late = world.add(NOW - timedelta(hours=2), b"late")
+    world.keeper.ship(NOW)
+    assert (world.there(), world.here()) == (sorted([*shared, *lost, *new, late]), [])
+    found = world.archive.read_rows("2026-01-01", ["transaction_id"])["transaction_id"].to_pylist()
+    assert sorted(found) == world.there()
+    for transaction in [*shared, *new]:
+        assert world.keeper.forget(transaction, NOW)
+    assert world.there() == sorted([*lost, late])
+    world.log.close()
+
+
+def test_a_file_that_is_damaged_there_before_it_was_noted_is_sent_again(tmp_path, monkeypatch):
+    world = World(tmp_path)
+    transaction = world.add(NOW - timedelta(hours=3))
+    with monkeypatch.context() as patch:
+        kill_after(6, patch, world)  # it is there, but that it is is not noted
+        with suppress(KilledError):
+            world.keeper.ship(NOW)
+    (file,) = Path(world.url).glob("day=*/*.parquet")
+    whole = file.read_bytes()
+    for damaged in (whole[:-9], whole[:40] + bytes(60) + whole[100:]):
+        file.write_bytes(damaged)
+        with monkeypatch.context() as patch, suppress(KilledError):
+            kill_after(4, patch, world)
+            world.keeper.ship(NOW)
+        assert file.read_bytes() == whole
+    assert world.keeper.ship(NOW) == 1
+    assert (world.there(), world.here()) == ([transaction], [])
+    world.log.close()
 
 
 def test_what_arrives_damaged_is_said_and_nothing_is_deleted_here(world, monkeypatch):

@@ -99,7 +99,7 @@ def changed(rows: pa.Table, **columns: Sequence[object]) -> pa.Table:
     return rows
 
 
-def ship(rows: pa.Table, folder: Path, at_once: int = 100_000, name: str = "") -> Path:
+def ship(rows: pa.Table, folder: Path, at_once: int = 100_000) -> Path:
     """Put transactions where gateways ship to."""
     archive = Archive(str(folder))
     archive.mark()
@@ -107,7 +107,7 @@ def ship(rows: pa.Table, folder: Path, at_once: int = 100_000, name: str = "") -
     for day in pc.unique(days).to_pylist():
         of_day = rows.filter(pc.equal(days, day))
         for number, start in enumerate(range(0, len(of_day), at_once), start=1):
-            archive.send_rows(of_day.slice(start, at_once), day, f"a_1-{name}{number:06d}")
+            archive.send_rows(of_day.slice(start, at_once), day, "a_1", number)
     return folder
 
 
