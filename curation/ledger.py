@@ -154,8 +154,9 @@ class Ledger:
             keep_confirms: whether `keep` decides too, as of a picture that has no class; of others it says which
                 duplicate stays.
         """
-        said = self.answer(image_id, "fate")
-        return said is not None and (keep_confirms or said.decision != "keep")
+        fate = self.answer(image_id, "fate")
+        ended = fate is not None and (keep_confirms or fate.decision != "keep")
+        return ended or self.answer(image_id, "label") is not None
 
     def disputes(self) -> list[list[Decision]]:
         """List what people differ about: the decisions of each subject, the one that counts last."""

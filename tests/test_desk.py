@@ -564,7 +564,7 @@ def test_the_pace_appears_with_the_keys_and_what_is_left_is_told_in_minutes_by_i
     settled(tab, 10)
     tab.wait_for_selector("#pace:visible")
     assert int(tab.inner_text("#pace").replace(",", "")) > 60
-    assert tab.inner_text(".pace").endswith(" left, about 1 minutes")
+    assert tab.inner_text(".pace").endswith(" left, about 1 minute")
 
     def slower(route):
         answer = route.fetch()

@@ -107,6 +107,14 @@ def test_a_group_that_was_given_another_label_comes_back_with_that(world):
     assert page.rows(snapshot, ledger, pressed((a, b), f"keep:{b}"))[0][:2] == (b, "keep")
 
 
+def test_a_label_that_was_said_still_counts_once_the_picture_is_kept_among_duplicates(world):
+    a, b = world.pairs[0]
+    said = [(a, "relabel", "hat", ""), (a, "keep", "", ""), (b, "keep", "", "")]
+    ledger = decided(said)
+    assert (ledger.is_decided(a), ledger.is_decided(b)) == (True, False)
+    assert not decided([*said, (a, "undo", "", "")]).is_decided(a)
+
+
 def with_table(snapshot, table, **columns) -> Snapshot:
     """The same tables, but for columns of one."""
     return replace(snapshot, tables=snapshot.tables | {table: snapshot.tables[table].assign(**columns)})

@@ -320,7 +320,8 @@ export function count(change) {
 function inMinutes() {
   if (!byId("minutes")) return;
   const pace = numberIn("pace"), left = numberIn("left");
-  byId("minutes").textContent = pace && left ? `, about ${Math.max(1, Math.round((60 * left) / pace)).toLocaleString("en")} minutes` : "";
+  const minutes = Math.max(1, Math.round((60 * left) / pace));
+  byId("minutes").textContent = pace && left ? `, about ${minutes.toLocaleString("en")} minute${minutes === 1 ? "" : "s"}` : "";
 }
 
 // Each row that is written waits for a commit. Whether one that is taken back had been committed, the desk knows.
