@@ -4,8 +4,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gat
 from serving.keeper import Keeper
 from serving.metrics import KIND, Metrics
 from serving.processes import DiedError
-from serving.requests import RefusedError, read_json, read_picture
+from serving.requests import FULL, MAX_BYTES, Bodies, RefusedError, read_json, read_picture
 
 _FOLDER = Path(__file__).parent
 # Nothing from another host, nothing inline; a photo that was just taken is shown from the browser's memory.
@@ -39,7 +39,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _RETRY_SECONDS = 1
-_FULL = "More pictures wait than can be answered in time. Try again in a second."
+_BODIES_PER_PLACE = 8  # a picture may take 30 s to arrive, and less than a second to be answered
 _NO_TRANSACTION = "There is no such transaction here, or it has gone to the archive."
 _NOT_DRAWN = "The picture could not be drawn. Try again in a few seconds."
 _TRANSACTION = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -143,6 +143,7 @@ class Door:
         self._keys, self._rates, self._places = keys, rates, places
         self.needs_key = keys.are_needed
         self.inside = 0
+        self.bodies = Bodies(_BODIES_PER_PLACE * places, (places + 1) * MAX_BYTES)
 
     def require(self, request: Request) -> str:
         """Refuse who has no key, or asks too often.
@@ -164,11 +165,15 @@ class Door:
             raise HTTPException(429, f"You ask too often. Try again in {seconds} s.", {"Retry-After": str(seconds)})
         return client
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Take a place, or refuse at once."""
+    def require_place(self) -> None:
+        """Refuse at once where no place is free."""
         if self.inside >= self._places:
-            raise HTTPException(429, _FULL, {"Retry-After": str(_RETRY_SECONDS)})
+            raise RefusedError(429, FULL)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place, or refuse at once."""
+        self.require_place()
         self.inside += 1
         try:
             yield
@@ -187,6 +192,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     metrics, by_key = Metrics(), _BY_KEY if door.needs_key else []
     gateway.observe = metrics.observe
     metrics.watch("gateway_under_way", "Pictures under way", lambda: door.inside)
+    metrics.watch("gateway_bodies", "Pictures that arrive or are under way", lambda: door.bodies.num)
     metrics.watch("gateway_restarts", "Processes that were started again", gateway.restarts)
 
     @asynccontextmanager
@@ -208,8 +214,11 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
 
     async def identified(request: Request) -> Answer:
         client = door.require(request)
-        async with door.place():
-            answer = await gateway.identify(await _sent(request, client))
+        door.require_place()  # before a picture is sent in vain
+        with door.bodies.one_more() as keep:
+            sent = await _sent(request, client, keep)
+            with door.place():  # not while it arrives: slow ones would keep all others out
+                answer = await gateway.identify(sent)
         metrics.answers.labels(str(answer.status)).inc()
         if "version" in answer.body:
             metrics.shown.labels(answer.body["version"], answer.body["answer"] is not None).inc()
@@ -243,7 +252,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     async def explain(request: Request, transaction: Transaction) -> Response:
         """Draw over a picture where the model saw its best class, as PNG."""
         door.require(request)
-        async with door.place():
+        with door.place():
             try:
                 drawn = await gateway.explain(transaction)
             except InputError as error:
@@ -306,9 +315,9 @@ def _first_of(problems: Sequence[Any]) -> str:
     return f"{'.'.join(map(str, problems[0]['loc'])) or 'body'}: {problems[0]['msg']}"
 
 
-async def _sent(request: Request, client: str) -> Sent:
+async def _sent(request: Request, client: str, keep: Callable[[int], None]) -> Sent:
     started = time.perf_counter()
-    data = await read_picture(request)
+    data = await read_picture(request, keep)
     build, user = request.headers.get("x-client-build", ""), request.headers.get("x-client-user", client)
     kept = build if _BUILD.fullmatch(build) else ""
     return Sent(data, 1000 * (time.perf_counter() - started), kept, user)
@@ -357,7 +366,7 @@ def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> JSONResponse:
         count(request, error.status)
-        return problem(error.status, error.words)
+        return problem(error.status, error.words, _retry(error.status))
 
     @app.exception_handler(CannotLogError)
     async def cannot_log(request: Request, error: CannotLogError) -> JSONResponse:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from serving.gateway import Gateway, Sent
 from serving.log import Log
 from serving.models import Embedded
 from serving.processes import DiedError, Processes
+from serving.requests import Bodies, RefusedError
 from serving.transaction_id import new_id
 from stages.tables.exported import EXPORT, ONNX
 
@@ -95,6 +97,47 @@ def test_while_all_places_are_taken_the_next_is_told_at_once_when_to_ask_again(t
     assert json.loads(body)["error"].startswith("More pictures wait than can be answered in time.")
     assert (explained[0], explained[2]["Retry-After"]) == (429, "1")
     assert [row["status"] for row in gateway.rows()] == ["answered", "answered"]
+
+
+def test_pictures_that_are_slow_to_arrive_keep_no_other_out_until_there_is_no_room_for_more_of_them(tmp_path):
+    write_export(tmp_path / EXPORT)
+    most, head = 8, b"POST /v1/identify HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+
+    def wait_for(num: int) -> None:
+        end = time.monotonic() + 60
+        while b"gateway_bodies %d.0" % num not in gateway.get("/metrics")[1]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    with Running(tmp_path, "--queue", "1") as gateway, ExitStack() as connections:
+        stalled = [
+            connections.enter_context(socket.create_connection(("127.0.0.1", gateway.port))) for _ in range(most)
+        ]
+        for connection in stalled[1:]:
+            connection.sendall(head % len(RED) + RED[:10])
+        wait_for(most - 1)
+        assert gateway.identify(RED)[0] == 200
+        stalled[0].sendall(head % len(RED) + RED[:10])
+        wait_for(most)
+        status, body, headers = gateway.ask("POST", "/v1/identify", RED, Content_Type="image/jpeg")
+        assert (status, headers["Retry-After"]) == (429, "1")
+        assert json.loads(body)["error"].startswith("More pictures wait")
+        for connection in stalled:
+            connection.sendall(RED[10:])
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        wait_for(0)
+
+
+def test_pictures_that_arrive_have_no_more_bytes_together_than_was_said_and_give_back_their_room():
+    bodies = Bodies(3, 100)
+    with bodies.one_more() as keep, bodies.one_more() as keep_too:
+        keep(60)
+        keep_too(40)
+        with pytest.raises(RefusedError, match="More pictures wait"):
+            keep_too(1)
+    with bodies.one_more() as keep:
+        keep(100)
+    assert bodies.num == 0
 
 
 @pytest.mark.parametrize(("kind", "path"), [(tensorflow_serving, "v1"), (kserve, "v2")])
