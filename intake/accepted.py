@@ -28,6 +28,7 @@ from intake.from_production import Brought
 from intake.harvest import PICTURES, read_harvest
 from intake.new_folder import can_be_folder
 from intake.nominations import read_nominations, settle
+from runtime import parameters
 from runtime.command import run
 from runtime.digest import md5_of_file
 from runtime.errors import InputError
@@ -216,6 +217,11 @@ def _sent(
     if no_class := wanted - {each.image_id for each in to_benchmarks}:
         names = sorted({settled.agreed[each].value for each in no_class})
         log.warning("intake: %s not brought: no class %s", counted(len(no_class), "nominated picture"), listed(names))
+    if to_library and not from_production.have_sources(to_library, parameters.read(parameters.Merge).source_pattern):
+        log.warning(
+            "intake: a user's pictures may both train and judge: merge.source_pattern in %s does not find who sent "
+            "them. For these alone it is %s", parameters.PATH, from_production.SOURCE_PATTERN,
+        )  # fmt: skip
     return to_library + to_benchmarks
 
 

@@ -20,6 +20,7 @@ from stages.labels.decisions import Verdicts
 from stages.labels.folders import DATA
 from stages.labels.labelling import OUT_OF_SCOPE
 
+SOURCE_PATTERN = r"library/[^/]+/([0-9a-f]{12})_[0-9a-f]{32}[.]"  # for merge.source_pattern: of `bring` alone
 _SENDER = re.compile(r"[0-9a-f]{12}")  # letters of a sender's hash that a name begins with
 _FORMATS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}  # that a gateway keeps, by how they begin
 
@@ -109,6 +110,17 @@ def _sender(user_hash: str | None) -> str:
     return found[0] if found else ""
 
 
+def have_sources(pictures: Iterable[Brought], pattern: str | None) -> bool:
+    """Say whether all pictures whose sender is known have it as their source.
+
+    Args:
+        pictures: that are brought to the library.
+        pattern: `merge.source_pattern`.
+    """
+    names = (f"{each.folder}/{_name(each, 'jpg')}" for each in pictures if each.sender)
+    return all(pattern is not None and re.search(pattern, name) for name in names)
+
+
 def bring(pictures: Iterable[Brought]) -> None:
     """Copy pictures to where they go.
 
@@ -122,6 +134,9 @@ def bring(pictures: Iterable[Brought]) -> None:
             raise InputError(
                 f"{PICTURES / each.image_id} is not the picture that was fetched. Delete it; `make harvest`."
             )
-        name = "_".join(filter(None, (each.sender, f"{each.image_id}.{kinds[0]}")))
-        with whole(DATA / each.folder / name) as partial:
+        with whole(DATA / each.folder / _name(each, kinds[0])) as partial:
             partial.write_bytes(data)
+
+
+def _name(picture: Brought, kind: str) -> str:
+    return "_".join(filter(None, (picture.sender, f"{picture.image_id}.{kind}")))

@@ -1,21 +1,28 @@
 """`make intake`: what people decided about unlabelled pictures is carried out by renames, once."""
 
 import logging
+import re
+import shutil
 from hashlib import md5
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from clones import put_under_dvc
+from conftest import ROOT
 from harvests import answered, transaction, write_harvest
 from repositories import commit, dvc, run, surroundings, write
 
 from intake import accepted, from_production
 from intake.accepted import Move, plan, with_unknown
+from runtime import parameters
 from runtime.digest import md5_of_file
 from runtime.errors import InputError
 from stages.labels.classes import read_classes
 from stages.labels.decisions import Decision, Verdicts, settle
+from stages.labels.folders import list_paths
+from stages.labels.sources import find_sources
 
 LINE = "{},{},{},2026-01-0{}T00:00:00.000Z,\n"
 
@@ -174,6 +181,7 @@ def test_what_users_sent_and_people_named_is_brought_once_with_its_sender_and_wh
         write("data/classes.yaml", "")
         write("data/library/hat/1.png", "a hat")
         put_under_dvc("data/library")
+        shutil.copy(ROOT / parameters.PATH, parameters.PATH)
         rows = [answered(number, "hat", user_hash="0123456789abcdef01234567") for number in range(1, 4)]
         rows += [answered(4, "hat"), answered(5, "hat"), answered(6, "hat"), answered(7, "hat", of=1)]
         write_harvest(*(row for row in rows if row["transaction_id"] != transaction(3)))  # the third was forgotten
@@ -191,10 +199,36 @@ def test_what_users_sent_and_people_named_is_brought_once_with_its_sender_and_wh
         assert "intake: 2 pictures that users sent to data/library/hat" in caplog.text
         assert "intake: 2 pictures moved. Commit data/library.dvc" in caplog.text
         assert "lamp" not in {path.name for path in Path("data/library").iterdir()}
+        assert "a user's pictures may both train and judge: merge.source_pattern in params.yaml does not" in caplog.text
         before = Path("data/library.dvc").read_bytes()
         caplog.clear()
         accepted.main()
         assert "nothing waits" in caplog.text and Path("data/library.dvc").read_bytes() == before
+
+
+def test_the_guide_s_source_pattern_finds_the_senders_of_users_pictures_and_takes_no_other_name_for_one(
+    tmp_path, monkeypatch
+):
+    (pattern,) = re.findall(r"`merge\.source_pattern` of\s`([^`]+)`", (ROOT / "docs/guide/gateway.md").read_text())
+    assert pattern == from_production.SOURCE_PATTERN
+    monkeypatch.chdir(tmp_path)
+    rows = [answered(number, "hat", user_hash=user) for number, user in enumerate(("0123456789abcdef", "f" * 24, None))]
+    write_harvest(*rows)
+    senders = from_production.senders_of(rows)
+    said = verdicts(relabelled=dict.fromkeys(senders, "hat"))
+    brought = from_production.plan(senders, said, ["hat"], ())
+    from_production.bring(brought)
+    write("data/library/hat/IMG_0001.jpg", "a")
+    write("data/library/hat/IMG_9.jpg", "b")
+    paths = list_paths("library")
+    files = pd.DataFrame({"path": paths, "set": "library", "group": None, "taken_at": pd.NaT, "camera": None})
+    found = find_sources(files, pattern, None)["source"].dropna()
+    assert sorted(found) == ["0123456789ab", "f" * 12]
+    assert len(paths) == 5
+    assert from_production.have_sources(brought, pattern)
+    assert not from_production.have_sources(brought, None)
+    assert not from_production.have_sources(brought, "library/(IMG)_")
+    assert from_production.have_sources([each for each in brought if not each.sender], None)
 
 
 def nominated(person: str, *rows: tuple[str, str, str, str]) -> None:
@@ -212,6 +246,7 @@ def with_nominations(tmp_path):
         run("git", "init", "--quiet")
         dvc("init", "--quiet")
         write("data/classes.yaml", "")
+        shutil.copy(ROOT / parameters.PATH, parameters.PATH)
         write("data/library/hat/1.png", "a hat")
         write("data/library/boots/1.png", "boots")
         write("data/benchmarks/most_common/hat/1.png", "a common hat")
