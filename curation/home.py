@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.actions import action_id
+from curation.frame import in_short
 from curation.framing import framed
 from curation.nominating import for_both, nominators, waiting
 from curation.state import Desk
@@ -37,7 +38,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "disputes": [
                 {
                     "image_id": said[-1].image_id,
-                    "said": [f"{each.person}: {' '.join(filter(None, each.answer))}" for each in said],
+                    "said": [f"{each.person}: {in_short(desk, [each])}" for each in said],
                 }
                 for said in disputes[:MOST_DISPUTES]
             ],
@@ -45,7 +46,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "differing": [
                 {
                     "image_id": said[-1].image_id,
-                    "said": [f"{each.person}: {' '.join(filter(None, each.answer))}" for each in said],
+                    "said": [f"{each.person}: {in_short(desk, [each])}" for each in said],
                 }
                 for said in ledger.outcome_disputes()
                 if said[-1].image_id in snapshot.harvested.of_picture and said[-1].image_id not in unseen

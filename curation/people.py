@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 
 from curation.agreement import FEWEST, SITTING, agreements, first_answers, in_disputes, pace, with_oneself
-from curation.frame import frame
+from curation.frame import frame, in_short
 from curation.pages.page import Queue
 from curation.security import Person
 from curation.state import Desk
@@ -72,5 +72,5 @@ def _dispute(desk: Desk, said: list[Decision]) -> dict[str, Any]:
         "image_ids": image_ids,
         "label": desk.label_of(image_ids[0]),
         "page": _page_of(desk, image_ids),
-        "said": [(each.person, " ".join(filter(None, each.answer))) for each in said],
+        "said": [(each.person, in_short(desk, [each])) for each in said],
     }

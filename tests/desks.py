@@ -294,10 +294,16 @@ def asked(tab) -> list[str]:
 
 
 def require_readable(page) -> None:
-    """Everybody can read the page: nothing that axe finds, and nothing to scroll sideways."""
+    """Everybody can read the page: nothing that axe finds, nothing to scroll sideways, and no number on two lines."""
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    lines = """all => all.filter((each) => {
+        const text = document.createRange();
+        text.selectNodeContents(each);
+        return new Set([...text.getClientRects()].map(({ top }) => top)).size > 1;
+    }).map(each => each.textContent)"""
+    assert page.eval_on_selector_all(".number", lines) == []
 
 
 def shown(tab) -> list[str]:

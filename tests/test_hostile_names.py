@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from desks import Server, asked, begin_again, go, prepared, press, said, shown, watched
+from desks import Server, asked, begin_again, go, prepared, press, require_readable, said, shown, watched
 from hostile_names import FOLDERS, NAMES, PEOPLE, address, as_shown, require_text
 
 from curation.standards import PATH, parse
@@ -62,7 +62,7 @@ def test_there_are_fifty_different_ones_and_nearly_all_can_be_folders_and_people
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_shows_them_as_text(world, tab, server, path):
+def test_every_page_shows_them_as_text_and_has_room_for_them(world, tab, server, path):
     go(tab, server, f"/{path}")
     require_text(tab)
     assert as_shown(PERSON) in text_of(tab, "header")
@@ -72,6 +72,8 @@ def test_every_page_shows_them_as_text(world, tab, server, path):
     if path == "sort":
         options = tab.eval_on_selector_all("[name=class] option", "nodes => nodes.map(each => each.value)")
         assert options[1:] == SORTED
+    tab.set_viewport_size({"width": 350, "height": 850})
+    require_readable(tab)
 
 
 def test_double_check_and_standards(world, tab, server):

@@ -171,7 +171,7 @@ def test_what_people_differ_about_is_on_the_first_page_and_leads_back(tab):
         settled(tab, (1, "wrong", "boots"))
         go(tab, server, "/")
         words = tab.inner_text("section:has-text('Where people differ') li")
-        assert "ben: right" in words and "ana: wrong boots" in words
+        assert "ben: right" in words and "ana: wrong → boots" in words
         require_readable(tab)
         tab.click("section:has-text('Where people differ') li a")
         assert shown(tab) == [row["image_id"]]

@@ -29,7 +29,7 @@ class Production:
 
     name = "production"
     title = "Production"
-    empty = "Every answer that was harvested has been judged. `make harvest` fetches more."
+    empty = "Every answer that was harvested has been judged. Ask for “make harvest”, which fetches more."
     hint = "make harvest fetches answers"
 
     def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -609,19 +609,18 @@ byId("help").addEventListener("beforetoggle", (event) => {
   if (event.newState !== "open") return;
   const rows = [...document.querySelectorAll("[data-key]")].map((each) => {
     const key = each.dataset.key, row = document.createElement("tr");
-    const input = Object.assign(document.createElement("input"), { value: mapped()[key] ?? key, ariaLabel: `key for ${each.textContent.trim()}` });
+    const input = Object.assign(document.createElement("input"), { value: each.querySelector("kbd").textContent, ariaLabel: `key for ${textOf(each)}` });
     input.addEventListener("keydown", (typed) => {
       if (typed.key === "Tab" || typed.key === "Escape") return;
       typed.preventDefault();
-      input.value = typed.key;
+      input.value = SIGNS[typed.key] ?? typed.key;
       store("keys", { ...mapped(), [key]: typed.key });
       lettered();
       sayDoubled();
     });
-    const text = textOf(each);
     row.append(document.createElement("td"), document.createElement("td"));
     row.children[0].append(input);
-    row.children[1].textContent = text;
+    row.children[1].textContent = textOf(each);
     return row;
   });
   byId("key-table").replaceChildren(...rows);
@@ -629,7 +628,11 @@ byId("help").addEventListener("beforetoggle", (event) => {
   sayDoubled();
 });
 
-const textOf = (button) => button.matches(".typed label") ? button.querySelector("input").placeholder : button.textContent.replace(button.querySelector("kbd")?.textContent ?? "", "").trim() || button.ariaLabel;
+function textOf(button) {
+  if (button.matches(".typed label")) return button.querySelector("input").placeholder;
+  const parts = [...button.childNodes].filter((each) => !each.matches?.("kbd, select"));
+  return parts.map((each) => each.textContent).join("").trim() || button.ariaLabel;
+}
 
 // A letter that somebody gave to a button may be that of another one.
 function sayDoubled() {
