@@ -92,8 +92,8 @@ sql: .venv/ready ## query every table with DuckDB [QUERY="select ..."]
 	@python -m review.sql --query="$$QUERY"
 
 #@ In production:
-gateway: .venv/ready ## answer photos over HTTP and log each one, at http://127.0.0.1:8080/ [PORT=8080]
-	@python -m serving --port="$$PORT"
+gateway: .venv/ready ## answer photos over HTTP and log each one [PORT=8080] [HOST=192.168.1.5]
+	@python -m serving --port="$$PORT" --host="$$HOST"
 
 forget: .venv/ready ## leave nothing of an answer and its photo, TRANSACTION=...
 	@python -m serving.forget --transaction="$$TRANSACTION"

@@ -43,6 +43,7 @@ from stages.tables.fingerprints import FINGERPRINTS
 log = logging.getLogger(__name__)
 
 MAX_PIXELS = 50_000_000
+_HERE = "127.0.0.1"
 _REMEDY = (
     f"Give --min-sharpness: `make gateway` says which, in the clone that has {FINGERPRINTS.path}; 0 looks for no blur."
 )
@@ -128,7 +129,9 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line, or these words instead of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=_port, default=8080)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all of this machine's addresses")
+    parser.add_argument(
+        "--host", type=_host, default=_HERE, help="an address of this machine, which others reach; 0.0.0.0 for all"
+    )
     parser.add_argument("--model", default="", help="folder of an export, or URL of a server; else the newest export")
     parser.add_argument("--second", default="", help="another model: a shadow that answers nobody, or, with --share,")
     parser.add_argument("--share", type=_share, default=None, help="that answers this share of the pictures, 0 to 1")
@@ -156,6 +159,10 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**16:
         raise InputError(f"PORT={text} is no port: expected a number from 1 to 65535, such as 8080.")
     return int(text)
+
+
+def _host(text: str) -> str:
+    return text or _HERE  # to the server, nothing would mean all addresses
 
 
 def _positive(text: str) -> int:

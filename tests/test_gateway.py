@@ -281,3 +281,8 @@ def test_behind_a_proxy_each_user_has_an_address_and_nobody_else_chooses_one(tmp
 def test_a_proxy_that_would_never_be_met_or_whom_everybody_is_is_refused(proxies):
     with pytest.raises(InputError, match="no address of a proxy"):
         read_arguments(["--forwarded-allow-ips", proxies])
+
+
+def test_without_an_address_the_gateway_is_there_for_this_machine_alone():
+    assert read_arguments(["--host", ""]).host == read_arguments([]).host == "127.0.0.1"
+    assert read_arguments(["--host", "192.168.1.5"]).host == "192.168.1.5"

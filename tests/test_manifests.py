@@ -176,6 +176,8 @@ def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
     assert (arguments.host, arguments.port) == ("0.0.0.0", container["ports"][0]["containerPort"])  # noqa: S104
     assert (arguments.model, arguments.exports) == ("/models/$(VERSION)", "/models")
     assert (arguments.ship_to, arguments.retention) == ("az://logs", 90)
+    # What a client may send in the half minute that a picture may take, without having all of what may be arriving.
+    assert 0 < 1.5 * arguments.rate < 8 * arguments.queue
 
 
 @pytest.mark.parametrize("job", jobs())
