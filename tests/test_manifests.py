@@ -180,6 +180,19 @@ def test_the_gateway_is_started_with_options_that_it_has(monkeypatch) -> None:
     assert 0 < 1.5 * arguments.rate < 8 * arguments.queue
 
 
+def test_logs_go_to_an_account_of_their_own_where_nothing_that_is_deleted_is_kept():
+    def accounts(name):
+        text = (ROOT / "deploy" / name).read_text()
+        return set(re.findall(r"(?:ACCOUNT_NAME, value|storageAccount): (\w+)", text))
+
+    def switched(page, to):
+        return set(re.findall(rf"--enable-([a-z-]+) {to}", (ROOT / "docs/guide" / page).read_text()))
+
+    assert len(accounts("gateway.yaml")) == 1
+    assert not accounts("gateway.yaml") & (accounts("job.yaml") | accounts("serving.yaml"))
+    assert switched("remote.md", "true") == switched("gateway.md", "false") != set()
+
+
 @pytest.mark.parametrize("job", jobs())
 def test_a_job_ends_costs_no_more_than_it_may_and_says_all_that_the_script_needs(job):
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
