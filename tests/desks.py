@@ -294,7 +294,7 @@ def asked(tab) -> list[str]:
 
 
 def require_readable(page) -> None:
-    """Everybody can read the page: nothing that axe finds, nothing to scroll sideways, and no number on two lines."""
+    """Everybody can read the page: nothing that axe finds, nothing cut or scrolled sideways, no number on two lines."""
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -304,6 +304,10 @@ def require_readable(page) -> None:
         return new Set([...text.getClientRects()].map(({ top }) => top)).size > 1;
     }).map(each => each.textContent)"""
     assert page.eval_on_selector_all(".number", lines) == []
+    assert page.evaluate(
+        """[...document.querySelectorAll("figcaption")].every((each) =>
+        each.getBoundingClientRect().bottom <= each.parentElement.getBoundingClientRect().bottom + 1)"""
+    )
 
 
 def shown(tab) -> list[str]:

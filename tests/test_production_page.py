@@ -100,7 +100,7 @@ def test_each_key_writes_its_outcome_and_what_was_judged_does_not_come_back(tab)
 
 
 def test_one_sees_what_the_user_was_told_and_said_and_hostile_comments_stay_text(tab):
-    first = answered(1, "hat", "boots", feedback="wrong", comment="\n".join(NAMES))
+    first = answered(1, "hat", "boots", "shirt", feedback="wrong", comment="\n".join(NAMES))
     write_harvest(first, answered(2, "hat", shown=False, faults="dark"))
     with served(tab) as server:
         go(tab, server, "/production")
