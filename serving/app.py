@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.errors import InputError
-from serving.clients import Keys, Rates
+from serving.clients import Keys, Places, Rates
 from serving.gateway import CANNOT_LOG, UNAVAILABLE, Answer, CannotLogError, Gateway, Sent
 from serving.keeper import Keeper
 from serving.metrics import KIND, Metrics
@@ -39,6 +39,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _RETRY_SECONDS = 1
+_EXPLANATIONS = 4  # that may be drawn at once: they take no place of an answer
 _BODIES_PER_PLACE = 8  # a picture may take 30 s to arrive, and less than a second to be answered
 _NO_TRANSACTION = "There is no such transaction here, or it has gone to the archive."
 _NOT_DRAWN = "The picture could not be drawn. Try again in a few seconds."
@@ -136,14 +137,15 @@ class Door:
     Args:
         keys: of the API.
         rates: of clients.
-        places: how many pictures may be under way at once.
+        most: pictures that may be under way at once.
+        within: seconds in which an answer should be there: no more come in than that allows; 0 for `most`.
     """
 
-    def __init__(self, keys: Keys, rates: Rates, places: int) -> None:
-        self._keys, self._rates, self._places = keys, rates, places
+    def __init__(self, keys: Keys, rates: Rates, most: int, within: float) -> None:
+        self._keys, self._rates = keys, rates
         self.needs_key = keys.are_needed
-        self.inside = 0
-        self.bodies = Bodies(_BODIES_PER_PLACE * places, (places + 1) * MAX_BYTES)
+        self.answers, self.explanations = Places(most, within), Places(_EXPLANATIONS, 0)
+        self.bodies = Bodies(_BODIES_PER_PLACE * most, (most + 1) * MAX_BYTES)
 
     def require(self, request: Request) -> str:
         """Refuse who has no key, or asks too often.
@@ -165,20 +167,19 @@ class Door:
             raise HTTPException(429, f"You ask too often. Try again in {seconds} s.", {"Retry-After": str(seconds)})
         return client
 
-    def require_place(self) -> None:
-        """Refuse at once where no place is free."""
-        if self.inside >= self._places:
-            raise RefusedError(429, FULL)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take a place, or refuse at once."""
-        self.require_place()
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
+@contextmanager
+def _taken(places: Places) -> Iterator[None]:
+    """Take a place, or refuse at once."""
+    _require(places)
+    with places.one_more():
+        yield
+
+
+def _require(places: Places) -> None:
+    """Refuse at once where no place is free."""
+    if not places.is_free():
+        raise RefusedError(429, FULL)
 
 
 def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
@@ -191,7 +192,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     """
     metrics, by_key = Metrics(), _BY_KEY if door.needs_key else []
     gateway.observe = metrics.observe
-    metrics.watch("gateway_under_way", "Pictures under way", lambda: door.inside)
+    metrics.watch("gateway_under_way", "Pictures under way", lambda: door.answers.num)
     metrics.watch("gateway_bodies", "Pictures that arrive or are under way", lambda: door.bodies.num)
     metrics.watch("gateway_restarts", "Processes that were started again", gateway.restarts)
 
@@ -214,10 +215,10 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
 
     async def identified(request: Request) -> Answer:
         client = door.require(request)
-        door.require_place()  # before a picture is sent in vain
+        _require(door.answers)  # before a picture is sent in vain
         with door.bodies.one_more() as keep:
             sent = await _sent(request, client, keep)
-            with door.place():  # not while it arrives: slow ones would keep all others out
+            with _taken(door.answers):  # not while it arrives: slow ones would keep all others out
                 answer = await gateway.identify(sent)
         metrics.answers.labels(str(answer.status)).inc()
         if "version" in answer.body:
@@ -252,7 +253,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     async def explain(request: Request, transaction: Transaction) -> Response:
         """Draw over a picture where the model saw its best class, as PNG."""
         door.require(request)
-        with door.place():
+        with _taken(door.explanations):
             try:
                 drawn = await gateway.explain(transaction)
             except InputError as error:

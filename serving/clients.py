@@ -5,7 +5,8 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from runtime.regular_files import read_small
 
 _FEWEST_CHARACTERS = 16
 _MOST_CLIENTS = 100_000  # whose rates are remembered at once
+_ALWAYS = 4  # pictures that may be under way at once, however slow the last answers were
+_MARGIN = 0.5  # of the seconds in which an answer should be there: some take twice as long as most
+_WEIGHT = 0.1  # of the last answer, in how long each takes
 
 
 class Keys:
@@ -83,6 +87,43 @@ class Rates:
         if len(self._buckets) > _MOST_CLIENTS:  # the one that asked longest ago is forgotten
             del self._buckets[next(iter(self._buckets))]
         return wait
+
+
+class Places:
+    """Room for pictures that are under way: for no more at once than will be answered in time, as the last ones tell.
+
+    A picture that waited behind others tells how long each of them takes: by Little's law, the time that it was here,
+    divided by how many were here when it came.
+
+    Args:
+        most: that may be under way at once.
+        within: seconds in which an answer should be there; 0 where only `most` counts.
+        now: seconds of a clock that never goes back.
+
+    Attributes:
+        num: that are under way.
+    """
+
+    def __init__(self, most: int, within: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._within, self._now = most, within, now
+        self._seconds_each, self.num = 0.0, 0
+
+    def is_free(self) -> bool:
+        """Say whether one more may come in."""
+        expected = (self.num + 1) * self._seconds_each
+        in_time = self.num < _ALWAYS or not self._within or expected <= _MARGIN * self._within
+        return self.num < self._most and in_time
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Let one in, whether there is room or not."""
+        self.num += 1
+        number, began = self.num, self._now()
+        try:
+            yield
+        finally:
+            self.num -= 1
+            self._seconds_each += _WEIGHT * ((self._now() - began) / number - self._seconds_each)
 
 
 class Users:

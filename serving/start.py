@@ -98,7 +98,7 @@ def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MAC
     gateway = Gateway(folder, database, workers, model, second, advice, clock)
     archive = Archive(arguments.ship_to) if arguments.ship_to else None
     keeper = Keeper(folder, database, gateway.pictures, gateway.replica, archive, arguments.retention)
-    return Opened(gateway, Door(keys, Rates(arguments.rate), arguments.queue), keeper)
+    return Opened(gateway, Door(keys, Rates(arguments.rate), arguments.queue, arguments.within), keeper)
 
 
 def _limits(min_sharpness: float | None) -> Limits:
@@ -137,6 +137,10 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--share", type=_share, default=None, help="that answers this share of the pictures, 0 to 1")
     parser.add_argument("--exports", default=EXPORT, help="folder of the exports of what servers serve")
     parser.add_argument("--queue", type=_positive, default=32, help="most pictures under way; others are told to wait")
+    parser.add_argument(
+        "--within", type=float, default=1.0,
+        help="seconds in which an answer should be there: others are told to wait; 0: however long the queue takes",
+    )  # fmt: skip
     parser.add_argument("--rate", type=int, default=0, help="most requests of a client per minute; 0: any number")
     parser.add_argument(
         "--forwarded-allow-ips", type=_proxies, default=os.environ.get("FORWARDED_ALLOW_IPS", ""), metavar="PROXIES",

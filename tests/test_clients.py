@@ -1,5 +1,6 @@
 """Who may ask the gateway, how often, and what its log says of a user."""
 
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InputError
-from serving.clients import Keys, Rates, Users
+from serving.clients import Keys, Places, Rates, Users
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 30), min_size=1, max_size=200))
@@ -29,6 +30,27 @@ def test_no_client_is_answered_more_often_than_its_rate_and_one_that_waited_as_t
 def test_without_a_rate_any_number_is_answered():
     rates = Rates(0)
     assert [rates.wait_seconds("a") for _ in range(1000)] == [0.0] * 1000
+
+
+@pytest.mark.parametrize("seconds_each", [0.001, 0.05, 0.1, 3.0])
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_no_more_are_let_in_than_will_be_answered_in_time(seconds_each, at_once):
+    """A model that takes so long for each, some at once, and somebody who asks all the time."""
+    now, waiting, waits = 0.0, [], []
+    places = Places(32, 1.0, lambda: now)
+    for _ in range(400):
+        while places.is_free():
+            place = places.one_more()
+            place.__enter__()
+            waiting.append((now, place))
+        now += seconds_each
+        for began, place in waiting[:at_once]:
+            waits.append(now - began)
+            place.__exit__(None, None, None)
+        del waiting[:at_once]
+    assert max(waits[-100:]) <= max(1.0, seconds_each * math.ceil(4 / at_once)) + 1e-9
+    allowed = min(32, max(4, math.floor(1.0 / seconds_each) * at_once))
+    assert allowed / 4 <= len(waiting) + at_once <= 32
 
 
 def test_keys_are_read_line_by_line_and_a_short_one_is_refused(tmp_path):

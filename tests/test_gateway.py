@@ -46,7 +46,7 @@ DARK = saved(plain((128, 128, 128)).point(lambda value: value // 8), "JPEG")
 def gateway(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gateway")
     write_export(folder / EXPORT)
-    with Gateway(folder) as running:
+    with Gateway(folder, "--within", "0") as running:
         yield running
 
 
