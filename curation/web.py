@@ -97,7 +97,8 @@ def make(desk: Desk, door: Door, round_size: int = ROUND_SIZE) -> FastAPI:
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or "/", 303)
         counted = await run_in_threadpool(uncommitted, desk, person)
-        return JSONResponse({"undone": undone, "uncommitted": counted, **after(desk, person)})
+        changed = await run_in_threadpool(_after, desk, person, one(form, "page"))
+        return JSONResponse({"undone": undone, "uncommitted": counted, **changed})
 
     @app.get("/invited/{secret}")
     def invited(secret: str) -> Response:
@@ -202,7 +203,14 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
         said = await run_in_threadpool(press, desk, person, page, pressed, not wants_json(request))
         if not wants_json(request):
             return RedirectResponse(request.headers.get("referer") or f"/{page.name}", 303)
-        return JSONResponse({"said": said, **after(desk, person)})
+        return JSONResponse({"said": said, **await run_in_threadpool(_after, desk, person, page.name)})
+
+
+def _after(desk: Desk, person: str, name: str) -> dict[str, Any]:
+    """Collect what changes with a key; of groups, which a key may leave open or part, also how many are left."""
+    with desk.lock:
+        left = {"left": num_left(desk, person, Duplicates(), {})} if name == Duplicates.name else {}
+        return {**left, **after(desk, person)}
 
 
 def press(desk: Desk, person: str, page: Page, pressed: Pressed, is_form: bool) -> str:
@@ -223,6 +231,8 @@ def press(desk: Desk, person: str, page: Page, pressed: Pressed, is_form: bool) 
             return in_short(desk, known)
         ledger = desk.ledger.seen_by(person)
         rows = page.rows(desk.snapshot, ledger, pressed)
+        if not rows:
+            raise InputError("this key decides nothing here. Nothing was written; look at it again.")
         before, wanted = set(map(_content, known)), set(map(_content, rows))
         if known and before == wanted:
             return in_short(desk, known)

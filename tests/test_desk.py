@@ -3,6 +3,7 @@
 import json
 import subprocess
 import urllib.request
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -344,6 +345,39 @@ def test_a_group_that_another_person_changed_is_shown_anew_and_nothing_is_writte
     press(tab, "2")
     settled(tab, 2)
     assert said() == [(left[1], "keep", ""), (left[0], "remove", "")]
+    tab.close()
+
+
+@pytest.fixture
+def twelve(world):
+    """One group of twelve pictures, each nearly the same as each other."""
+    before, table = Path(DUPLICATES.path).read_bytes(), DUPLICATES.read()
+    ids = sorted(each for ids in world.library.values() for each in ids[:3])
+    pair = table.iloc[0].to_dict()
+    pairs = [pair | {"image_a": a, "image_b": b, "keep": a} for a, b in combinations(ids, 2)]
+    DUPLICATES.write(pd.DataFrame(pairs)[table.columns])
+    yield ids
+    Path(DUPLICATES.path).write_bytes(before)
+
+
+def test_a_large_group_is_shown_in_parts_and_counted_until_it_ends(twelve, browser, fresh):
+    tab = browser.new_page()
+    go(tab, fresh, "/duplicates")
+    assert "9 of 12 pictures." in tab.inner_text("aside")
+
+    def press_and_count(key, num_rows, left):
+        tab.keyboard.press(key)
+        settled(tab, num_rows)
+        tab.wait_for_selector(f"#left:text-is('{left}')")
+
+    press_and_count("a", 36, 1)
+    press_and_count("Backspace", 0, 1)
+    press_and_count("Enter", 9, 1)
+    tab.wait_for_selector(f"[data-image-id='{twelve[11]}']")
+    assert shown(tab) == [twelve[0], *twelve[9:]]
+    press_and_count("Enter", 13, 0)
+    press_and_count("Backspace", 9, 1)
+    assert [row for row in said() if row[1] == "keep"] == [(twelve[0], "keep", "")]
     tab.close()
 
 

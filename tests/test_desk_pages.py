@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import permutations
+from itertools import combinations, permutations, repeat
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from desks import prepared
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from repositories import write
 
 from curation import home, renditions
@@ -26,6 +28,7 @@ from curation.pages.page import Pressed, short
 from curation.pages.sort import Sort
 from curation.snapshot import Rows, Snapshot, read_snapshot
 from curation.state import Desk
+from curation.web import press
 from runtime.errors import InputError
 from stages.labels.decisions import Decision
 from stages.tables import predictions
@@ -43,6 +46,11 @@ NOW = datetime(2026, 11, 2, tzinfo=UTC)
 def world(tmp_path_factory):
     with prepared(tmp_path_factory.mktemp("pages")) as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def tables(world):
+    return read_snapshot()
 
 
 def pressed(image_ids, key, name=""):
@@ -142,6 +150,75 @@ def test_what_follows_from_a_is_b_and_b_is_c_is_not_asked(world, said, asked):
     found = groups(snapshot, decided([(of[a], "duplicate", of[b], "by hand") for a, b in said]))
     open_pairs = [(a, b) for pairs in found.values() for a, b in zip(pairs["image_a"], pairs["image_b"], strict=True)]
     assert sorted(open_pairs) == sorted((of[a], of[b]) for a, b in asked)
+
+
+IDS = [f"{number:032x}" for number in range(30)]
+
+
+def only_pairs(known, *pairs) -> Snapshot:
+    """Tables of these pairs alone, else as they are known."""
+    files = pd.DataFrame({"image_id": IDS, "path": IDS, "width": 48, "height": 48, "format": "PNG"})
+    files = files.assign(sharpness=0.5, chroma=0.5).reindex(columns=known.tables[FINGERPRINTS].columns)
+    return replace(known, tables=known.tables | {DUPLICATES: pairs_of(*sorted(pairs)), FINGERPRINTS: files})
+
+
+def joined(parents, more) -> set:
+    """Pairs that make one group: each picture with one before it, and some more."""
+    found = {(parent % number, number) for number, parent in enumerate(parents, 1)}
+    found |= {tuple(sorted((a % (len(parents) + 1), b % (len(parents) + 1)))) for a, b in more}
+    return {(IDS[a], IDS[b]) for a, b in found if a != b}
+
+
+numbers = st.integers(0, 29)
+
+
+@pytest.mark.parametrize("size", [2, 9, 10, 12, 30])
+@pytest.mark.parametrize("key", ["a", "keep", "same"])
+def test_one_key_after_another_ends_a_group_of_any_size(tables, size, key):
+    answer_all(only_pairs(tables, *combinations(IDS[:size], 2)), repeat((key, 0)))
+
+
+@settings(max_examples=60)
+@given(st.lists(numbers, min_size=1, max_size=13), st.lists(st.tuples(numbers, numbers)), st.data())
+def test_whatever_is_said_of_a_group_ends_it_and_keeps_one_of_two_that_are_not_different(tables, parents, more, data):
+    keys = st.tuples(st.sampled_from(["a", "keep", "same"]), numbers)
+    answer_all(only_pairs(tables, *joined(parents, more)), iter(lambda: data.draw(keys), None))
+
+
+def answer_all(snapshot, keys) -> None:
+    """Answer what is asked, each time by a key and the number of the picture that it keeps, until nothing is left."""
+    page, ledger, number = Duplicates(), Ledger(), 0
+    pairs = set(zip(*(snapshot.tables[DUPLICATES][each] for each in ("image_a", "image_b")), strict=True))
+    while key := next(page.keys(snapshot, ledger, {}), None):
+        item, (letter, kept) = page.item(snapshot, ledger, key), next(keys)
+        ids = item["image_ids"]
+        kept = ids[kept % len(ids)]
+        rows = page.rows(snapshot, ledger, pressed(ids, letter if letter == "a" else f"{letter}:{kept}"))
+        assert rows
+        assert {each for row in rows for each in (row.image_id, row.value)} <= {*ids, ""}, "nobody saw the others"
+        ledger.add(Decision(NOW, "ana", number, *row) for row in rows)
+        number += 1
+        assert number <= 3 * len(pairs) + 2
+    said = {pair: ledger.answer(pair[0], "pair", pair[1]) for pair in pairs}
+    different = {pair for pair, answer in said.items() if answer and answer.decision == "distinct"}
+    stay = {each for each in IDS if (answer := ledger.answer(each, "fate")) and answer.decision == "keep"}
+    assert {pair for pair in pairs if {*pair} <= stay} <= different
+
+
+def test_of_a_large_group_pictures_are_shown_that_pairs_join_and_how_many_there_are(tables):
+    """The first nine of a star have no pair among them."""
+    snapshot = only_pairs(tables, *((each, IDS[20]) for each in IDS[:12]))
+    item = Duplicates().item(snapshot, Ledger(), IDS[0])
+    assert (item["image_ids"], item["shown"]) == ([*IDS[:8], IDS[20]], "9 of 13")
+    rows = Duplicates().rows(snapshot, Ledger(), pressed(item["image_ids"], "a"))
+    assert [row[:3] for row in rows] == [(each, "distinct", IDS[20]) for each in IDS[:8]]
+    assert Duplicates().item(snapshot, decided(rows), IDS[8])["shown"] == "5"
+
+
+def test_a_key_that_writes_nothing_is_refused(world, monkeypatch):
+    monkeypatch.setattr(Duplicates, "rows", lambda *_: [])
+    with pytest.raises(InputError, match="this key decides nothing here. Nothing was written"):
+        press(Desk(), "ana", Duplicates(), pressed(world.pairs[0], "a"), False)
 
 
 @pytest.mark.parametrize(

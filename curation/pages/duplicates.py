@@ -1,7 +1,7 @@
 """Duplicates: a group of pictures that show the same thing, side by side at one scale, and which of them to keep."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,12 @@ class Duplicates:
         if found is None:
             raise InputError("this group has its answer already.")
         members, kept = shown(found), suggested(found)
-        files = snapshot.files.loc[members]
+        files, seen = snapshot.files.loc[members], _among(found, members)
+        num_all = len({*found["image_a"], *found["image_b"]})
         return {
             "image_id": key,
             "image_ids": members,
+            "shown": f"{len(members)} of {num_all}" if num_all > len(members) else str(num_all),
             "pictures": [
                 {
                     "image_id": image_id,
@@ -55,8 +57,8 @@ class Duplicates:
                 for number, image_id in enumerate(members, 1)
             ],
             "side": (int(files["width"].max()), int(files["height"].max())),
-            "conflict": bool(found["label_conflict"].any()),
-            "identical": bool((found["kind"] == "identical").all()),
+            "conflict": bool(seen["label_conflict"].any()),
+            "identical": bool((seen["kind"] == "identical").all()),
             "suggested": members.index(kept) + 1,
         }
 
@@ -73,16 +75,15 @@ class Duplicates:
         others = [each for each in members if each != kept]
         text = why(self.name, f"model {snapshot.version}", f"suggested {suggested(found)}", action=pressed.action)
         if key == "a":
-            pairs = sorted(zip(found["image_a"], found["image_b"], strict=True))
-            return [Row(a, "distinct", b, text) for a, b in pairs if a in members and b in members]
+            seen = _among(found, members)
+            return [Row(a, "distinct", b, text) for a, b in sorted(zip(seen["image_a"], seen["image_b"], strict=True))]
         if key == "r":
             return self._relabel(snapshot, ledger, members, pressed)
         if kept not in members or key not in ("keep", "same"):
             raise unknown_key(pressed)
-        rest = [
-            Row(kept, "duplicate", each, text) if key == "same" else Row(each, "remove", "", text) for each in others
-        ]
-        return [Row(kept, "keep", "", text), *rest]
+        same = [Row(kept, "duplicate", each, text) for each in others if key == "same"]
+        gone = [each for each in others if key == "keep" or _fate(ledger, each) == "keep"]
+        return [Row(kept, "keep", "", text), *same, *(Row(each, "remove", "", text) for each in gone)]
 
     def _changed(self, snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> InputError:
         """Say that a group is not what it was when it was shown."""
@@ -138,8 +139,8 @@ def _groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
     files = snapshot.files.index  # of what a new run has not compared yet, pictures may be gone
     table = table[table["image_a"].isin(files) & table["image_b"].isin(files)]
     known = set(ledger.image_ids())
-    pairs = list(zip(table["image_a"], table["image_b"], table["label_conflict"], strict=True))
-    said = [(a in known or b in known) for a, b, _ in pairs]  # of the others nothing can have been said
+    pairs = list(zip(table["image_a"], table["image_b"], strict=True))
+    said = [(a in known or b in known) for a, b in pairs]  # of the others nothing can have been said
     same = _joined(_said_same(ledger, (pair for pair, is_said in zip(pairs, said, strict=True) if is_said)))
     is_open = [not is_said or _is_open(ledger, same, *pair) for pair, is_said in zip(pairs, said, strict=True)]
     opened = table[np.array(is_open, bool)]  # an empty list would choose columns
@@ -159,8 +160,28 @@ def _groups(snapshot: Snapshot, ledger: Ledger) -> Groups:
 
 
 def shown(pairs: pd.DataFrame) -> list[str]:
-    """List the pictures of a group that are shown, the smallest image_id first."""
-    return sorted({*pairs["image_a"], *pairs["image_b"]})[:MOST]
+    """List the pictures of a group that are shown: its first, and each time the one that most pairs join to those.
+
+    So whatever is said of them closes a pair, and of a large group others are shown the next time.
+
+    Returns:
+        At most `MOST`, the smallest image_id first.
+    """
+    joined = defaultdict(set)
+    for a, b in zip(pairs["image_a"], pairs["image_b"], strict=True):
+        joined[a].add(b)
+        joined[b].add(a)
+    if len(joined) <= MOST:
+        return sorted(joined)
+    chosen = {min(joined)}
+    while len(chosen) < MOST:
+        near = set().union(*(joined[each] for each in chosen)) - chosen
+        chosen.add(min(near, key=lambda each: (-len(joined[each] & chosen), each)))
+    return sorted(chosen)
+
+
+def _among(pairs: pd.DataFrame, members: Collection[str]) -> pd.DataFrame:
+    return pairs[pairs["image_a"].isin(members) & pairs["image_b"].isin(members)]
 
 
 def suggested(pairs: pd.DataFrame) -> str:
@@ -173,19 +194,27 @@ def suggested(pairs: pd.DataFrame) -> str:
     return min(members, key=lambda each: (losses[each], -wins[each], each))
 
 
-def _said_same(ledger: Ledger, pairs: Iterable[tuple[str, str, bool]]) -> Iterator[Pair]:
-    for image_id in sorted({each for a, b, _ in pairs for each in (a, b)}):
+def _said_same(ledger: Ledger, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    for image_id in sorted({each for pair in pairs for each in pair}):
         for (subject, question), said in ledger.standing(image_id).items():
             if question == "pair" and list(said.values())[-1].decision == "duplicate":
                 yield subject
 
 
-def _is_open(ledger: Ledger, same: Mapping[str, str], a: str, b: str, conflict: bool) -> bool:
-    """Whether nobody answered whether two pictures are the same, nor made the question needless."""
-    if ledger.answer(a, "pair", b) or (a in same and same[a] == same.get(b)):
+def _is_open(ledger: Ledger, same: Mapping[str, str], a: str, b: str) -> bool:
+    """Whether nobody answered whether two pictures are the same, nor made the question needless.
+
+    That one is kept does not: the other was removed then, or not shown. Of two that are the same one is kept at most.
+    """
+    fates, said = [_fate(ledger, each) for each in (a, b)], ledger.answer(a, "pair", b)
+    if "remove" in fates or (said and said.decision == "distinct"):
         return False
-    fates = {said.decision for each in (a, b) if (said := ledger.answer(each, "fate"))}
-    return "remove" not in fates and not ("keep" in fates and not conflict)
+    return fates == ["keep", "keep"] or not (said or (a in same and same[a] == same.get(b)))
+
+
+def _fate(ledger: Ledger, image_id: str) -> str | None:
+    said = ledger.answer(image_id, "fate")
+    return said.decision if said else None
 
 
 def _joined(pairs: Iterable[Pair]) -> dict[str, str]:

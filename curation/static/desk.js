@@ -155,7 +155,7 @@ function decide(form, values) {
     onTheirWay.delete(action);
     const refused = answer.error ? past.findIndex((each) => each.action === action) : -1;
     if (refused >= 0) past.splice(refused, 1);
-    if (!answer.error && answer.said !== "later") count(-1);
+    if (!answer.error && answer.said !== "later") count(-1, answer);
     if (answer.error && !answer.isOver) await anew(body.getAll("image_id")).catch(() => {});
     told(answer);
     hear(answer.error ? "refused" : answer.said);
@@ -177,7 +177,7 @@ function undo() {
     const words = answer.undone ? `taken back: ${answer.undone.text}` : "There is nothing to take back.";
     if (!answer.error) say(words);
     if (answer.undone && !main && !own.undone) return reload();
-    if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length);
+    if (answer.undone?.page === page) count(main ? +1 : answer.undone.image_ids.length, answer);
     if (!last?.item && !stays) coming = coming.then(() => bring(answer.undone)).catch(() => {}).finally(arrived);
     coming.then(() => answer.error || hear(words, { isSeen: true }));
   });
@@ -310,9 +310,10 @@ export function told(answer) {
 
 const numberIn = (id) => Number(byId(id).textContent.replaceAll(",", ""));
 
-export function count(change) {
-  const bar = document.querySelector("header progress");
-  byId("left").textContent = Math.max(0, numberIn("left") + change).toLocaleString("en");
+// A key may leave its item open, or make several of it: then the desk says how many are left.
+export function count(by, { left = Math.max(0, numberIn("left") + by) } = {}) {
+  const bar = document.querySelector("header progress"), change = left - numberIn("left");
+  byId("left").textContent = left.toLocaleString("en");
   bar.value -= change;
   inMinutes();
 }
