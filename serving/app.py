@@ -3,9 +3,10 @@
 import asyncio
 import math
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -278,6 +279,10 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus() -> Response:
         """Give counts and times to Prometheus."""
+        with suppress(sqlite3.Error):  # then they are those of before
+            num_rows, seconds = await asyncio.to_thread(keeper.unshipped)
+            metrics.unshipped_rows.set(num_rows)
+            metrics.unshipped_seconds.set(seconds)
         return Response(metrics.text(), media_type=KIND)
 
     @app.get("/", include_in_schema=False)

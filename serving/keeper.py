@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from runtime.errors import InputError, RemoteError, RetrainError, is_storage_failure
 from runtime.outputs import whole
 from serving.archive import Archive
+from serving.clock import MACHINE, Clock
 from serving.log import Log
 from serving.pictures import Pictures
 from serving.transactions import ABORTED, UNDER_WAY, text_of, to_arrow
@@ -49,6 +50,7 @@ class Keeper:
         replica: name of this log among others.
         archive: where rows go; None keeps them here.
         retention_days: after which rows and pictures are removed, here and there; None never.
+        clock: by which the hours pass.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class Keeper:
         replica: str,
         archive: Archive | None = None,
         retention_days: int | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
         self._requests = folder / FORGET
         self._requests.mkdir(exist_ok=True)
         self._log, self._pictures, self._replica = database, pictures, replica
-        self._archive, self._retention_days = archive, retention_days
+        self._archive, self._retention_days, self._clock = archive, retention_days, clock
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -96,6 +99,16 @@ class Keeper:
         while not self._end.is_set() and (batch := self._log.do(partial(_take, before=before, place=place)).result()):
             num_rows += self._send(batch, self._place(batch.place), now)
         return num_rows
+
+    def unshipped(self) -> tuple[int, float]:
+        """Count the rows that are here alone, and say how old the oldest of them is, in seconds; 0 of none.
+
+        Raises:
+            sqlite3.Error: the log cannot be read now.
+        """
+        num_rows, oldest = self._log.do(_here).result()
+        age = self._clock.now() - datetime.fromisoformat(oldest) if oldest else timedelta()
+        return num_rows, age.total_seconds()
 
     def remove_old(self, now: datetime) -> None:
         """Remove what was kept for as long as was agreed."""
@@ -193,7 +206,7 @@ class Keeper:
     def _work(self) -> None:
         kept_hour = ""
         while not self._end.is_set():
-            now = datetime.now(UTC)
+            now = self._clock.now()
             hour = f"{now:%Y-%m-%d %H}"
             hourly = (self.ship, self.remove_old, self.end_lost, self.sweep)
             steps = (self.obey, *hourly) if hour != kept_hour else (self.obey,)
@@ -289,6 +302,11 @@ def _take(connection: sqlite3.Connection, before: str, place: str | None) -> _Ba
         [number, before, f"{day}U", _LARGEST_BATCH],  # U: behind the T of any time of that day
     )
     return _Batch(number, day, place)
+
+
+def _here(connection: sqlite3.Connection) -> tuple[int, str | None]:
+    num_rows, oldest = connection.execute("SELECT count(*), min(received_at) FROM transactions").fetchone()
+    return num_rows, oldest
 
 
 def _rows_of(connection: sqlite3.Connection, batch: int) -> list[sqlite3.Row]:

@@ -20,6 +20,10 @@ class Metrics:
             "gateway_shown", "Answers, by version and whether the user was told a class", ["version", "shown"],
             registry=self._registry,
         )  # fmt: skip
+        self.unshipped_rows = Gauge("gateway_unshipped_rows", "Rows that are here alone", registry=self._registry)
+        self.unshipped_seconds = Gauge(
+            "gateway_unshipped_seconds", "Age of the oldest row that is here alone", registry=self._registry
+        )
         self._parts = Histogram(
             "gateway_part_seconds", "Seconds of each part of an answer", ["part"], buckets=_BUCKETS,
             registry=self._registry,

@@ -97,7 +97,7 @@ def open_gateway(arguments: argparse.Namespace, folder: Path, clock: Clock = MAC
     workers = Processes("preparing", partial(preparing, limits), arguments.workers, seconds)
     gateway = Gateway(folder, database, workers, model, second, advice, clock)
     archive = Archive(arguments.ship_to) if arguments.ship_to else None
-    keeper = Keeper(folder, database, gateway.pictures, gateway.replica, archive, arguments.retention)
+    keeper = Keeper(folder, database, gateway.pictures, gateway.replica, archive, arguments.retention, clock)
     return Opened(gateway, Door(keys, Rates(arguments.rate), arguments.queue, arguments.within), keeper)
 
 

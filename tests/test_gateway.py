@@ -195,6 +195,8 @@ def test_health_metrics_and_description_are_served_and_nothing_may_run_in_a_page
     text = gateway.get("/metrics")[1].decode()
     assert 'gateway_answers_total{status="200"}' in text
     assert 'gateway_part_seconds_count{part="model"}' in text
+    assert f"gateway_unshipped_rows {len(gateway.rows())}.0" in text
+    assert float(re.search(r"^gateway_unshipped_seconds (.*)$", text, re.MULTILINE)[1]) > 0
     described = json.loads(gateway.get("/openapi.json")[1])
     assert {"/v1/identify", "/v1/feedback", "/healthz", "/readyz", "/metrics"} <= described["paths"].keys()
     for path in ("/", "/page.js", "/healthz"):

@@ -1,8 +1,10 @@
 """Shipping, retention and forgetting: each row once, here or there, and of what is forgotten no byte."""
 
+import secrets
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from runtime.errors import InputError, RemoteError
 from serving import forget, keeper, transactions
 from serving.archive import Archive
+from serving.clock import MACHINE, Clock
 from serving.keeper import Keeper
 from serving.log import Log
 from serving.pictures import Pictures, image_id_of
@@ -36,14 +39,20 @@ class World:
     """A log with a keeper, and a place that it ships to."""
 
     def __init__(
-        self, folder: Path, url: str = "", retention_days: int | None = None, replica: str = "a_1", log: str = "log"
+        self,
+        folder: Path,
+        url: str = "",
+        retention_days: int | None = None,
+        replica: str = "a_1",
+        log: str = "log",
+        clock: Clock = MACHINE,
     ) -> None:
         self.folder, self.url = folder / log, url or str(folder / "archive")
         self.log = Log(self.folder)
         self.log.do(partial(name_replica, name=replica)).result()
         self.pictures = Pictures(self.folder / "pictures")
         self.archive = Archive(self.url)
-        self.keeper = Keeper(self.folder, self.log, self.pictures, replica, self.archive, retention_days)
+        self.keeper = Keeper(self.folder, self.log, self.pictures, replica, self.archive, retention_days, clock)
 
     def add(self, received: datetime, data: bytes = b"a picture", status: str = "answered") -> str:
         row = {"transaction_id": new_id(received), "received_at": received}
@@ -208,6 +217,48 @@ def test_what_arrives_damaged_is_said_and_nothing_is_deleted_here(world, monkeyp
     monkeypatch.undo()
     assert world.keeper.ship(NOW) == 1
     assert world.there() == [transaction]
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_hour_by_hour_rows_are_shipped_once_also_after_the_place_was_away_and_removed_after_their_time(
+    tmp_path, monkeypatch, caplog
+):
+    for name in ("_RETRY_SECONDS", "_POLL_SECONDS"):
+        monkeypatch.setattr(keeper, name, 0.01)
+    now = [NOW]
+    world = World(tmp_path, retention_days=2, clock=Clock(lambda: now[0], secrets.randbits))
+    place, away = Path(world.url), tmp_path / "away"
+    first = world.add(NOW - timedelta(hours=5), b"first")
+    world.keeper.start()
+    wait_until(lambda: world.here() == [])
+    place.rename(away)
+    waiting = []
+    for hour in range(4):
+        waiting.append(world.add(now[0], f"hour {hour}".encode()))
+        now[0] += timedelta(hours=1)
+        caplog.clear()
+        if hour:  # before that, nothing is a whole hour old
+            wait_until(lambda: caplog.text.count("ship failed") > 1)
+    assert world.here() == waiting
+    assert world.keeper.unshipped() == (4, 4 * 3600.0)
+    away.rename(place)
+    wait_until(lambda: world.here() == waiting[-1:])  # received less than a whole hour ago
+    assert world.there() == [first, *waiting[:-1]]
+    assert world.keeper.unshipped() == (1, 3600.0)
+    now[0] += timedelta(hours=1)
+    wait_until(lambda: world.here() == [])
+    assert world.there() == [first, *waiting]
+    assert world.keeper.unshipped() == (0, 0.0)
+    now[0] += timedelta(days=3)
+    wait_until(lambda: not any(place.glob("**/day=*")))
+    world.keeper.close()
+    world.log.close()
 
 
 @pytest.mark.slow
