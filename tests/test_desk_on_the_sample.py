@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from clones import put_under_dvc
-from desks import Server, go, said, settled, shown, watched
+from desks import Server, asked, go, said, settled, shown, watched
 from repositories import ROOT, commit, run, surroundings
 
 from curation.snapshot import read_snapshot
@@ -26,6 +26,7 @@ DIGITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
 NUM_WRONG = 60
 NUM_LOOKED_AT = 120
 FEWEST_FOUND = 45
+NUM_LABELLED = 5
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,26 @@ def answer(tab, snapshot) -> None:
         tab.keyboard.press("Enter")
 
 
+def named_by_the_model(tab, server) -> dict[str, str]:
+    """Label some unlabelled pictures, sort all that the model is sure of, as it says; gives image_id to sub-class."""
+    num_rows = len(said())
+    go(tab, server, "/label")
+    for number in range(NUM_LABELLED):
+        tab.wait_for_selector("[data-image-id]")
+        tab.keyboard.press("1")
+        settled(tab, num_rows + number + 1)
+    go(tab, server, "/sort?high=on")
+    tab.keyboard.press("a")
+    tab.keyboard.press("y")
+    assert "pictures will be labelled" in asked(tab)[0]
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".none")
+    new = said()[num_rows:]
+    assert len(new) > 2 * NUM_LABELLED
+    assert {decision for _, decision, _ in new} == {"relabel"}
+    return {image_id: sub_class for image_id, _, sub_class in new}
+
+
 def test_mistakes_that_are_mended_at_the_desk_stay_mended_and_the_metrics_move(mistaken, browser):
     before, snapshot, expected = accuracy(), read_snapshot(), []
     with Server("--person=ana") as server, watched(browser) as tab:
@@ -132,18 +153,24 @@ def test_mistakes_that_are_mended_at_the_desk_stay_mended_and_the_metrics_move(m
             tab.wait_for_selector("#item:has([data-image-id]), .empty")
             while len(said()) == num_rows:
                 tab.wait_for_timeout(25)
+        accepted = named_by_the_model(tab, server)
         go(tab, server, "/")
         tab.click("footer button")
         tab.wait_for_selector("#uncommitted:text-is('0')", state="attached")
         assert run("git", "log", "-1", "--format=%an: %s") == f"Ana: ana: {len(said())} decisions at the desk\n"
+    run(sys.executable, "-m", "intake.accepted")
+    commit("What was accepted")
     reproduce()
     assert accuracy() > before + 0.02
     decided = {row[0] for row in expected}
     assert decided.isdisjoint(REVIEW.read()["image_id"])
     images = IMAGES.read().drop_duplicates("image_id").set_index("image_id")
-    assert images["sub_class"][list(found)].to_dict() == found
+    assert images["sub_class"][[*found, *accepted]].to_dict() == found | accepted
     with Server("--person=ana") as server, watched(browser) as tab:
         go(tab, server, "/double-check")
         assert decided.isdisjoint(shown(tab))
         go(tab, server, "/duplicates")
         tab.wait_for_selector(".empty")
+        for page in ("/label", "/sort"):
+            go(tab, server, page)
+            assert accepted.keys().isdisjoint(shown(tab))
