@@ -42,6 +42,7 @@ _HEADERS = {
 _RETRY_SECONDS = 1
 _EXPLANATIONS = 4  # that may be drawn at once: they take no place of an answer
 _BODIES_PER_PLACE = 8  # a picture may take 30 s to arrive, and less than a second to be answered
+_UNKNOWN = "There is no such transaction here."
 _NO_TRANSACTION = "There is no such transaction here, or it has gone to the archive."
 _NOT_DRAWN = "The picture could not be drawn. Try again in a few seconds."
 _TRANSACTION = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -244,7 +245,7 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         door.require(request)
         said = _feedback(await read_json(request))
         if not await gateway.feedback(said.transaction, said.feedback, said.comment):
-            raise HTTPException(404, _NO_TRANSACTION)
+            raise HTTPException(404, _UNKNOWN)
         return Noted(transaction=said.transaction)
 
     @app.get(

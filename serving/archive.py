@@ -2,10 +2,11 @@
 
     TO/day=2026-11-27/<replica>-<number>-<digest>.parquet     rows of `transactions`
     TO/pictures/day=2026-11-27/<replica>/<image_id>           their pictures
+    TO/feedback/day=2026-11-27/<replica>.parquet              what users said of rows after these were shipped
     TO/gateway.txt                                            says that this is such a place
 
-A file is there whole or not at all, and its name has its digest, so that sending it again changes nothing. No replica
-changes what another sent, but for what is older than agreed, which any of them removes.
+A file is there whole or not at all. The name of one of rows has its digest, so that sending it again changes nothing.
+No replica changes what another sent, but for what is older than agreed, which any of them removes.
 """
 
 import os
@@ -22,9 +23,10 @@ from fsspec.implementations.local import LocalFileSystem
 from runtime.digest import md5_of_bytes
 from runtime.errors import InputError, RemoteError
 from runtime.outputs import sync_folder
+from serving import late_feedback
 from serving.transactions import SCHEMA
 
-_PICTURES = "pictures"
+_PICTURES, _FEEDBACK = "pictures", "feedback"
 _MARK = "gateway.txt"
 _MARK_TEXT = (
     b"Gateways ship their logs to this place. Leave this file here: it shows that the place is not another one.\n"
@@ -102,6 +104,21 @@ class Archive:
         if not self._storage.exists(path) or md5_of_bytes(self._storage.cat_file(path)) != image_id:
             self._put(path, data)
 
+    def add_feedback(self, rows: pa.Table, day: str, replica: str) -> None:
+        """Add what users said of rows that a replica sent of a day; of what was said twice of one, the later counts.
+
+        Args:
+            rows: columns of serving.late_feedback, each transaction once.
+            day: in ISO 8601.
+            replica: that sent the rows.
+
+        Raises:
+            RemoteError: what arrived is not what was sent, or what is there is damaged.
+        """
+        file = _feedback(day, replica)
+        others = self._feedback_without(file, rows["transaction_id"].to_pylist())
+        self._put(f"{self._folder}/{file}", _encoded(pa.concat_tables([others, rows]).sort_by("transaction_id")))
+
     def forget(self, file: str, transaction: str, replica: str, image_id: str | None) -> str | None:
         """Take a row out of a file, and its picture away where no other row of this replica and day names it.
 
@@ -121,6 +138,7 @@ class Archive:
         for each in self._sent(folder, stem, with_partial=True):
             if each != changed:
                 self._remove(f"{self._folder}/{each}")
+        self._forget_feedback(_feedback(day, replica), transaction)
         others = (self._rows(each)["image_id"].to_pylist() for each in self._sent(folder, replica))
         if image_id and not any(image_id in images for images in others):
             path = self._picture(day, replica, image_id)
@@ -138,9 +156,12 @@ class Archive:
 
     def read_files(self, day: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Read the same, a file at a time; gateways may forget and remove meanwhile."""
+        late = self._read_feedback(day) if set(columns) & set(late_feedback.SAID) else None
+        wanted = list(dict.fromkeys([*columns, "transaction_id"])) if late else columns
         for each in self._list(""):
             if each.startswith("day=") and each.removeprefix("day=") >= day:
-                yield from self._read_day(each, columns)
+                for rows in self._read_day(each, wanted):
+                    yield late_feedback.join(rows, late).select(columns) if late else rows
 
     def read_picture(self, day: str, replica: str, image_id: str) -> bytes | None:
         """Read a picture; None where it is not there."""
@@ -156,12 +177,13 @@ class Archive:
         Returns:
             These days.
         """
-        days = {name.removeprefix("day=") for name in self._list("") + self._list(_PICTURES) if name.startswith("day=")}
-        old = sorted(each for each in days if each < day)
+        kinds = (f"{_PICTURES}/", f"{_FEEDBACK}/", "")
+        names = {name for kind in kinds for name in self._list(kind) if name.startswith("day=")}
+        old = sorted(name.removeprefix("day=") for name in names if name < f"day={day}")
         for each in old:
-            for folder in (f"{self._folder}/{_PICTURES}/day={each}", f"{self._folder}/day={each}"):
+            for kind in kinds:
                 with suppress(FileNotFoundError):  # or another replica removes it too
-                    self._storage.rm(folder, recursive=True)
+                    self._storage.rm(f"{self._folder}/{kind}day={each}", recursive=True)
         return old
 
     def _without(self, files: list[str], transaction: str, day: str, stem: str) -> str:
@@ -210,6 +232,31 @@ class Archive:
                 self._put(f"{self._folder}/day={day}/{name}", data)
                 return f"day={day}/{name}"
             number += 1
+
+    def _read_feedback(self, day: str) -> pa.Table | None:
+        """Read what was said late of rows of a day or after it; None where nothing was."""
+        days = [each for each in self._list(_FEEDBACK) if each >= f"day={day}"]
+        files = [f"{_FEEDBACK}/{each}/{name}" for each in days for name in self._list(f"{_FEEDBACK}/{each}")]
+        tables = [self._feedback_without(file) for file in files if file.endswith(".parquet")]
+        return pa.concat_tables(tables) if tables else None
+
+    def _feedback_without(self, file: str, transactions: Sequence[str] = ()) -> pa.Table:
+        """Read what was said late, but of some transactions; nothing where the file is not there."""
+        try:
+            rows = self._checked_rows(file, late_feedback.COLUMNS)
+        except FileNotFoundError:
+            return SCHEMA.empty_table().select(late_feedback.COLUMNS)
+        return rows.filter(pc.invert(pc.is_in(rows["transaction_id"], pa.array(transactions, pa.string()))))
+
+    def _forget_feedback(self, file: str, transaction: str) -> None:
+        path = f"{self._folder}/{file}"
+        if self._storage.exists(path):
+            kept = self._feedback_without(file, [transaction])
+            if len(kept):
+                self._put(path, _encoded(kept))
+            else:
+                self._remove(path)
+        self._remove(_partial(path))
 
     def _rows(self, file: str) -> pa.Table:
         return pq.read_table(pa.BufferReader(self._storage.cat_file(f"{self._folder}/{file}")))
@@ -275,6 +322,10 @@ class Archive:
         arrived = self._storage.cat_file(path)
         if len(arrived) != len(data) or md5_of_bytes(arrived) != md5_of_bytes(data):
             raise RemoteError(f"{path} did not receive what was sent ({len(arrived)} of {len(data)} bytes). {_REMEDY}")
+
+
+def _feedback(day: str, replica: str) -> str:
+    return f"{_FEEDBACK}/day={day}/{replica}.parquet"
 
 
 def _encoded(rows: pa.Table) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.errors import InputError
-from serving import transactions
+from serving import late_feedback, transactions
 from serving.activation import Task, explaining
 from serving.advice import Advice
 from serving.clients import Users
@@ -136,16 +136,16 @@ class Gateway:
         return await self._answer(row, model, prepared, started)
 
     async def feedback(self, transaction: str, feedback: str, comment: str | None) -> bool:
-        """Note what a user says of an answer.
+        """Note what a user says of an answer, also where its row was shipped.
 
         Returns:
-            Whether there is such a transaction.
+            Whether the log knows the transaction.
 
         Raises:
             CannotLogError: nothing was noted.
         """
-        changes = {"feedback": feedback, "comment": comment, "feedback_at": self._clock.now()}
-        noted: bool = await self._logged(partial(transactions.update, transaction=transaction, changes=changes))
+        said = {"feedback": feedback, "comment": comment, "feedback_at": self._clock.now()}
+        noted: bool = await self._logged(partial(late_feedback.note, transaction=transaction, said=said))
         return noted
 
     async def explain(self, transaction: str) -> bytes | None:

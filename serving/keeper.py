@@ -4,6 +4,7 @@ One thread does all of it, one thing after the other. A request to forget is a f
 a gateway that is killed; whoever has the log obeys it.
 """
 
+import itertools
 import logging
 import sqlite3
 import threading
@@ -11,11 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InputError, RemoteError, RetrainError, is_storage_failure
 from runtime.outputs import whole
+from serving import late_feedback
 from serving.archive import Archive
 from serving.clock import MACHINE, Clock
 from serving.log import Log
@@ -99,6 +102,22 @@ class Keeper:
         while not self._end.is_set() and (batch := self._log.do(partial(_take, before=before, place=place)).result()):
             num_rows += self._send(batch, self._place(batch.place), now)
         return num_rows
+
+    def ship_feedback(self, _now: datetime) -> None:
+        """Send what users said of rows that were shipped before, to where these are; all places are tried."""
+        problems = []
+        rows = self._log.do(late_feedback.waiting).result()
+        for (url, day), group in itertools.groupby(rows, itemgetter("place", "day")):
+            said = list(group)
+            try:
+                place = self._place(url)
+                place.require_there()
+                place.add_feedback(to_arrow(said, late_feedback.COLUMNS), day, self._replica)
+                self._log.do(partial(late_feedback.delete_sent, rows=said)).result()
+            except Exception as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
     def unshipped(self) -> tuple[int, float]:
         """Count the rows that are here alone, and say how old the oldest of them is, in seconds; 0 of none.
@@ -208,7 +227,7 @@ class Keeper:
         while not self._end.is_set():
             now = self._clock.now()
             hour = f"{now:%Y-%m-%d %H}"
-            hourly = (self.ship, self.remove_old, self.end_lost, self.sweep)
+            hourly = (self.ship, self.ship_feedback, self.remove_old, self.end_lost, self.sweep)
             steps = (self.obey, *hourly) if hour != kept_hour else (self.obey,)
             # All are tried, so that one that fails does not keep the others waiting.
             done = [self._try(step, now) for step in steps]
@@ -343,7 +362,10 @@ def _places_before(connection: sqlite3.Connection, day: str) -> list[str]:
 
 
 def _remove_shipped_before(connection: sqlite3.Connection, day: str, place: str) -> None:
-    connection.execute(f"DELETE FROM shipped WHERE {_DAY_SHIPPED} < ? AND place = ?", [day, place])  # noqa: S608
+    old = f"FROM shipped WHERE {_DAY_SHIPPED} < ? AND place = ?"
+    of_old = f"transaction_id IN (SELECT transaction_id {old})"
+    connection.execute(f"DELETE FROM late_feedback WHERE {of_old}", [day, place])  # noqa: S608
+    connection.execute(f"DELETE {old}", [day, place])
 
 
 def _abort(connection: sqlite3.Connection, before: str) -> None:
@@ -370,7 +392,8 @@ def _renamed(connection: sqlite3.Connection, old: str, new: str | None) -> None:
 
 def _delete(connection: sqlite3.Connection, transaction: str, moment: str) -> None:
     _delete_rows(connection, "transaction_id = ?", transaction)
-    connection.execute("DELETE FROM shipped WHERE transaction_id = ?", [transaction])
+    for table in ("shipped", "late_feedback"):
+        connection.execute(f"DELETE FROM {table} WHERE transaction_id = ?", [transaction])  # noqa: S608
     connection.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", [transaction, moment])
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from runtime.errors import InputError
+from serving import late_feedback
 from serving.transactions import ABORTED, CREATE, UNDER_WAY, add_columns, text_of
 
 NAME = "log.db"
@@ -36,6 +37,7 @@ _TABLES = (
     # Rows that are at the other place: in which file, and of which picture.
     "CREATE TABLE IF NOT EXISTS shipped (transaction_id TEXT PRIMARY KEY, image_id TEXT, place TEXT, file TEXT)",
     "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, day TEXT, shipped_at TEXT, place TEXT)",
+    late_feedback.CREATE,
     # Pictures of rows that were deleted: they are removed next, unless another row names them.
     "CREATE TABLE IF NOT EXISTS unnamed (image_id TEXT PRIMARY KEY)",
     # What is written to see whether the log can be, and emptied again.

@@ -21,7 +21,7 @@ from test_gateway_models import kserve, server, tensorflow_serving
 
 from runtime.errors import InputError
 from serving import gateway as module
-from serving import transactions
+from serving import late_feedback, transactions
 from serving.advice import read_advice
 from serving.gateway import Gateway, Sent
 from serving.log import Log
@@ -95,7 +95,7 @@ def test_while_all_places_are_taken_the_next_is_told_at_once_when_to_ask_again(t
         assert first.result()[0] == gateway.identify(RED)[0] == 200
     assert (status, headers["Retry-After"], json.loads(body)["transaction"]) == (429, "1", None)
     assert json.loads(body)["error"].startswith("More pictures wait than can be answered in time.")
-    assert (explained[0], explained[2]["Retry-After"]) == (429, "1")
+    assert explained[0] == 404  # it takes no place of an answer
     assert [row["status"] for row in gateway.rows()] == ["answered", "answered"]
 
 
@@ -247,6 +247,18 @@ def gateway(tmp_path):
 
 
 SENT = Sent(RED, 1.0, "", "ann")
+
+
+def test_feedback_is_noted_also_where_the_row_was_shipped_and_refused_where_there_never_was_one(gateway):
+    shipped = new_id()
+    insert = "INSERT INTO shipped VALUES (?, NULL, 'az://logs', 'day=2026-11-27/a_1-000001-0.parquet')"
+    gateway.log.do(lambda connection: connection.execute(insert, [shipped])).result()
+    assert asyncio.run(gateway.feedback(shipped, "wrong", "a bowl"))
+    assert not asyncio.run(gateway.feedback(new_id(), "wrong", None))
+    (row,) = gateway.log.do(late_feedback.waiting).result()
+    assert (row["transaction_id"], row["feedback"], row["comment"], row["day"]) == (
+        shipped, "wrong", "a bowl", "2026-11-27",
+    )  # fmt: skip
 
 
 def test_a_bug_of_ours_is_answered_in_words_and_has_a_row(gateway, tmp_path, caplog):

@@ -20,12 +20,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputError, RemoteError
-from serving import forget, keeper, transactions
+from serving import forget, keeper, late_feedback, transactions
 from serving.archive import Archive
 from serving.clock import MACHINE, Clock
 from serving.keeper import Keeper
 from serving.log import Log
 from serving.pictures import Pictures, image_id_of
+from serving.reading import open_place
 from serving.transaction_id import new_id
 
 NOW = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
@@ -60,10 +61,20 @@ class World:
         self.log.do(partial(transactions.insert, row=row)).result()
         return row["transaction_id"]
 
+    def say(self, transaction: str, feedback: str, moment: datetime = NOW) -> bool:
+        said = {"feedback": feedback, "comment": f"{feedback} indeed", "feedback_at": moment}
+        return self.log.do(partial(late_feedback.note, transaction=transaction, said=said)).result()
+
+    def said(self) -> dict[str, str | None]:
+        """What whoever reads the archive learns of each transaction's feedback."""
+        rows = open_place(self.url).rows("2026-01-01", ["comment", "feedback", "transaction_id"]).to_pylist()
+        assert all(row["comment"] in (None, f"{row['feedback']} indeed") or not row["feedback"] for row in rows)
+        return {row["transaction_id"]: row["feedback"] for row in rows}
+
     def there(self) -> list[str]:
         """The transactions in the archive, as often as they are in it."""
         storage, folder = fsspec.url_to_fs(self.url)
-        files = [path for path in storage.find(folder) if path.endswith(".parquet")]
+        files = [path for path in storage.find(folder) if path.endswith(".parquet") and "/feedback/" not in path]
         return sorted(row for path in files for row in pq.read_table(storage.open(path))["transaction_id"].to_pylist())
 
     def here(self) -> list[str]:
@@ -241,6 +252,7 @@ def test_hour_by_hour_rows_are_shipped_once_also_after_the_place_was_away_and_re
     waiting = []
     for hour in range(4):
         waiting.append(world.add(now[0], f"hour {hour}".encode()))
+        world.say(first, "wrong", now[0])
         now[0] += timedelta(hours=1)
         caplog.clear()
         if hour:  # before that, nothing is a whole hour old
@@ -254,6 +266,7 @@ def test_hour_by_hour_rows_are_shipped_once_also_after_the_place_was_away_and_re
     now[0] += timedelta(hours=1)
     wait_until(lambda: world.here() == [])
     assert world.there() == [first, *waiting]
+    wait_until(lambda: world.said() == {first: "wrong"} | dict.fromkeys(waiting))
     assert world.keeper.unshipped() == (0, 0.0)
     now[0] += timedelta(days=3)
     wait_until(lambda: not any(place.glob("**/day=*")))
@@ -333,6 +346,98 @@ def test_one_that_is_on_its_way_is_forgotten_there(world):
     assert (world.here(), world.there()) == ([], [])
 
 
+def test_what_users_say_after_a_row_was_shipped_is_shipped_too_and_joined_to_it(world):
+    yesterday, today, other = (world.add(NOW - timedelta(hours=hours), b"a face") for hours in (30, 3, 3))
+    world.keeper.ship(NOW)
+    assert world.say(yesterday, "wrong")
+    assert world.say(today, "wrong")
+    assert not world.say(new_id(), "wrong")
+    for moment in (NOW, NOW + timedelta(hours=1)):
+        world.keeper.ship_feedback(moment)
+        assert world.said() == {yesterday: "wrong", today: "wrong", other: None}
+    assert world.say(today, "right", NOW + timedelta(hours=2))
+    assert world.say(other, "right")
+    world.keeper.ship_feedback(NOW)
+    assert world.said() == {yesterday: "wrong", today: "right", other: "right"}
+    place = open_place(world.url)
+    assert [rows.column_names for rows in place.batches("2026-11-27", ["feedback", "image_id"])] == [
+        ["feedback", "image_id"]
+    ]
+
+
+def test_what_is_said_of_a_row_on_its_way_follows_it(world):
+    transaction = world.add(NOW - timedelta(hours=3))
+    world.log.do(partial(keeper._take, before=transactions.text_of(NOW), place=world.url)).result()
+    assert world.say(transaction, "wrong")
+    world.keeper.ship_feedback(NOW)
+    assert not list(Path(world.url).glob("feedback/**/*"))
+    world.keeper.ship(NOW)
+    world.keeper.ship_feedback(NOW)
+    assert world.said() == {transaction: "wrong"}
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_what_is_said_late_is_kept_wherever_shipping_it_breaks_off(tmp_path, monkeypatch, steps):
+    world = World(tmp_path)
+    first, second = (world.add(NOW - timedelta(hours=3), data) for data in (b"one", b"two"))
+    world.keeper.ship(NOW)
+    world.say(first, "wrong")
+    world.keeper.ship_feedback(NOW)
+    world.say(second, "right")
+    with monkeypatch.context() as patch:
+        kill_after(steps, patch, world)
+        with suppress(KilledError):
+            world.keeper.ship_feedback(NOW)
+    world.log.close()
+    world = World(tmp_path)
+    world.keeper.ship_feedback(NOW)
+    assert world.said() == {first: "wrong", second: "right"}
+    world.log.close()
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_what_was_said_late_is_forgotten_and_removed_with_its_row(tmp_path, is_sent):
+    world = World(tmp_path, retention_days=2)
+    secret, other = (world.add(NOW - timedelta(hours=3), data) for data in (b"my face", b"another"))
+    world.keeper.ship(NOW)
+    world.say(secret, "wrong")
+    world.say(other, "right")
+    if is_sent:
+        world.keeper.ship_feedback(NOW)
+    assert world.keeper.forget(secret, NOW)
+    assert not world.say(secret, "wrong")
+    world.keeper.ship_feedback(NOW)
+    assert world.said() == {other: "right"}
+    world.say(other, "wrong", NOW + timedelta(hours=1))
+    world.keeper.remove_old(NOW + timedelta(days=4))
+    world.log.close()
+    everything = world.everything()
+    assert b"wrong indeed" not in everything
+    assert b"right indeed" not in everything
+    assert list(Path(world.url).rglob("*.parquet")) == []
+
+
+def test_feedback_that_is_damaged_there_or_of_a_place_that_is_away_waits_and_keeps_no_other_waiting(tmp_path):
+    world = World(tmp_path)
+    days = [world.add(NOW - timedelta(days=days), b"a face") for days in (1, 0.2)]
+    world.keeper.ship(NOW)
+    for transaction in days:
+        world.say(transaction, "wrong")
+    world.keeper.ship_feedback(NOW)
+    (damaged,) = Path(world.url).glob("feedback/day=2026-11-26/a_1.parquet")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1])
+    for transaction in days:
+        world.say(transaction, "right", NOW + timedelta(hours=1))
+    with pytest.raises(RemoteError, match="feedback/day=2026-11-26/a_1.parquet cannot be read"):
+        world.keeper.ship_feedback(NOW)
+    damaged.write_bytes(whole)
+    assert world.said() == dict(zip(days, ("wrong", "right"), strict=True))
+    world.keeper.ship_feedback(NOW)
+    assert set(world.said().values()) == {"right"}
+    world.log.close()
+
+
 def test_while_another_program_reads_what_is_forgotten_it_is_said_and_later_nothing_is_left(world):
     transaction = world.add(NOW, b"a face")
     reader = sqlite3.connect(world.folder / "log.db")
@@ -383,6 +488,9 @@ def test_forgetting_may_end_anywhere_and_is_done_again(breaks):
         world = World(folder)
         first, second, other = (world.add(NOW - timedelta(hours=3), f"face {n}".encode()) for n in range(3))
         world.keeper.ship(NOW)
+        for transaction, said in zip((first, second, other), ("wrong", "wrong", "right"), strict=True):
+            world.say(transaction, said)
+        world.keeper.ship_feedback(NOW)
         for is_first, steps in [*breaks, (True, 10**6), (False, 10**6)]:
             with pytest.MonkeyPatch.context() as patch, suppress(KilledError):
                 kill_after(steps, patch, world)
@@ -394,6 +502,9 @@ def test_forgetting_may_end_anywhere_and_is_done_again(breaks):
         everything = world.everything()
         assert [f"face {n}".encode() in everything for n in range(3)] == [False, False, True]
         assert len(list((folder / "archive").glob("day=*/*"))) == 1
+        world = World(folder)
+        assert world.said() == {other: "right"}
+        world.log.close()
 
 
 def test_what_is_damaged_there_is_said_before_it_is_lost(world):

@@ -231,6 +231,18 @@ def test_what_was_shipped_is_harvested_from_there_and_what_is_forgotten_is_not_k
     assert [path.name for path in harvest.PICTURES.iterdir()] == [image_id_of(third.encode())]
 
 
+def test_what_users_called_wrong_after_it_was_shipped_is_harvested_too(world, monkeypatch):
+    added = [add(world, 30) for _ in range(60)]
+    world.keeper.ship(NOW)
+    rows = run(monkeypatch, "--from", world.url, "--number", "4").set_index("transaction_id")
+    late = next(each for each in added if each not in rows.index)
+    assert world.say(late, "wrong")
+    world.keeper.ship_feedback(NOW)
+    rows = run(monkeypatch, "--from", world.url, "--number", "4").set_index("transaction_id")
+    assert rows.loc[late, ["feedback", "comment", "review_probability"]].tolist() == ["wrong", "wrong indeed", 1.0]
+    assert (rows["feedback"] == "wrong").sum() == 1
+
+
 def test_where_all_was_forgotten_or_refused_the_list_is_empty(world, monkeypatch):
     add(world, 1, status="refused", image_id=None)
     assert run(monkeypatch, "--from", world.folder).empty

@@ -16,7 +16,8 @@ from test_gateway_keeper import World
 from visitors import changed, identities, row_times, ship, visits
 
 from runtime.errors import InputError, RemoteError
-from serving import transactions
+from serving import late_feedback, transactions
+from serving.archive import Archive
 from serving.usage import duck, report
 from serving.usage.costs import Costs
 from serving.usage.period import Period, last_days, midnight
@@ -214,6 +215,16 @@ def test_a_log_says_the_same_as_the_place_that_it_ships_to(tmp_path):
     assert of_log["summary"]["pictures"].tolist() == [300]
     for name, table in of_log.items():
         pd.testing.assert_frame_equal(table, of_place[name])
+
+
+def test_what_users_said_after_a_row_was_shipped_is_counted(tmp_path):
+    rows = asked([NOW - timedelta(hours=hours) for hours in (30, 20, 10)])
+    place = ship(rows, tmp_path / "place")
+    schema = pa.schema([transactions.SCHEMA.field(name) for name in late_feedback.COLUMNS])
+    for row, said in zip(rows.to_pylist(), ("wrong", "right"), strict=False):
+        late = pa.Table.from_pylist([row | {"feedback": said, "feedback_at": NOW}], schema)
+        Archive(str(place)).add_feedback(late, f"{row['received_at']:%Y-%m-%d}", "a_1")
+    assert written(tmp_path, place)["summary"][["called_right", "called_wrong"]].to_numpy().tolist() == [[1, 1]]
 
 
 @pytest.fixture

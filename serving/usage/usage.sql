@@ -1,5 +1,6 @@
 -- Every figure of the pages: each table is the answer to the query of its name. To ask again yourself, set the variables
--- as below; `files` may also be what gateways shipped: day=*/*.parquet of that place.
+-- as below; `files` may also be what gateways shipped: day=*/*.parquet of that place. What users said of rows after these
+-- were shipped is in feedback/*/*.parquet there.
 --   set timezone = 'UTC'; set variable files = '...'; set variable zone = 'Europe/Zurich';
 --   set variable since = timestamptz '...'; set variable until = timestamptz '...';
 --   set variable objective = 0.99; set variable within_ms = 1000;
