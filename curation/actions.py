@@ -121,6 +121,12 @@ def num_begun(lines: Sequence[bytes]) -> int:
     return sum(1 for _ in islice(same, int(last[1])))
 
 
+def undone_by(text: str) -> str | None:
+    """Read the id of the action that a row with this `why` undoes; None where it undoes none."""
+    found = _UNDO.match(text)
+    return found[1] if found else None
+
+
 def open_actions(said: Sequence[Said]) -> list[list[Said]]:
     """List the actions of a person that are not undone, the latest last.
 
@@ -143,16 +149,16 @@ def latest_actions(said: Sequence[Said]) -> Iterator[list[Said]]:
     undone = set()
     for action, group in groupby(reversed(said), lambda each: action_id(each.why)):
         rows = list(group)[::-1]
-        if answered := _UNDO.match(rows[0].why):
-            undone.add(answered[1])
+        if answered := undone_by(rows[0].why):
+            undone.add(answered)
         elif action and action not in undone:
             yield rows
 
 
 def in_effect(said: Sequence[Said]) -> list[Said]:
     """Leave out the actions that were undone, and the rows that answer them: together they change nothing."""
-    undone = {found[1] for each in said if (found := _UNDO.match(each.why))}
-    return [each for each in said if action_id(each.why) not in undone and not _UNDO.match(each.why)]
+    undone = {undone_by(each.why) for each in said} - {None}
+    return [each for each in said if action_id(each.why) not in undone and not undone_by(each.why)]
 
 
 def restoring(said: Sequence[Decision], action: Sequence[Decision], new_action: str) -> list[Row]:

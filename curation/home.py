@@ -59,7 +59,7 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
             "num_examples": desk.standards.waiting(person).num_lines,
             "num_copies": sum(
                 1
-                for image_id in ledger.image_ids()
+                for image_id in ledger.paired()
                 if (copy := framed(ledger, image_id)) is not None and not snapshot.paths(copy)
             ),
             **_waiting(desk),
@@ -77,7 +77,7 @@ def _waiting(desk: Desk) -> dict[str, Any]:
     """Count the pictures that `make intake` would move, and say what is in its way."""
     snapshot, ledger = desk.snapshot, desk.ledger
     known, renamed = snapshot.classes.class_names, snapshot.classes.renamed
-    said = {each: (ledger.answer(each, "fate"), ledger.answer(each, "label")) for each in ledger.image_ids()}
+    said = ledger.answers()
     removed = frozenset(each for each, (fate, _) in said.items() if fate and fate.decision == "remove")
     names = {each: composed(label.value) for each, (_, label) in said.items() if label}
     relabelled = {each: renamed.get(name, name) for each, name in names.items()}

@@ -1,11 +1,11 @@
 """What everybody said of pictures and answers, up to date with every row: each is looked up without reading all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from typing import Any, Self, TypeVar
 
-from curation.actions import pictures_of
+from curation.actions import Entry, pictures_of
 from intake import nominations
 from intake.nominations import Nomination, Settled
 from serving import outcomes
@@ -33,8 +33,10 @@ class Ledger:
     ):
         self._about: defaultdict[str, list[Decision]] = defaultdict(list)
         self._standing: dict[str, dict[Question, dict[str, Decision]]] = {}
+        self._answers: dict[str, tuple[Decision | None, Decision | None]] = {}
+        self._changed: set[str] = set()  # pictures whose answers are to be looked up anew
         self._judged: defaultdict[str, list[Outcome]] = defaultdict(list)
-        self._judges: defaultdict[str, set[str]] = defaultdict(set)
+        self._judges: defaultdict[str, list[str]] = defaultdict(list)
         self._nominated: list[Nomination] = []
         self._remembered: dict[str, tuple[object, Any]] = {}
         self.add(decisions)
@@ -60,13 +62,29 @@ class Ledger:
         for outcome in judged:
             self._remembered.clear()
             self._judged[outcome.transaction].append(outcome)
-            self._judges[outcome.image_id].add(outcome.person)
+            self._judges[outcome.image_id].append(outcome.person)
 
     def nominate(self, nominated: Iterable[Nomination]) -> None:
         """Take nominations and second looks in."""
         for nomination in nominated:
             self._remembered.clear()
             self._nominated.append(nomination)
+
+    def drop(self, said: Iterable[Entry]) -> None:
+        """Take out what was taken in; answers in the blind test never were."""
+        self._remembered.clear()
+        for each in said:
+            if isinstance(each, Decision):
+                for image_id in pictures_of([each]):
+                    self._forget(image_id)
+                    self._about[image_id].remove(each)
+                    if not self._about[image_id]:
+                        del self._about[image_id]
+            elif isinstance(each, Outcome):
+                self._judged[each.transaction].remove(each)
+                self._judges[each.image_id].remove(each.person)
+            elif isinstance(each, Nomination):
+                self._nominated.remove(each)
 
     def nominations(self, classes: Classes) -> Settled:
         """Say which pictures go to a benchmark, which wait for a second look, and about which people differ.
@@ -146,6 +164,17 @@ class Ledger:
         said = self.standing(image_id).get((subject, question))
         return list(said.values())[-1] if said else None
 
+    def answers(self) -> Mapping[str, tuple[Decision | None, Decision | None]]:
+        """Give the decisions that count of each picture of which something was said: its fate and its label."""
+        for image_id in self._changed:
+            self._answers[image_id] = self.answer(image_id, "fate"), self.answer(image_id, "label")
+        self._changed.clear()
+        return self._answers
+
+    def paired(self) -> list[str]:
+        """List the pictures that a decision about two is about, sorted."""
+        return sorted(each for each, said in self._about.items() if any(one.decision in OF_TWO for one in said))
+
     def is_decided(self, image_id: str, keep_confirms: bool = False) -> bool:
         """Say whether a person gave the picture a label or removed it, and nobody withdrew that.
 
@@ -161,13 +190,14 @@ class Ledger:
     def disputes(self) -> list[list[Decision]]:
         """List what people differ about: the decisions of each subject, the one that counts last."""
         found = {}
-        for image_id in sorted(self._about):
+        for image_id in sorted(each for each, said in self._about.items() if len(said) > 1):
             for key, said in self.standing(image_id).items():
                 if len({decision.answer for decision in said.values()}) > 1:
                     found[key[0]] = list(said.values())
         return [found[subject] for subject in sorted(found)]
 
     def _forget(self, image_id: str) -> None:
+        self._changed.add(image_id)
         self._standing.pop(image_id, None)
         for decision in self._about[image_id]:
             if decision.decision in OF_TWO:

@@ -8,14 +8,15 @@ never written over. A lock keeps two desks of one person apart.
 import csv
 import io
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic
 
-from curation.actions import AnyRow, Said, action_id, num_begun, numbered
+from curation.actions import AnyRow, Said, action_id, num_begun, numbered, undone_by
 from curation.shared_file import ABSENT, locked, next_instant, partial_of, replace, signature, signature_of
 from runtime.errors import InstructionError, RepositoryError
 from runtime.outputs import sync_folder
@@ -67,6 +68,10 @@ class PersonFile(Generic[AnyRow, Said]):
         self._lock = Path(locks, f"{person}.lock")
         self._signature: tuple[int, ...] | None = None
         self._num_lines = 0
+        self._fields: dict[int, tuple[str, ...]] = {}  # of each line that is a row or the header, as the file has them
+        self._actions: defaultdict[str, list[Said]] = defaultdict(list)
+        self._undone: set[str] = set()
+        self._committed: tuple[str, Set[tuple[str, ...]]] = ("", frozenset())  # the file's blob, and its rows
         self._has_header = False
         self._began = False
 
@@ -102,53 +107,62 @@ class PersonFile(Generic[AnyRow, Said]):
         """
         with locked(self._lock):
             self._refresh()
-            known = {self._format.content(each) for each in self._same_action(rows)}
+            actions = {action for row in rows if (action := action_id(row.why))}
+            known = {self._format.content(each) for action in actions for each in self.rows_of(action)}
             new = [row for row in numbered(rows) if row[:-1] not in known]
             if not new:
                 return []
             on = next_instant((each.on for each in self.said[-1:]), now or datetime.now(UTC))
-            self._write(_lines(new, on))
+            self._write(data := _lines(new, on))
             first = self._num_lines - len(new) + 1
             added = [self._format.make(on, self.person, first + number, *row) for number, row in enumerate(new)]
+            self._fields |= self._read(data.decode(), first)
             self.said += added
+            self._index(added)
             return added
 
     def take_off(self, gone: Collection[Said]) -> None:
-        """Take rows out of the file; every other byte stays."""
+        """Take rows out of the file; every other byte stays. Where other rows follow them, the file is read again."""
         with locked(self._lock):
-            if self._refresh():
+            is_as_known = not self._refresh()
+            if not is_as_known:
                 content = self._format.content
                 wanted = {(content(each), each.why) for each in gone}
                 gone = [each for each in self.said if (content(each), each.why) in wanted]
             numbers = {each.line for each in gone}
             lines = _split(self.path.read_bytes())
-            replace(self.path, b"".join(line for number, line in enumerate(lines, 1) if number not in numbers))
-            self._load()
+            rest = [line for number, line in enumerate(lines, 1) if number not in numbers]
+            written = replace(self.path, b"".join(rest))
+            if is_as_known and len(lines) == self._num_lines and max(numbers) == len(lines) == len(rest) + len(numbers):
+                self._forget(gone, written)
+            else:
+                self._load()
 
-    def committed(self) -> set[tuple[str, ...]]:
+    def committed(self) -> Set[tuple[str, ...]]:
         """List the rows that the last commit holds, as their fields."""
         from runtime.repository import git
 
         try:
-            text = git("show", f"HEAD:./{self.path.as_posix()}")
+            blob = git("rev-parse", "--verify", f"HEAD:./{self.path.as_posix()}").strip()
         except RepositoryError:
-            return set()  # no commit, or none with this file
-        return {tuple(fields) for _, fields in read_lines(text, str(self.path), self._format.columns)}
+            return frozenset()  # no commit, or none with this file
+        if blob != self._committed[0]:
+            self._committed = (blob, set(self._read(git("cat-file", "blob", blob)).values()))
+        return self._committed[1]
 
-    def fields(self) -> dict[Said, tuple[str, ...]]:
-        """Give the fields of each row, as the file has them now; `said` is read again if it has others.
+    def is_committed(self, said: Iterable[Said]) -> bool:
+        """Say whether the last commit holds any of these rows."""
+        committed = self.committed()
+        return any(self._fields[each.line] in committed for each in said)
 
-        Raises:
-            InstructionError: the file holds a line that cannot be read.
-        """
-        with locked(self._lock):
-            self._refresh()
-            text = self._text()
-            while signature(self.path) != self._signature:  # git does not wait for our lock
-                self._refresh()
-                text = self._text()
-        by_line = {number: tuple(fields) for number, fields in read_lines(text, str(self.path), self._format.columns)}
-        return {each: by_line[each.line] for each in self.said}
+    def rows_of(self, action: str) -> list[Said]:
+        """List what an action wrote, in the order of time."""
+        return [*self._actions.get(action, ())]
+
+    def open_action(self, action: str) -> list[Said]:
+        """List what an action wrote, as `rows_of`; nothing where it is undone, or undoes another."""
+        rows = [] if action in self._undone else self.rows_of(action)
+        return [each for each in rows if not undone_by(each.why)]
 
     def num_uncommitted(self) -> int:
         """Count the rows that the last commit does not hold.
@@ -156,13 +170,9 @@ class PersonFile(Generic[AnyRow, Said]):
         Raises:
             InstructionError: the file holds a line that cannot be read.
         """
-        fields = self.fields()
-        committed = self.committed() if fields else set()
-        return sum(each not in committed for each in fields.values())
-
-    def _same_action(self, rows: Sequence[AnyRow]) -> list[Said]:
-        wanted = {action_id(row.why) for row in rows} - {None}
-        return [each for each in self.said if action_id(each.why) in wanted] if wanted else []
+        self.refresh()
+        committed = self.committed() if self.said else frozenset()
+        return sum(self._fields[each.line] not in committed for each in self.said)
 
     def _refresh(self) -> bool:
         if self._began and signature(self.path) == self._signature:
@@ -179,9 +189,35 @@ class PersonFile(Generic[AnyRow, Said]):
         text = self._text()
         self.said = sorted(self._format.parse(text, self.path))
         self._num_lines = len(_split(text.encode()))
-        self._has_header = bool(read_lines(text, str(self.path), self._format.columns))
+        self._fields = self._read(text)
+        self._has_header = bool(self._fields)
+        self._actions.clear()
+        self._undone.clear()
+        self._index(self.said)
         self._signature, self._began = before, True
         self.num_reads += 1
+
+    def _read(self, text: str, first: int = 1) -> dict[int, tuple[str, ...]]:
+        """Read lines that are neither empty nor comments: the number of each, to its fields."""
+        lines = read_lines(text, str(self.path), self._format.columns)
+        return {first - 1 + number: tuple(fields) for number, fields in lines}
+
+    def _index(self, said: Iterable[Said]) -> None:
+        for each in said:
+            if action := action_id(each.why):
+                self._actions[action].append(each)
+            if undone := undone_by(each.why):
+                self._undone.add(undone)
+
+    def _forget(self, gone: Collection[Said], written: tuple[int, ...]) -> None:
+        """Forget the last rows, which were taken off, where no other row changes its place."""
+        numbers = {each.line for each in gone}
+        self.said = [each for each in self.said if each.line not in numbers]
+        for each in gone:
+            self._fields.pop(each.line)
+            self._actions[str(action_id(each.why))].remove(each)
+        self._num_lines -= len(numbers)
+        self._signature = written
 
     def _text(self) -> str:
         try:
@@ -198,7 +234,7 @@ class PersonFile(Generic[AnyRow, Said]):
             lines = _split(content)
             whole = lines[:-1] if self._is_torn(lines) else lines
             num_gone = num_begun(whole)
-            if num_gone and not self._is_committed(whole[-num_gone:]):  # else a person took the others out
+            if num_gone and not self._are_committed(whole[-num_gone:]):  # else a person took the others out
                 whole = whole[:-num_gone]
             if gone := lines[len(whole) :]:
                 with self.path.open("r+b") as file:
@@ -210,11 +246,10 @@ class PersonFile(Generic[AnyRow, Said]):
                     f"{b''.join(gone).decode(errors='replace')!r}. Every answered key is in the file."
                 )
 
-    def _is_committed(self, lines: Sequence[bytes]) -> bool:
+    def _are_committed(self, lines: Sequence[bytes]) -> bool:
         """Say whether the last commit holds any of these lines."""
-        committed = self.committed()
         text = b"".join(lines).decode(errors="replace")
-        return any(tuple(fields) in committed for _, fields in read_lines(text, str(self.path), self._format.columns))
+        return not self.committed().isdisjoint(self._read(text).values())
 
     def _is_torn(self, lines: Sequence[bytes]) -> bool:
         """Whether the beginning of the last row was written and its end was not: what a person typed is a whole row."""

@@ -43,16 +43,22 @@ def signature_of(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Replace a file, and wait until it is on the disk."""
+def replace(path: Path, content: bytes) -> tuple[int, ...]:
+    """Replace a file, and wait until it is on the disk.
+
+    Returns:
+        Its signature as it was written, whatever became of it since.
+    """
     # Hidden, so that a stage which reads the folder meanwhile passes over it.
     partial = partial_of(path)
     with partial.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+        written = signature_of(os.fstat(file.fileno()))
     partial.replace(path)
     sync_folder(path.parent)
+    return written
 
 
 def partial_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from heapq import merge
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -24,7 +24,6 @@ from curation.actions import (
     action_id,
     latest_actions,
     leaves_said_again,
-    open_actions,
     page_of,
     pictures_of,
     restoring,
@@ -212,8 +211,7 @@ class Desk:
 
     def of_action(self, person: str, action: str) -> list[Entry]:
         """List what an action of a person wrote; nothing where it has written nothing."""
-        said: Iterator[Entry] = chain.from_iterable(kind.of(person).said for kind in self._kinds)
-        return [each for each in said if each.why.endswith(f":{action}")]
+        return [each for kind in self._kinds for each in kind.of(person).rows_of(action)]
 
     def undo(self, person: str, new_action: str, of: str | None = None) -> list[Entry]:
         """Take back an action of a person.
@@ -255,6 +253,7 @@ class Desk:
 
             for kind in self._kinds:
                 kind.of(person).refresh()  # git does not wait for us
+            self._take_in()
             last = [] if of else next(self.latest(person), [])
             action = action_id(last[0].why) if last else of
             if action is None:
@@ -283,14 +282,17 @@ class Desk:
             answer: writes the rows that answer it, where a commit holds one of its rows.
             must_answer: says whether they are needed where no commit does, too.
         """
-        committed, fields = file.committed(), file.fields()
-        self._take_in()
-        done = _open_action(file, of)
-        if any(fields[each] in committed for each in done) or (done and must_answer(done)):
+        done = file.open_action(of)
+        if not done:
+            return []
+        if file.is_committed(done) or must_answer(done):
             answer(done)
-        elif done:
-            file.take_off(done)
-            self._take_in()
+            return done
+        num_reads = file.num_reads
+        file.take_off(done)
+        if file.num_reads == num_reads:
+            self._ledger.drop(done)
+        self._take_in()
         return done
 
     def uncommitted(self, person: str) -> int:
@@ -337,14 +339,9 @@ class Desk:
             self._ledger.nominate(nominated)
 
 
-def _open_action(file: PersonFile[AnyRow, Said], of: str) -> list[Said]:
-    """Give the rows of an action that is not undone; none where there is none."""
-    return next((rows for rows in reversed(open_actions(file.said)) if action_id(rows[0].why) == of), [])
-
-
 def _ties(file: DecisionFile, of: str) -> list[Pair]:
     """List the originals that an action framed, each with its copy."""
-    done = _open_action(file, of)
+    done = file.open_action(of)
     return [(each.image_id, each.value) for each in done if page_of(each.why) == FRAME and each.decision == "duplicate"]
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from repositories import commit, surroundings
 
-from curation.actions import Row, action_id, in_effect, why
+from curation.actions import NominationRow, OutcomeRow, Row, action_id, in_effect, why
 from curation.decision_file import DecisionFile
 from curation.state import Desk, person_of
+from runtime import repository
 from runtime.errors import InstructionError, RepositoryError
 from stages.labels import decisions
 from stages.labels.person_files import read_lines
@@ -300,6 +301,68 @@ def test_what_was_typed_after_an_action_stands_when_that_is_taken_back(tmp_path)
     assert (verdicts.kept, verdicts.relabelled) == ({IDS[0]}, {IDS[0]: "boots"})
 
 
+def test_the_last_action_is_taken_back_without_reading_the_file_again(tmp_path):
+    state = desk(tmp_path)
+    assert state.undo("ana", "0" * 12) == []  # all her files are known now
+    state.say("ana", [row(IDS[0], action="a" * 12)])
+    state.say("ana", [row(IDS[1], action="b" * 12), row(IDS[2], action="b" * 12)])
+    num_reads, known = state.file("ana").num_reads, state.ledger
+    state.undo("ana", "c" * 12)
+    assert (state.file("ana").num_reads, state.ledger is known) == (num_reads, True)
+    assert state.ledger.image_ids() == IDS[:1]
+    state.say("ana", [row(IDS[3], action="d" * 12)])
+    state.undo("ana", "e" * 12, "a" * 12)
+    assert state.file("ana").num_reads == num_reads + 1, "the rows behind it have other places now"
+    assert [(each.image_id, each.line) for each in state.file("ana").said] == [(IDS[3], 2)]
+
+
+def test_what_is_taken_back_of_other_files_is_forgotten_too(tmp_path):
+    state = desk(tmp_path)
+    for number in range(2):
+        said = why("production", action=f"{number:012x}")
+        state.judge("ana", [OutcomeRow("a" * 32, IDS[number], "right", "", said)])
+        state.nominate("ana", [NominationRow(IDS[number], "nominated", "difficult", "hat", said)])
+    assert len(state.undo("ana", "f" * 12)) == 2
+    assert [state.ledger.has_judged("ana", each) for each in IDS[:2]] == [True, False]
+    assert list(state.ledger.nominated()) == IDS[:1]
+    assert state.ledger.found("a" * 32, IDS[0])["ana"].image_id == IDS[0]
+
+
+def test_git_is_asked_of_the_files_that_hold_the_action_and_for_rows_that_are_new(tmp_path, monkeypatch):
+    folder, asked = tmp_path / "clone", []
+    folder.mkdir()
+    monkeypatch.setattr(repository, "git", lambda *words, ask=repository.git: (asked.append(words[0]), ask(*words))[1])
+    with surroundings(folder):
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        state = Desk()
+        state.say("ana", [row()])
+        commit("A decision")
+        for number in range(3):
+            state.say("ana", [row(IDS[1], action=f"{number:012x}")])
+            state.undo("ana", f"a{number:011x}")
+        assert asked == ["rev-parse", "cat-file", "rev-parse", "rev-parse"]
+        assert state.uncommitted("ana") == 0
+        state.say("ana", [row(IDS[2], action="b" * 12)])
+        commit("Another")
+        assert state.uncommitted("ana") == 0
+
+
+class Unread(list):
+    """A list through which nobody may go."""
+
+    def __iter__(self):
+        raise AssertionError("every earlier row is read")
+
+
+def test_a_key_reads_none_of_the_earlier_rows(tmp_path):
+    state = desk(tmp_path)
+    state.say("ana", [row()])
+    file = state.file("ana")
+    file.said = Unread(file.said)
+    state.say("ana", [row(IDS[1], action="b" * 12)])
+    assert [each.image_id for each in state.of_action("ana", "b" * 12)] == [IDS[1]]
+
+
 def test_taking_back_the_same_action_twice_takes_back_one(tmp_path):
     state = desk(tmp_path)
     state.say("ana", [row(action="000000000001")])
@@ -442,6 +505,22 @@ class Life(RuleBasedStateMachine):
                 if image_id in key[0]
             }
             assert ours == theirs
+
+    @invariant()
+    def the_desk_knows_what_one_that_is_just_started_knows(self):
+        if not hasattr(self, "desk"):
+            return
+        self.desk.refresh()
+        known, anew = self.desk.file("ana"), desk(self.folder)
+        assert known.said == anew.file("ana").said
+        actions = {action_id(each.why) for each in known.said} - {None}
+        assert [known.rows_of(each) for each in actions] == [anew.file("ana").rows_of(each) for each in actions]
+        assert known.num_uncommitted() == sum(each not in self.committed for each in self.fields())
+        assert self.desk.ledger.image_ids() == anew.ledger.image_ids()
+        assert self.desk.ledger.disputes() == anew.ledger.disputes()
+        answers = self.desk.ledger.answers()
+        assert {each: answers[each] for each in anew.ledger.image_ids()} == anew.ledger.answers()
+        assert set(answers.values()) <= {*anew.ledger.answers().values(), (None, None)}
 
 
 VERDICTS = ("removed", "kept", "relabelled", "distinct", "duplicate")
