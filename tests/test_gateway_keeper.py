@@ -289,8 +289,13 @@ def test_what_could_not_be_shipped_while_the_remote_was_away_is_shipped_once_whe
     with suppress(ResourceExistsError):  # Azurite forgets what it was told in its last seconds
         azurite.service().create_container("logs")
     assert world.keeper._try(world.keeper.ship, NOW)
+    for said in ("wrong", "right"):
+        for transaction in added[:2]:
+            world.say(transaction, said)
+        assert world.keeper._try(world.keeper.ship_feedback, NOW)
     assert world.keeper.forget(added[0], NOW)
     assert world.there() == sorted(added[1:])
+    assert world.said() == {added[1]: "right", added[2]: None}
     world.log.close()
 
 
