@@ -293,6 +293,16 @@ def test_a_picture_is_shown_with_the_three_best_of_the_model_and_why_it_is_here(
     assert "in the benchmark out_of_scope" in DoubleCheck().item(snapshot, Ledger(), world.out_of_scope)["notes"]
 
 
+def test_double_check_goes_on_without_a_picture_that_is_gone(world):
+    """A file was deleted and `merge` has run; the review is of the run before."""
+    snapshot, gone = read_snapshot(), world.review[0]
+    images = snapshot.tables[IMAGES]
+    snapshot = replace(snapshot, tables={**snapshot.tables, IMAGES: images[images["image_id"] != gone]})
+    keys = list(DoubleCheck().keys(snapshot, Ledger(), {}))
+    assert keys == world.review[1:]
+    assert [DoubleCheck().item(snapshot, Ledger(), each)["image_id"] for each in keys] == keys
+
+
 def test_a_picture_that_gave_way_to_its_duplicate_is_not_said_to_be_removed_for_the_model(world):
     rows = Duplicates().rows(read_snapshot(), Ledger(), pressed(world.pairs[0], f"keep:{world.pairs[0][0]}"))
     assert [short(row, None) for row in rows] == ["kept", "removed"]

@@ -36,8 +36,8 @@ class DoubleCheck:
     def keys(self, snapshot: Snapshot, ledger: Ledger, query: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Go through the review, worst first; with `class`, through whole classes."""
         queue = self._of_classes(snapshot, query["class"]) if query.get("class") else snapshot.review.index
-        of_no_class = snapshot.of_no_class
-        return (image_id for image_id in queue if not ledger.is_decided(image_id, image_id in of_no_class))
+        there, of_no_class = snapshot.images.index, snapshot.of_no_class  # the review may be of an earlier run
+        return (each for each in queue if each in there and not ledger.is_decided(each, each in of_no_class))
 
     def _of_classes(self, snapshot: Snapshot, names: Sequence[str]) -> Iterator[str]:
         rest = {image_id for name in names for image_id in snapshot.members.get(name, ())}
