@@ -303,6 +303,28 @@ def test_double_check_goes_on_without_a_picture_that_is_gone(world):
     assert [DoubleCheck().item(snapshot, Ledger(), each)["image_id"] for each in keys] == keys
 
 
+def test_what_the_desk_put_among_the_unknown_can_be_sorted(world):
+    snapshot, (image_id, other) = read_snapshot(), world.unlabelled[:2]
+    paths = snapshot.tables[IDENTIFIED]["path"].mask(
+        snapshot.tables[IDENTIFIED]["image_id"] == image_id, "library/unknown/1.png"
+    )
+    classes = replace(snapshot.classes, origins={**snapshot.classes.origins, "unknown": "unknown"})
+    snapshot = replace(with_table(snapshot, IDENTIFIED, path=paths), classes=classes)
+    page = Sort()
+
+    def asked(ledger):
+        return [image_id in page.keys(snapshot, ledger, each) for each in ({"unknown": ["1"]}, {})]
+
+    put = Label().rows(snapshot, Ledger(), pressed(image_id, "u"))
+    assert asked(decided(put)) == [True, False]
+    named = page.batch(snapshot, decided(put), pressed(image_id, "t", "hat")).rows
+    assert [row[:3] for row in named] == [(image_id, "relabel", "hat")]
+    assert asked(decided([*put, *named])) == [False, False]
+    waits = Label().rows(snapshot, Ledger(), pressed(other, "u"))  # for `make intake`
+    with pytest.raises(InputError, match="1 picture decided already"):
+        page.batch(snapshot, decided(waits), pressed(other, "t", "hat"))
+
+
 def test_a_picture_that_gave_way_to_its_duplicate_is_not_said_to_be_removed_for_the_model(world):
     rows = Duplicates().rows(read_snapshot(), Ledger(), pressed(world.pairs[0], f"keep:{world.pairs[0][0]}"))
     assert [short(row, None) for row in rows] == ["kept", "removed"]

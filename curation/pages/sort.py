@@ -67,7 +67,11 @@ class Sort:
         found: list[str] = snapshot.identified.index[matching(snapshot.identified, filters)].tolist()
         if filters.like:
             found = snapshot.likest(filters.like, found)
-        return (image_id for image_id in found if not ledger.is_decided(image_id))
+        return (
+            each
+            for each in found
+            if not ledger.is_decided(each) or (UNKNOWN in filters.only and _is_unknown(snapshot, ledger, each))
+        )
 
     def cell(self, snapshot: Snapshot, ledger: Ledger, key: str) -> dict[str, Any]:
         """Collect what the grid shows of a picture."""
@@ -209,9 +213,20 @@ def matching(identified: pd.DataFrame, filters: Filters) -> "pd.Series[bool]":
 def _open(snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part pictures: words about those that were decided meanwhile, and those that are open, each once."""
     unique = list(dict.fromkeys(image_ids))
-    ids = [each for each in unique if each in snapshot.identified.index and not ledger.is_decided(each)]
+    ids = [
+        each
+        for each in unique
+        if each in snapshot.identified.index and (not ledger.is_decided(each) or _is_unknown(snapshot, ledger, each))
+    ]
     gone = len(unique) - len(ids)
     return ([f"{counted(gone, 'picture')} decided already: left out."] if gone else []), ids
+
+
+def _is_unknown(snapshot: Snapshot, ledger: Ledger, image_id: str) -> bool:
+    """Say whether a picture lies where people put it who could not name it, and nobody has named it since."""
+    fate = ledger.answer(image_id, "fate")
+    is_unknown = fate is not None and fate.decision == "relabel" and fate.value in snapshot.unknown
+    return is_unknown and not snapshot.identified["path"][image_id].startswith(UNLABELLED)
 
 
 def _number(text: str) -> float:
