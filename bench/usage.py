@@ -1,13 +1,17 @@
 """Measure `make usage`: a million transactions, and how often its intervals hold the truth.
 
-    python -m bench.usage [report intervals] [--transactions 1000000] [--populations 400]
+    python -m bench.usage [report intervals] [--transactions 1000000] [--days 90] [--populations 400]
 
-`report` ships made-up transactions to a folder, and writes the report of them: seconds, and the most memory that its
-processes held. `intervals` draws populations, has `make harvest` draw from each and people judge what was drawn, and
-counts in how many the interval holds the share that is true of the whole population.
+`report` ships made-up transactions to a folder as two replicas do each hour, with the scores of all classes. What users
+called wrong is judged, and so are 200 other answers a week. Then it writes the report of them: seconds, and the most
+memory that its processes held. `intervals` draws populations, has `make harvest` draw from each and people judge what
+was drawn, and counts in how many the interval holds the share that is true of the whole population.
 """
 
 import argparse
+import csv
+import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,17 +20,21 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from bench.harness import print_costs, print_table, run_module
+from bench.harness import print_costs, print_table, run
 from intake import harvest
+from serving.outcomes import COLUMNS, FOLDER
 from serving.usage import accuracy
-from tests.visitors import identities, ship, visits
+from tests.visitors import identities, ship_hourly, visits
 
 PARTS = ("report", "intervals")
-CLASSES = [f"class {number}" for number in range(1500)]
+CLASSES = [f"class {number}" for number in range(100)]
 # How often the model errs: rarely, hardly ever, and as often as a bad one.
 ERRORS = (0.03, 0.005, 0.25)
-AT_ONCE = 100_000
+AT_ONCE = 50_000
+PLACE = "place"
+JUDGED_PER_WEEK = 200
 
 
 def population(num: int, errors: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -119,17 +127,43 @@ def measure_intervals(num_populations: int) -> None:
     print_table(columns, found.to_numpy(object).tolist())
 
 
-def measure_report(num: int) -> None:
+def judged(shipped: pa.Table, number: int) -> Iterator[list[str]]:
+    """Draw answers as `make harvest` does, and judge them all: rows of data/outcomes."""
+    rows = shipped.drop_columns(["scores", "embedding"]).to_pandas()
+    drawn = harvest.drawn(rows[rows["status"] == "answered"], number).assign(place="")
+    drawings = harvest.drawings(pa.Table.from_pandas(drawn, harvest.SCHEMA, preserve_index=False))
+    for row in drawn.itertuples():
+        outcome = "right" if row.shown else "out_of_scope"
+        note = drawings[row.transaction_id].note
+        yield [row.transaction_id, row.image_id, outcome, "", "2026-11-27T09:15:00.000Z", note]
+
+
+def ship(num: int, days: float, folder: Path) -> None:
+    """Leave a place that gateways ship to, and outcomes, in a folder that is laid out as a clone."""
+    shutil.copy("params.yaml", folder)
+    (folder / FOLDER).mkdir(parents=True)
+    since, rng = datetime.now(UTC) - timedelta(days=days), np.random.default_rng(0)
+    with (folder / FOLDER / "reviewer.csv").open("w", encoding="utf-8", newline="") as file:
+        outcomes = csv.writer(file, lineterminator="\n")
+        outcomes.writerow(COLUMNS)
+        for start in range(0, num, AT_ONCE):  # in parts, so that this process holds no more than one
+            part = min(AT_ONCE, num - start)
+            rows = visits(part, since + timedelta(days=days * start / num), days * part / num, rng, CLASSES)
+            ship_hourly(rows, folder / PLACE)
+            outcomes.writerows(judged(rows, round(JUDGED_PER_WEEK / 7 * days * part / num)))
+
+
+def measure_report(num: int, days: int) -> None:
     """Print what a report costs."""
-    now = datetime.now(UTC)
     with TemporaryDirectory() as name:
-        folder, rng = Path(name), np.random.default_rng(0)
-        for start in range(0, num, AT_ONCE):  # 90 days in parts, so that this process holds no more than one
-            days = 90 * min(AT_ONCE, num - start) / num
-            since = now - timedelta(days=90) + timedelta(days=90 * start / num)
-            ship(visits(min(AT_ONCE, num - start), since, days, rng, CLASSES), folder / "place")
-        cost = run_module("serving.usage", f"--from={folder / 'place'}", f"--to={folder / 'usage'}", "--days=91")
-    print_costs(f"report of {num:,} transactions", {"make usage": cost})
+        folder = Path(name)
+        ship(num, days, folder)
+        sizes = [path.stat().st_size for path in (folder / PLACE).rglob("*.parquet")]
+        lines = (folder / FOLDER / "reviewer.csv").read_text(encoding="utf-8").count("\n")
+        options = (f"--from={PLACE}", "--to=usage", f"--days={days + 1}")
+        cost = run(sys.executable, "-m", "serving.usage", *options, folder=folder)
+    print(f"{num:,} transactions in {len(sizes):,} files of {sum(sizes) / 1e6:,.0f} MB; {lines - 1:,} judged\n")
+    print_costs("report", {"make usage": cost})
 
 
 def main() -> None:
@@ -137,10 +171,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--transactions", type=int, default=1_000_000)
+    parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--populations", type=int, default=400)
     arguments = parser.parse_args()
     if "report" in arguments.parts:
-        measure_report(arguments.transactions)
+        measure_report(arguments.transactions, arguments.days)
     if "intervals" in arguments.parts:
         measure_intervals(arguments.populations)
 

@@ -38,7 +38,7 @@ def visits(
         sure: how confident the model is: larger is surer.
         look: how far the pictures look from what pictures of their classes look like.
     """
-    seen = rng.spawn(1)[0]  # so that the other columns are drawn as they would be without it
+    seen, scored = rng.spawn(2)  # so that the other columns are drawn as they would be without them
     seconds = np.sort(rng.uniform(0, days * 86400, num))
     received = np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "ms") + (seconds * 1000).astype("m8[ms]")
     status = rng.choice(["answered", "refused", "failed", "aborted"], num, p=[0.95, 0.03, 0.015, 0.005])
@@ -80,6 +80,7 @@ def visits(
     columns["faults"] = np.where(columns["faults"] == "", None, columns["faults"])
     columns["scope_distance"] = np.where(answered & in_scope, 0.2, np.where(answered, 0.5, np.nan))
     columns["embedding"] = _lists(seen.normal(numbers[:, None] % 7 + look, 1, (num, NUM)), answered)
+    columns["scores"] = _lists(_scores(numbers, confidence, len(class_names), scored), answered)
     arrays = [_array(columns.get(field.name), field.type, num) for field in SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
@@ -111,6 +112,19 @@ def ship(rows: pa.Table, folder: Path, at_once: int = 100_000) -> Path:
     return folder
 
 
+def ship_hourly(rows: pa.Table, folder: Path) -> Path:
+    """Put transactions, in the order of their times, where each replica ships once an hour."""
+    archive = Archive(str(folder))
+    archive.mark()
+    for replica in pc.unique(rows["replica"]).to_pylist():
+        of_replica = rows.filter(pc.equal(rows["replica"], replica))
+        names = pc.strftime(of_replica["received_at"], "%Y-%m-%dT%H").to_numpy().astype(str)
+        hours, starts = np.unique(names, return_index=True)
+        for number, (hour, of_hour) in enumerate(zip(hours, np.split(np.arange(len(names)), starts[1:]), strict=True)):
+            archive.send_rows(of_replica.slice(of_hour[0], len(of_hour)), hour[:10], replica, number + 1)
+    return folder
+
+
 def at(*moments: str) -> list[datetime]:
     """Read times in ISO 8601."""
     return [datetime.fromisoformat(moment) for moment in moments]
@@ -119,6 +133,17 @@ def at(*moments: str) -> list[datetime]:
 def row_times(since: datetime, minutes: float, num: int) -> list[datetime]:
     """Give times at even distances."""
     return [since + timedelta(minutes=minutes * row) for row in range(num)]
+
+
+def _scores(
+    best: NDArray[np.int64], confidence: NDArray[np.float64], num_classes: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Share what the best class leaves among the others, by chance."""
+    shares = rng.exponential(size=(len(best), num_classes))
+    shares[np.arange(len(best)), best] = 0
+    shares *= ((1 - confidence / 100) / shares.sum(axis=1))[:, None]
+    shares[np.arange(len(best)), best] = confidence / 100
+    return shares
 
 
 def _lists(numbers: NDArray[np.float64], there: NDArray[np.bool_]) -> pa.Array:

@@ -148,20 +148,27 @@ def estimates(rows: pd.DataFrame, answered: Sequence[Row]) -> list[Row]:
     Returns:
         Rows of ACCURACY: a group without a judged answer too.
     """
-    found = with_verdicts(judged(rows))
+    drawn, found = _groups(rows), _groups(with_verdicts(judged(rows)))
+    empty = with_verdicts(judged(rows.head(0)))
     return [
         {"measure": measure, **{name: group[name] for name in ("by", "name", "answers")}}
-        | _estimate(_of(rows, shown, group), _of(found, shown, group), shown)
+        | _estimate(drawn.get(key, empty), found.get(key, empty), shown)
         for measure, shown in MEASURES.items()
         for group in answered
         if group["shown"] == shown
+        for key in [(shown, group["by"], group["name"])]
     ]
 
 
-def _of(rows: pd.DataFrame, shown: bool, group: Row) -> pd.DataFrame:
-    of_kind = rows[rows["shown"].astype(bool) == shown]
-    column = _COLUMN_OF.get(group["by"])
-    return of_kind if column is None else of_kind[of_kind[column].astype(str) == group["name"]]
+def _groups(rows: pd.DataFrame) -> dict[tuple[bool, str, str], pd.DataFrame]:
+    """Split answers into groups: by whether they were shown, the kind of the group, and its name."""
+    groups: dict[tuple[bool, str, str], pd.DataFrame] = {}
+    for shown in MEASURES.values():
+        of_kind = rows[rows["shown"].astype(bool) == shown]
+        groups[shown, "all", "all"] = of_kind
+        for by, column in _COLUMN_OF.items():
+            groups |= {(shown, by, str(name)): each for name, each in of_kind.groupby(of_kind[column].astype(str))}
+    return groups
 
 
 def _estimate(drawn: pd.DataFrame, found: pd.DataFrame, shown: bool) -> dict[str, Any]:

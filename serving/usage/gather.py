@@ -1,6 +1,7 @@
 """Bring transactions of a place together in one Parquet file that DuckDB reads."""
 
 import logging
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ COLUMNS = [
     *("shadow_version", "shadow_class", "shadow_confidence", "shadow_shown"),
     *("read_ms", "prepare_ms", "store_ms", "model_ms", "total_ms", "client", "user_hash", "feedback"),
 ]
+_ROWS_AT_ONCE = 50_000  # what DuckDB takes of a Parquet file at once; a file of an hour has hundreds
 
 
 def gather(place: Place, period: Period, path: Path) -> datetime | None:
@@ -41,7 +43,7 @@ def gather(place: Place, period: Period, path: Path) -> datetime | None:
     first: datetime | None = None
     num_nameless = 0
     with pq.ParquetWriter(path, pa.schema([SCHEMA.field(name) for name in COLUMNS]), compression="zstd") as writer:
-        for rows in place.batches(period.since.date().isoformat(), COLUMNS):
+        for rows in _in_parts(place.batches(period.since.date().isoformat(), COLUMNS)):
             moments = rows["received_at"]
             in_time = rows.filter(pc.and_(pc.greater_equal(moments, since), pc.less(moments, until)))
             nameless = pc.and_(pc.equal(in_time["status"], ANSWERED), pc.is_null(in_time["version"]))
@@ -54,3 +56,15 @@ def gather(place: Place, period: Period, path: Path) -> datetime | None:
     if num_nameless:
         log.warning("usage: %s without a version left out", counted(num_nameless, "answer"))
     return first
+
+
+def _in_parts(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Put small tables together."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _ROWS_AT_ONCE:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
