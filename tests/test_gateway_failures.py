@@ -314,7 +314,7 @@ def test_a_picture_that_is_gone_is_not_explained_and_a_class_that_the_export_lac
     gateway.log.do(partial(change, changes={"class_1": "a fish"})).result()
 
     async def ask():
-        with pytest.raises(DiedError, match="ValueError"):
+        with pytest.raises(InputError, match="classes.json does not name 'a fish'"):
             await gateway.explain(transaction)
         gateway.pictures.remove(transactions_picture(tmp_path))
         return await gateway.explain(transaction)
