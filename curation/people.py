@@ -59,11 +59,12 @@ def _days(first: datetime | None, last: datetime | None) -> str:
     return " to ".join(dict.fromkeys(days))
 
 
-def _page_of(desk: Desk, image_ids: Sequence[str]) -> str:
-    """Name the page on which a dispute is decided again."""
+def _address(desk: Desk, image_ids: Sequence[str]) -> str:
+    """Give the address at which a dispute is decided again."""
     if len(image_ids) > 1:
-        return "duplicates"
-    return "label" if image_ids[0] in desk.snapshot.identified.index else "double-check"
+        return f"/duplicates?{'&'.join(f'pair={each}' for each in image_ids)}"
+    page = "label" if image_ids[0] in desk.snapshot.identified.index else "double-check"
+    return f"/{page}?first={image_ids[0]}"
 
 
 def _dispute(desk: Desk, said: list[Decision]) -> dict[str, Any]:
@@ -71,6 +72,6 @@ def _dispute(desk: Desk, said: list[Decision]) -> dict[str, Any]:
     return {
         "image_ids": image_ids,
         "label": desk.label_of(image_ids[0]),
-        "page": _page_of(desk, image_ids),
+        "address": _address(desk, image_ids),
         "said": [(each.person, in_short(desk, [each])) for each in said],
     }

@@ -185,6 +185,10 @@ def _add_page(app: FastAPI, page: Page, desk: Desk, templates: jinja2.Environmen
             "template": template,
             "names": sorted({*desk.snapshot.classes.class_names, *desk.snapshot.sub_classes}),
         }
+        wanted = {*query.get("first", ()), *query.get("pair", ())}
+        there = {image_id for each in found for image_id in each.get("image_ids", [each["image_id"]])}
+        if wanted and wanted.isdisjoint(there):
+            contents["notices"].append("What you asked for cannot be shown here: it is gone, or has its answer.")
         return HTMLResponse(templates.get_template("queue.html").render(**contents))
 
     @app.get(f"/{page.name}/items")
@@ -259,6 +263,10 @@ def _again(desk: Desk, person: str, page: Page, skipped: Collection[str]) -> dic
 
 def _asked_for(desk: Desk, person: str, page: Page, query: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """Give the items, by their keys, that an address asks for by a picture of theirs: what was undone, for example."""
+    if isinstance(page, Duplicates) and query.get("pair"):
+        with suppress(InputError):  # it is said that it cannot be shown
+            item = page.pair(desk.snapshot, desk.ledger, query["pair"])
+            return {item["image_id"]: item}
     wanted = dict.fromkeys(filter(is_image_id, query.get("first", ())))
     keys = [key for key in page.keys(desk.snapshot, desk.ledger.seen_by(person), {}) if key in wanted] if wanted else []
     found = {}

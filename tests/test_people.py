@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from desks import Server, forget, go, prepared, require_readable, said, settled, shown, watched
@@ -21,6 +22,7 @@ from curation.upcoming import open_keys
 from curation.web import QUEUES
 from review.wilson import interval
 from stages.labels.decisions import Decision
+from stages.tables.duplicates import DUPLICATES
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)
 IDS = [f"{number:032x}" for number in range(40)]
@@ -244,6 +246,40 @@ def test_the_page_says_who_decided_how_fast_and_who_agrees_with_whom(clean, tab)
             tab.keyboard.press("Backspace")
         settled(tab, 24)
         tab.goto("about:blank")  # so that it asks nothing of a desk that has ended
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_in_table", [True, False])  # of a pair that was called different a run writes none
+def test_a_pair_that_two_differ_about_is_decided_again(clean, tab, is_in_table):
+    before = Path(DUPLICATES.path).read_bytes()
+    a, b = pair = clean.pairs[1]
+    decide("ben", {a: ("duplicate", b)})
+    decide("ana", {a: ("distinct", b)}, seconds=9)
+    if not is_in_table:
+        pairs = DUPLICATES.read()
+        DUPLICATES.write(pairs[pairs["image_a"] != a])
+    with Server() as server:
+        go(tab, server, "/people")
+        tab.focus(".again")
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector(f".group [data-image-id='{b}']")
+        tab.wait_for_selector("html[data-ready]", state="attached")
+        assert shown(tab) == pair
+        left = tab.inner_text("#left")
+        tab.keyboard.press("s")
+        settled(tab, 3)
+        assert [row for row in said() if row[1] == "duplicate"] in ([(a, "duplicate", b)], [(b, "duplicate", a)])
+        tab.wait_for_selector("#last li >> nth=1")
+        assert tab.inner_text("#left") == left
+        tab.wait_for_function(
+            "ids => !ids.includes(document.querySelector('[data-image-id]')?.dataset.imageId)", arg=pair
+        )
+        go(tab, server, "/people")
+        assert tab.locator(".again").count() == 0
+        go(tab, server, f"/duplicates?pair={a}&pair={'0' * 32}")
+        assert "What you asked for cannot be shown here" in tab.inner_text("#notices")
+        tab.goto("about:blank")
+    Path(DUPLICATES.path).write_bytes(before)
 
 
 @pytest.mark.slow

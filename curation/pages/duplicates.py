@@ -36,11 +36,22 @@ class Duplicates:
         found = groups(snapshot, ledger).get(key)
         if found is None:
             raise InputError("this group has its answer already.")
+        return self._item(snapshot, ledger, found)
+
+    def pair(self, snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> dict[str, Any]:
+        """Collect what the page shows of a pair that is asked for, whether it has its answer or not.
+
+        Raises:
+            InputError: these are not two pictures that are there.
+        """
+        return {**self._item(snapshot, ledger, _pair(snapshot, ledger, image_ids)), "sent": {"pair": "1"}}
+
+    def _item(self, snapshot: Snapshot, ledger: Ledger, found: pd.DataFrame) -> dict[str, Any]:
         members, kept = shown(found), suggested(found)
         files, seen = snapshot.files.loc[members], _among(found, members)
         num_all = len({*found["image_a"], *found["image_b"]})
         return {
-            "image_id": key,
+            "image_id": members[0],
             "image_ids": members,
             "shown": f"{len(members)} of {num_all}" if num_all > len(members) else str(num_all),
             "pictures": [
@@ -67,10 +78,11 @@ class Duplicates:
 
         A key that keeps a picture says which: `keep:<image_id>`, or `same:<image_id>`.
         """
-        found = groups(snapshot, ledger).get(pressed.image_ids[0])
+        ids = pressed.image_ids
+        found = _pair(snapshot, ledger, ids) if pressed.is_pair else groups(snapshot, ledger).get(ids[0])
         members = shown(found) if found is not None else []
-        if found is None or set(members) != set(pressed.image_ids):
-            raise self._changed(snapshot, ledger, pressed.image_ids)
+        if found is None or set(members) != set(ids):
+            raise self._changed(snapshot, ledger, ids)
         key, _, kept = pressed.key.partition(":")
         others = [each for each in members if each != kept]
         text = why(self.name, f"model {snapshot.version}", f"suggested {suggested(found)}", action=pressed.action)
@@ -178,6 +190,18 @@ def shown(pairs: pd.DataFrame) -> list[str]:
         near = set().union(*(joined[each] for each in chosen)) - chosen
         chosen.add(min(near, key=lambda each: (-len(joined[each] & chosen), each)))
     return sorted(chosen)
+
+
+def _pair(snapshot: Snapshot, ledger: Ledger, image_ids: Sequence[str]) -> pd.DataFrame:
+    """Give the row of a pair; of one that a person called different, a run has none any more."""
+    ids = sorted({*image_ids})
+    if len(ids) != 2 or not all(each in snapshot.files.index for each in ids):
+        raise InputError("these are not two pictures that are there. Nothing was written.")
+    a, b = ids
+    row = {"image_a": a, "image_b": b, "kind": "near", "keep": a, "label_conflict": False}
+    table = _with_conflicts(snapshot, ledger)
+    found = table[(table["image_a"] == a) & (table["image_b"] == b)]
+    return found if len(found) else pd.DataFrame([row])
 
 
 def _among(pairs: pd.DataFrame, members: Collection[str]) -> pd.DataFrame:

@@ -41,6 +41,7 @@ class Pressed:
         to_library: whether the picture is to go to the library too.
         benchmark: that the picture is nominated for; empty for none.
         again: whether the person has decided the item before, and is asked again.
+        is_pair: whether the item is a pair that was asked for, answered or not.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Pressed:
     to_library: bool = False
     again: bool = False
     benchmark: str = ""
+    is_pair: bool = False
 
 
 def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
@@ -67,7 +69,7 @@ def read_pressed(form: Mapping[str, Sequence[str]], otherwise: str) -> Pressed:
     to_library, again = bool(one(form, "to_library")), bool(one(form, "again"))
     pressed = Pressed(
         one(form, "key"), ids, one(form, "name"), action_of(form), transactions, to_library, again,
-        one(form, "benchmark"),
+        one(form, "benchmark"), bool(one(form, "pair")),
     )  # fmt: skip
     if not pressed.image_ids or not all(map(is_image_id, pressed.image_ids)):
         raise InputError(otherwise)

@@ -29,7 +29,7 @@ let exhausted = false;
 let chain = Promise.resolve();
 let unanswered = 0; // requests that the desk has not answered yet, those that wait in the chain too
 
-const query = () => new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name !== "first"));
+const query = () => new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => !["first", "pair"].includes(name)));
 
 function toItem({ key, html }) {
   const template = document.createElement("template");
