@@ -293,6 +293,12 @@ def test_zooming_and_panning_move_all_pictures_of_a_group_in_step(three, fresh, 
     assert box() == pytest.approx([4.8, 4.8, 38.4, 38.4])
     press(tab, "-")
     assert box() == pytest.approx([0, 0, 48, 48], abs=1e-4)
+    press(tab, "+", "ArrowRight", "ArrowRight", "ArrowDown")
+    assert box() == pytest.approx([4.8 + 2 * 7.68, 4.8 + 7.68, 38.4, 38.4], abs=1e-4)
+    press(tab, "ArrowLeft", "ArrowUp")
+    assert box() == pytest.approx([4.8 + 7.68, 4.8, 38.4, 38.4], abs=1e-4)
+    press(tab, "0")
+    assert box() == [0, 0, 48, 48]
     view = tab.locator("svg.frame >> nth=1").bounding_box()
     place = view["x"] + view["width"] / 4, view["y"] + view["height"] / 2
     tab.mouse.move(*place)

@@ -21,7 +21,8 @@ PAGES = {
 }
 ARROWS = {f"{shift}Arrow{way}" for shift in ("", "Shift+") for way in ("Left", "Up", "Down", "Right")}
 DIGITS = set("123456789")
-NAMES = {"Space": {" "}, "arrows": ARROWS, "Shift": ARROWS, "PgUp": {"PageUp"}, "PgDn": {"PageDown"}}
+SIGNS = {"←": {"ArrowLeft"}, "↑": {"ArrowUp"}, "↓": {"ArrowDown"}, "→": {"ArrowRight"}}
+NAMES = SIGNS | {"Space": {" "}, "arrows": ARROWS, "Shift": ARROWS, "PgUp": {"PageUp"}, "PgDn": {"PageDown"}}
 WORDS = {"and", "or", "then", "of", "one", "drag", "to"}
 MACROS = {
     "moved": {"t"},
@@ -47,7 +48,8 @@ def keys_of(name: str) -> set[str]:
         found |= {"g", (re.findall(r'"(.)"', arguments) or ["b"])[0]}
     if 'data-key="{{ loop.index }}"' in text or "each.number | string" in text:
         found |= DIGITS
-    found |= {key for key in ARROWS if f'data-key="{"Shift+" if "Shift" in key else ""}{{{{ arrow }}}}"' in text}
+    for arguments in re.findall(r"m\.arrows\((.*?)\) }}", text):
+        found |= {key for key in ARROWS if ("Shift" in key) == ("Shift" in arguments)}
     return found | (WITHOUT_BUTTON if name == "grid" else set())
 
 

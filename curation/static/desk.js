@@ -434,7 +434,7 @@ addEventListener("submit", (event) => {
 });
 
 const framed = () => document.querySelector(".framed[data-image-id]")?.dataset.imageId ?? "";
-export const doing = { good: () => sendExample("good", framed()), bad: () => sendExample("bad", framed()), example: otherExample, looked: whereLooked, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25) };
+export const doing = { good: () => sendExample("good", framed()), bad: () => sendExample("bad", framed()), example: otherExample, looked: whereLooked, blink, zoom: (button) => zoomBy(button.dataset.key === "+" ? 0.8 : 1.25), pan: (button) => pan(STEPS[button.dataset.key]), whole: () => views().forEach((each) => each.setAttribute("viewBox", each.dataset.whole)) };
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button && doing[button.dataset.do]) doing[button.dataset.do](button);
@@ -583,6 +583,14 @@ function zoomBy(factor, x = 0.5, y = 0.5) {
     box.y += (1 - factor) * box.height * y;
     box.width *= factor;
     box.height *= factor;
+  }
+}
+
+const STEPS = { ArrowLeft: [-0.2, 0], ArrowUp: [0, -0.2], ArrowDown: [0, 0.2], ArrowRight: [0.2, 0] }; // of what is seen
+function pan([x, y]) {
+  for (const { viewBox: { baseVal: box } } of views()) {
+    box.x += x * box.width;
+    box.y += y * box.height;
   }
 }
 
