@@ -175,9 +175,11 @@ class Embedded:
     def __init__(self, folder: Path, timeout_seconds: float, num_threads: int) -> None:
         self._export, self.folder = read_export(folder), folder
         self.name = f"version {self._export.version}"
-        # Opened here once, so that a damaged one is said at once.
-        self._side = OnnxModel(folder, 1).side
-        self.processes = Processes(self.name, partial(_answering, folder, num_threads), 1, timeout_seconds)
+        # Opened here once, so that a damaged one is said at once, and another one later.
+        model = OnnxModel(folder, 1)
+        self._side = model.side
+        answering = partial(_answering, folder, num_threads, model.digest)
+        self.processes = Processes(self.name, answering, 1, timeout_seconds)
 
     async def side(self) -> int:
         """Say the side of the square of prepared pixels that it takes."""
@@ -206,8 +208,15 @@ class Embedded:
         await asyncio.to_thread(self.processes.close)
 
 
-def _answering(folder: Path, num_threads: int) -> Work:
-    return OnnxModel(folder, 1, num_threads, embeds=True).answer_pixels
+def _answering(folder: Path, num_threads: int, digest: str) -> Work:
+    """Open the model, unless `make repro` has written another one under the same number since the gateway started."""
+    model = OnnxModel(folder, 1, num_threads, embeds=True)
+    if model.digest != digest:
+        raise InputError(
+            f"{folder} holds another model than when the gateway started, and its answers would pass for those of the "
+            "first one. Start the gateway again."
+        )
+    return model.answer_pixels
 
 
 class _Server:

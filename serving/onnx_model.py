@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from runtime.digest import md5_of_bytes
 from runtime.errors import InputError
 from runtime.json_files import read_json
 from runtime.regular_files import read_small
@@ -55,6 +56,10 @@ class OnnxModel:
         num_threads: that one picture may use; 0 for as many as there are cores.
         embeds: give each answer an embedding too, where the graph has an output layer. It takes the package onnx.
 
+    Attributes:
+        side: of the square of prepared pixels that it takes.
+        digest: MD5 of the file of its graph, which holds the weights, the scaling and the limit of the scope.
+
     Raises:
         InputError: a file is absent, or is not what it should be.
     """
@@ -64,6 +69,7 @@ class OnnxModel:
         self.class_names = read_label_map(export / CLASSES, _REMEDY)
         self._max_pixels = max_pixels
         graph = read_small(export / ONNX, MAX_BYTES, _REMEDY)
+        self.digest = md5_of_bytes(graph)
         self._features = None
         if embeds:
             graph, self._features = _with_features(graph, len(self.class_names), export)

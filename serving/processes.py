@@ -49,6 +49,7 @@ class Processes:
         self._ready: list[_Process] = []
         self._lock = threading.Lock()  # of the two above, and of this:
         self._is_away = False  # none is ready, and none could be started when that was tried last
+        self._why = ""  # not, where `make` said it
         self._ends = threading.Event()
         first = _all_started(name, make, number)
         self._threads = [
@@ -156,7 +157,11 @@ class Processes:
             try:
                 if process.is_ready(min(self._timeout_seconds, _LOOK_SECONDS)):
                     return True
-            except (RetrainError, DiedError):
+            except DiedError:
+                self._why = ""
+                return False
+            except RetrainError as error:
+                self._why = f": {error}"
                 return False
             if time.monotonic() > end - _START_SECONDS + self._timeout_seconds:
                 self._refuse()
@@ -179,7 +184,7 @@ class Processes:
                     task.future.set_exception(self._does_not_start())
 
     def _does_not_start(self) -> DiedError:
-        return DiedError(f"{self.name} does not start")
+        return DiedError(f"{self.name} does not start{self._why}")
 
 
 def _all_started(name: str, make: Callable[[], Work], number: int) -> "list[_Process]":

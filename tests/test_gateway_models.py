@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import shutil
+import signal
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,6 +129,31 @@ GOOD = {"version": 7, "scores": [0.1, 0.2, 0.7], "classes": ["red"], "confidence
 
 def predicted(**changes):
     return 200, {"predictions": [GOOD | changes]}
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 0.2], ids=["the same model", "another one"])
+def test_a_model_that_was_written_anew_under_its_number_answers_only_where_it_is_the_same(tmp_path, sharpness):
+    async def asking():
+        model = open_model(str(write_export(tmp_path)), Exports(tmp_path), 5.0, 1)
+        try:
+            limits = Limits(10**7, parameters.read(parameters.Quality), 0.0)
+            prepared = prepare(PICTURE, {await model.side()}, limits)
+            first = await model.answer(prepared)
+            shutil.rmtree(tmp_path / "007")
+            write_export(tmp_path, sharpness=sharpness)
+            os.kill(model.processes.pids[0], signal.SIGKILL)
+            while model.processes.restarts == 0:
+                await asyncio.sleep(0.05)
+            return first, await model.answer(prepared)
+        finally:
+            await model.close()
+
+    if sharpness == 0.1:
+        first, second = asyncio.run(asking())
+        assert (first.confidences, first.version) == (second.confidences, second.version)
+    else:
+        with pytest.raises(ModelError, match=r"007 holds another model than when .* Start the gateway again"):
+            asyncio.run(asking())
 
 
 def test_the_answer_that_the_next_test_spoils_is_a_good_one(tmp_path):
