@@ -43,6 +43,7 @@ _RETRY_SECONDS = 1
 _EXPLANATIONS = 4  # that may be drawn at once: they take no place of an answer
 _BODIES_PER_PLACE = 8  # a picture may take 30 s to arrive, and less than a second to be answered
 _UNKNOWN = "There is no such transaction here."
+_REFUSALS = (RefusedError, HTTPException, CannotLogError)
 _NO_TRANSACTION = "There is no such transaction here, or it has gone to the archive."
 _NOT_DRAWN = "The picture could not be drawn. Try again in a few seconds."
 _TRANSACTION = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -212,16 +213,23 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # what is no path of ours is refused, as is described
     )
-    _handle_errors(app, metrics)
+    _handle_errors(app)
     page = jinja2.Environment(autoescape=True).from_string((_FOLDER / "page.html").read_text(encoding="utf-8"))
 
-    async def identified(request: Request) -> Answer:
+    async def asked(request: Request) -> Answer:
         client = door.require(request)
         _require(door.answers)  # before a picture is sent in vain
         with door.bodies.one_more() as keep:
             sent = await _sent(request, client, keep)
             with _taken(door.answers):  # not while it arrives: slow ones would keep all others out
-                answer = await gateway.identify(sent)
+                return await gateway.identify(sent)
+
+    async def identified(request: Request) -> Answer:
+        try:
+            answer = await asked(request)
+        except _REFUSALS as error:
+            metrics.answers.labels(str(_problem_of(error)[0])).inc()
+            raise
         metrics.answers.labels(str(answer.status)).inc()
         if "version" in answer.body:
             metrics.shown.labels(answer.body["version"], answer.body["answer"] is not None).inc()
@@ -294,12 +302,9 @@ def make_app(gateway: Gateway, door: Door, keeper: Keeper) -> FastAPI:
     async def index_without_script(request: Request) -> HTMLResponse:
         try:
             answer = await identified(request)
-        except RefusedError as error:
-            answer = Answer(error.status, {"error": error.words})
-        except HTTPException as error:
-            answer = Answer(error.status_code, {"error": error.detail})
-        except CannotLogError:
-            answer = Answer(UNAVAILABLE, {"error": CANNOT_LOG})
+        except _REFUSALS as error:
+            status, words = _problem_of(error)
+            answer = Answer(status, {"error": words})
         return HTMLResponse(page.render(answer=answer.body), answer.status)
 
     @app.get("/favicon.ico", include_in_schema=False, status_code=204)
@@ -360,29 +365,29 @@ class _Headers:
         await self._app(scope, receive, send_more)
 
 
-def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
+def _problem_of(error: RefusedError | HTTPException | CannotLogError) -> tuple[int, str]:
+    """Say with which status a request is refused, and why."""
+    if isinstance(error, RefusedError):
+        return error.status, error.words
+    return (error.status_code, error.detail) if isinstance(error, HTTPException) else (UNAVAILABLE, CANNOT_LOG)
+
+
+def _handle_errors(app: FastAPI) -> None:
     """Give every refusal in one form, and every answer the same headers."""
 
     def problem(status: int, words: str, headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"error": words, "transaction": None}, status, headers)
 
-    def count(request: Request, status: int) -> None:
-        if request.method == "POST" and request.url.path in ("/", "/v1/identify"):
-            metrics.answers.labels(str(status)).inc()
-
     @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> JSONResponse:
-        count(request, error.status)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
         return problem(error.status, error.words, _retry(error.status))
 
     @app.exception_handler(CannotLogError)
-    async def cannot_log(request: Request, error: CannotLogError) -> JSONResponse:
-        count(request, UNAVAILABLE)
+    async def cannot_log(_: Request, error: CannotLogError) -> JSONResponse:
         return problem(UNAVAILABLE, CANNOT_LOG, _retry(UNAVAILABLE))
 
     @app.exception_handler(HTTPException)
-    async def not_so(request: Request, error: HTTPException) -> JSONResponse:
-        count(request, error.status_code)
+    async def not_so(_: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, error.detail, dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)

@@ -203,6 +203,17 @@ def test_health_metrics_and_description_are_served_and_nothing_may_run_in_a_page
         assert "default-src 'none'; script-src 'self'" in gateway.get(path)[2]["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("path", ["/v1/identify", "/"])
+def test_what_is_refused_is_counted_once_the_form_of_the_page_too(gateway, path):
+    def counted():
+        found = re.search(r'^gateway_answers_total{status="400"} (.*)$', gateway.get("/metrics")[1].decode(), re.M)
+        return float(found[1]) if found else 0
+
+    before = counted()
+    status = gateway.ask("POST", path, RED, Content_Type="multipart/form-data")[0]
+    assert (status, counted()) == (400, before + 1)
+
+
 def test_a_model_that_dies_costs_answers_in_words_until_it_is_there_again(gateway):
     for pid in gateway.children():
         os.kill(pid, signal.SIGKILL)
