@@ -707,6 +707,34 @@ def test_a_screen_reader_is_told_of_groups_of_pictures_to_label_and_of_the_end(w
     heard(tab, "no label \N{RIGHTWARDS ARROW} unknown; next: the model says boots, 89")
 
 
+def test_a_screen_reader_is_told_which_name_enter_chooses(world, tab, server):
+    def chosen():
+        return tab.evaluate(
+            "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.textContent"
+        )
+
+    go(tab, server, "/label")
+    press(tab, "t")
+    field = tab.get_by_role("combobox", expanded=False)
+    assert field.evaluate("each => each === document.activeElement")
+    tab.keyboard.type("bo")
+    tab.wait_for_selector(".matches:visible")
+    assert tab.get_by_role("combobox", expanded=True).get_attribute("aria-controls") == tab.get_attribute(
+        ".matches:visible", "id"
+    )
+    assert chosen() == "boots"
+    press(tab, "ArrowDown")
+    assert chosen() == "boots_tall"
+    require_readable(tab)
+    tab.keyboard.type("zz")
+    tab.wait_for_selector("#status:text-is('Enter will make a new sub-class “bozz”.')")
+    assert chosen() == "make a new sub-class “bozz”"
+    tab.keyboard.type(" ")
+    tab.keyboard.press("Escape")
+    assert tab.get_by_role("combobox", expanded=True).count() == 0
+    assert not tab.is_visible(".matches")
+
+
 def test_what_happens_elsewhere_reaches_a_page_that_stays_open(world, tab, server):
     go(tab, server, "/")  # where it is told what the tests before took away
     go(tab, server, "/double-check")

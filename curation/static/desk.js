@@ -233,7 +233,7 @@ function back(item) {
     node.classList.remove("blink");
     for (const input of node.querySelectorAll("input[name=action]")) input.value = newAction();
     for (const details of node.querySelectorAll("details")) details.open = false;
-    for (const list of node.querySelectorAll(".matches")) list.hidden = true;
+    for (const typed of node.querySelectorAll(".typed")) shut(typed);
     for (const drawn of node.querySelectorAll(".looked")) drawn.remove();
     for (const button of node.querySelectorAll("[data-do=looked]")) button.setAttribute("aria-pressed", "false");
   }
@@ -404,6 +404,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     document.querySelector("details.reasons[open]")?.removeAttribute("open");
     inText?.blur();
+    if (inText?.matches(".typed input")) shut(inText.closest(".typed"));
     return;
   }
   if (inText || event.ctrlKey || event.altKey || event.metaKey || !keysOn()) return;
@@ -478,6 +479,7 @@ function matching(text, among) {
   return [...begins, ...holds].slice(0, MOST_MATCHES);
 }
 
+let numOffered = 0; // of which ids are made
 function offer(input) {
   const typed = input.closest(".typed"), list = typed.querySelector(".matches");
   const among = (input.dataset.names ?? "names") === "names" ? names : namesOf(input.dataset.names);
@@ -487,12 +489,30 @@ function offer(input) {
   if (makes && input.value.trim() && !among.includes(input.value.trim()))
     options.push({ name: input.value.trim(), text: `${makes} “${input.value.trim()}”` });
   list.replaceChildren(...options.map(({ name, text }, number) => {
-    const option = Object.assign(document.createElement("li"), { textContent: text, role: "option" });
+    const option = Object.assign(document.createElement("li"), { id: `option-${(numOffered += 1)}`, textContent: text, role: "option" });
     option.dataset.name = name;
     option.setAttribute("aria-selected", number === 0);
     return option;
   }));
   list.hidden = !options.length;
+  list.id ||= `names-${(numOffered += 1)}`;
+  input.role = "combobox";
+  input.setAttribute("aria-autocomplete", "list");
+  input.setAttribute("aria-controls", list.id);
+  input.ariaExpanded = String(!list.hidden);
+  chosenIs(input, list.firstElementChild);
+  return options.length && !found.length ? `Enter will ${options[0].text}.` : "";
+}
+
+function shut(typed) {
+  typed.querySelector(".matches").hidden = true;
+  typed.querySelector("input[name=name]").ariaExpanded = "false";
+}
+
+// What Enter chooses, as screen readers know it.
+function chosenIs(input, option) {
+  if (option) input.setAttribute("aria-activedescendant", option.id);
+  else input.removeAttribute("aria-activedescendant");
 }
 
 export function choose(typed, option) {
@@ -508,7 +528,7 @@ addEventListener("focusin", (event) => {
   event.target.removeAttribute("list"); // ours is faster, and goes with the keys
   offer(event.target);
 });
-addEventListener("input", (event) => event.target.matches(".typed input") && offer(event.target));
+addEventListener("input", (event) => event.target.matches(".typed input") && say(offer(event.target)));
 addEventListener("keydown", (event) => {
   if (!event.target.matches?.(".typed input") || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
   event.preventDefault();
@@ -517,6 +537,7 @@ addEventListener("keydown", (event) => {
   const to = (at + (event.key === "ArrowDown" ? 1 : -1) + options.length) % options.length;
   options.forEach((each, number) => (each.ariaSelected = String(number === to)));
   options[to]?.scrollIntoView({ block: "nearest" });
+  chosenIs(event.target, options[to]);
 });
 
 // ---- looking
