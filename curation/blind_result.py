@@ -11,7 +11,17 @@ import pyarrow.parquet as pq
 
 from curation.actions import in_effect, pictures_of
 from curation.state import Desk
-from review.beside_people import FEWEST, Beside, Key, by_class, compare, first_answers, key_of, with_oneself
+from review.beside_people import (
+    BESIDE_PEOPLE,
+    FEWEST,
+    Beside,
+    Key,
+    by_class,
+    compare,
+    first_answers,
+    key_of,
+    with_oneself,
+)
 from review.blind_answers import BlindAnswer, standing
 from stages.labels.decisions import Decision
 from stages.tables import predictions
@@ -20,7 +30,7 @@ LATENCY = Path("build/usage/tables/latency.parquet")  # of `make usage`
 
 
 class InProduction(NamedTuple):
-    """How long the model takes in production for one picture.
+    """How long one picture takes in production, from its arrival to the answer.
 
     Attributes:
         seconds: median.
@@ -45,12 +55,13 @@ def result(desk: Desk, person: str) -> dict[str, Any]:
     names = sorted({each.person for each in answers})
     of_person = {name: [each for each in answers if each.person == name] for name in names}
     first = list(first_answers(of_person.get(person, [])).values())
+    compared = compare(first, key)
     return _everybody(of_person, key) | {
         "rounds": _rounds(first, key),
         "classes_of": by_class(first, key),
         "num_named": len(first),
         "num_left_out": sum(each.image_id not in key.truths for each in first),
-        "num_other_version": sum(each.version not in (None, version) for each in first if each.image_id in key.truths),
+        "num_other_version": compared.num_other_version(version) if compared else 0,
         "known": _known(first, decided, key),
         "version": version,
         "in_production": in_production(),
@@ -60,13 +71,13 @@ def result(desk: Desk, person: str) -> dict[str, Any]:
 
 
 def in_production() -> InProduction | None:
-    """Read from the last report of `make usage` how long the model took; None where none says it."""
+    """Read from the last report of `make usage` how long an answer took; None where none says it."""
     try:
         rows = pq.read_table(LATENCY, columns=["part", "pictures", "median_ms"]).to_pylist()
     except (FileNotFoundError, pa.ArrowException, OSError):
         return None  # a damaged report is written again, and hides nothing here
-    model = (row for row in rows if row["part"] == "model")
-    return next((InProduction(row["median_ms"] / 1000, row["pictures"]) for row in model), None)
+    answer = next((row for row in rows if row["part"] == BESIDE_PEOPLE), None)
+    return InProduction(answer["median_ms"] / 1000, answer["pictures"]) if answer else None
 
 
 def _everybody(of_person: Mapping[str, Sequence[BlindAnswer]], key: Key) -> dict[str, Any]:

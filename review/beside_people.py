@@ -2,6 +2,9 @@
 
 A person's first answer to a picture counts; what came again says how often the person agrees with themselves. "I cannot
 tell" is not right. The model's answer is its best class, however sure it is: people, too, name every picture.
+
+Beside people's seconds, from the painted picture to the answer, stands a median of production, from the arrived picture
+to the answer, whichever versions answered. A run names pictures in batches, and times none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +25,7 @@ from stages.tables import predictions
 from stages.tables.fingerprints import FINGERPRINTS
 
 HELD_OUT = ("validation", "test")
+BESIDE_PEOPLE = "whole"  # the part of the table latency of `make usage` that stands beside people's seconds
 FEWEST = 5  # pictures of a class, below which its figures say nothing
 
 
@@ -58,6 +62,7 @@ class Beside(NamedTuple):
         cannot_tell: pictures of which people could not tell.
         timed: answers whose time is known.
         seconds: median of these times; None where there are none.
+        versions: of each answer, the version whose predictions were there; None where that is not known.
     """
 
     people: Share
@@ -67,6 +72,11 @@ class Beside(NamedTuple):
     cannot_tell: int
     timed: int
     seconds: float | None
+    versions: tuple[int | None, ...]
+
+    def num_other_version(self, version: int) -> int:
+        """Count the answers that were given when the predictions were of another version."""
+        return sum(each not in (None, version) for each in self.versions)
 
     @property
     def p(self) -> float:
@@ -156,6 +166,7 @@ def compare(answers: Iterable[BlindAnswer], key: Key) -> Beside | None:
         cannot_tell=sum(not each.value for each in kept),
         timed=len(times),
         seconds=median(times) if times else None,
+        versions=tuple(each.version for each in kept),
     )
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from desks import prepared
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from repositories import write
 from visitors import ship, visits
 
+from runtime import parameters
 from serving.usage import curves, pages, report
 from serving.usage.costs import Costs, read_costs
 from serving.usage.period import last_days
@@ -158,10 +160,12 @@ def test_people_of_the_blind_test_stand_beside_the_model_and_full_pages_print_on
         truth = rows.set_index("image_id")["truth"]
         predictions.ROWS.write(rows.assign(predicted=rows["truth"].mask(rows["image_id"] == ids[0], "none")))
         np.save(predictions.EMBEDDINGS, np.load(predictions.EMBEDDINGS)[: len(rows)])
+        version = parameters.read(parameters.Export).version
         named = [truth[image_id] if number < 17 else "none" for number, image_id in enumerate(ids)]
         lines = [
-            f"1,{number},{image_id},named,{name},{number},2026-11-02T09:00:{number:02}.000Z,\n"
+            f"1,{number},{image_id},named,{name},{number},2026-11-02T09:00:{number:02}.000Z,{why}\n"
             for number, (image_id, name) in enumerate(zip(ids, named, strict=True), 1)
+            for why in [f"blind; model {version + (number <= 4)}"]
         ]
         write("data/blind/ana.csv", "round,turn,image_id,answer,value,seconds,on,why\n" + "".join(lines))
         out = write_report(tmp_path / "report", Costs.model_validate(FULL), 300)
@@ -170,6 +174,11 @@ def test_people_of_the_blind_test_stand_beside_the_model_and_full_pages_print_on
     assert "1 of them only people named rightly, 3 only the model" in said
     assert "a chance of 62.5 % (McNemar)" in said  # 2 * (1 + 4) / 2**4
     assert re.search(r"people 85\.0 % \(64\.0 % to 94\.8 %\) .*?10\.5 s", said)  # Wilson's interval of 17 of 20
+    assert f"The model is version {version}; answers of these days are of version" in said
+    assert "4 of the 20 pictures were named when the predictions were of another version" in said
+    whole = next(row for row in pq.read_table(out / "tables/latency.parquet").to_pylist() if row["part"] == "whole")
+    took = pages.milliseconds(whole["median_ms"]).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(rf"naming every picture .*? {took} people", said)
     assert num_pages(pdf_of(browser, out / "costs.html")) == 2
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from review.beside_people import Beside
+from review.beside_people import BESIDE_PEOPLE, Beside
 from review.wilson import interval
 from serving.usage import accuracy
 from serving.usage.costs import EXAMPLE, Costs, People
@@ -70,7 +70,7 @@ def of_people(people: People) -> Share:
 
 
 def contents(
-    costs: Costs, tables: Tables, found: Sequence[Row], period: Period, blind: Beside | None
+    costs: Costs, tables: Tables, found: Sequence[Row], period: Period, blind: Beside | None, version: int
 ) -> dict[str, Any]:
     """Lay out the pages.
 
@@ -80,6 +80,7 @@ def contents(
         found: rows of accuracy.ACCURACY.
         period: that they are about.
         blind: how people and the model of this clone did in the blind test; None where there was none.
+        version: of the predictions of this clone, which the blind test compares people with.
     """
     overall = next((row for row in found if row["by"] == "all" and row["measure"] == accuracy.TOLD), None)
     told = Share(overall["fraction"], overall["low"], overall["high"]) if overall else UNKNOWN
@@ -92,11 +93,15 @@ def contents(
         "judged": overall["judged"] if overall else 0,
         "people": of_people(costs.people) if costs.people else UNKNOWN,
         "blind": blind,
+        "blind_version": version,
+        "blind_other": blind.num_other_version(version) if blind else 0,
+        "num_versions": len(tables["versions"]),
+        "other_versions": [row["version"] for row in tables["versions"] if row["version"] != version],
         "blind_people": Share(blind.people.fraction, *blind.people.ends) if blind else UNKNOWN,
         "blind_model": Share(blind.model.fraction, *blind.model.ends) if blind else UNKNOWN,
         "summary": summary,
         "level": tables["service_level"][0],
-        "median_ms": next((row["median_ms"] for row in tables["latency"] if row["part"] == "whole"), None),
+        "median_ms": next((row["median_ms"] for row in tables["latency"] if row["part"] == BESIDE_PEOPLE), None),
     }
 
 

@@ -25,6 +25,7 @@ import pandas as pd
 
 from release.promote import tag_name
 from review.beside_people import read_beside
+from runtime import parameters
 from runtime.errors import InputError
 from runtime.outputs import whole
 from runtime.wording import counted
@@ -115,7 +116,9 @@ def _accuracy(gathered: Path, settings: Settings, folder: Path, tables: duck.Tab
         "accuracy.html": how_right.contents(
             tables, found, second, accuracy.represented(rows), drawn.num_without_probability
         ),
-        "costs.html": payers.contents(settings.known, tables, found, settings.period, read_beside()),
+        "costs.html": payers.contents(
+            settings.known, tables, found, settings.period, read_beside(), parameters.read(parameters.Export).version
+        ),
         "models.html": {"cards": _cards(folder, tables, found)},
     }
 
