@@ -479,7 +479,7 @@ def test_the_time_of_the_model_is_that_of_the_last_report_and_else_the_page_says
     shutil.rmtree("build/usage")
 
 
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_pages_and_hostile_names_stay_text(world, browser, width):
     ids = sorted(world.held_out)
     for number, (name, sub_class) in enumerate(zip(PEOPLE, FOLDERS, strict=False)):

@@ -192,7 +192,7 @@ def test_without_a_script_the_next_part_of_a_class_keeps_the_one_beside_it(tmp_p
 
 
 @pytest.mark.parametrize("path", ["/class", "/class/hat?beside=boots"])
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page(world, browser, server, path, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
     go(page, server, path)

@@ -549,7 +549,7 @@ def test_keys_can_be_turned_off_and_given_to_other_letters(world, tab, server):
 
 
 @pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label", "/blind", "/blind/result"])
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_pages(world, browser, server, path, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
     page.goto(server.address + path)
@@ -810,7 +810,7 @@ def test_a_letter_that_was_given_to_a_button_of_another_page_stays_that_of_this_
 
 
 @pytest.mark.parametrize("path", ["/", "/double-check", "/duplicates", "/label", "/sort", "/class", "/class/hat"])
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_list_of_keys(world, browser, server, path, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
     go(page, server, path)
@@ -822,7 +822,7 @@ def test_everybody_can_read_the_list_of_keys(world, browser, server, path, width
     page.close()
 
 
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_what_would_be_written_and_what_did_not_work(world, browser, server, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
     page.route("**/static/grid.js", lambda route: route.fulfill(body="", content_type="text/javascript"))

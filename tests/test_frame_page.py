@@ -291,7 +291,7 @@ def test_it_works_without_a_script(world, browser, server):
 
 
 @pytest.mark.parametrize("is_framed", [False, True])
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page(world, browser, server, width, is_framed):
     image_id = world.review[0]
     if is_framed:

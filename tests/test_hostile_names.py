@@ -72,7 +72,7 @@ def test_every_page_shows_them_as_text_and_has_room_for_them(world, tab, server,
     if path == "sort":
         options = tab.eval_on_selector_all("[name=class] option", "nodes => nodes.map(each => each.value)")
         assert options[1:] == SORTED
-    tab.set_viewport_size({"width": 350, "height": 850})
+    tab.set_viewport_size({"width": 320, "height": 850})
     require_readable(tab)
 
 

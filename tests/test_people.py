@@ -324,7 +324,7 @@ def test_a_team_that_makes_no_sense_is_refused_in_words(clean, options, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page_and_hostile_names_stay_text(clean, browser, width):
     half = len(PEOPLE) // 2  # one person in front of another, each pair about a picture
     for number, (name, sub_class) in enumerate(zip(PEOPLE, FOLDERS, strict=False)):

@@ -111,7 +111,7 @@ def test_one_sees_what_the_user_was_told_and_said_and_hostile_comments_stay_text
         assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in tab.text_content(".told")
         wide = tab.eval_on_selector(".subject img", "image => image.decode().then(() => image.naturalWidth)")
         assert wide > 0
-        for width in (1400, 350):
+        for width in (1400, 320):
             tab.set_viewport_size({"width": width, "height": 850})
             require_readable(tab)
         press(tab, "k")

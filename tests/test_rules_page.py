@@ -109,7 +109,7 @@ def test_what_changed_since_it_was_read_is_asked_anew(world, tab, server):
     assert len(said()) == 2 * FEWEST
 
 
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page(world, browser, server, width):
     answer(world, FEWEST)
     page = browser.new_page(viewport={"width": width, "height": 850})

@@ -176,7 +176,7 @@ def test_the_mark_can_be_seen_changed_and_taken_off_and_goes_with_that_for_the_l
         press(tab, "Backspace")
         settled(tab, outcomes, [(transaction(1), "right", "")])
         settled(tab, lambda: nominated("ana"), [])
-        for width in (1400, 350):
+        for width in (1400, 320):
             tab.set_viewport_size({"width": width, "height": 850})
             require_readable(tab)
 

@@ -290,7 +290,7 @@ def test_it_works_without_a_script(world, browser, server):
     context.close()
 
 
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page(world, browser, server, width):
     page = browser.new_page(viewport={"width": width, "height": 850})
     for open_ in ((), ("a", "y"), ("l",)):

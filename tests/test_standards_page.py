@@ -184,7 +184,7 @@ def test_examples_work_without_a_script(world, browser, server):
     context.close()
 
 
-@pytest.mark.parametrize("width", [1400, 350])
+@pytest.mark.parametrize("width", [1400, 320])
 def test_everybody_can_read_the_page(world, browser, server, width):
     shown = "".join(f"- {kind}: `{each}`\n" for each, kind in zip(world.review, ("good", "bad", "good"), strict=False))
     Path(PATH).write_text(f"{RULES}\n{shown}\n| a | b |\n| --- | --- |\n| 1 | {'long' * 40} |\n\n1. one\n")
