@@ -104,7 +104,7 @@ harvest: .venv/ready ## fetch answers that people should judge [FROM=az://logs] 
 usage: .venv/ready ## write what people ask, and get [FROM=az://logs] [TO=build/usage] [DAYS=91]
 	@python -m serving.usage --from="$$FROM" --to="$${TO:-build/usage}" --days="$${DAYS:-91}"
 
-demo: .venv/ready ## all of this on made-up visitors, in two minutes; after make repro
+demo: .venv/ready ## all of this on made-up visitors, in a few minutes; after make repro
 	@python -m serving.demo
 
 #@ The DVC remote:

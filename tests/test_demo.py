@@ -20,6 +20,7 @@ from gateways import rows_of
 from PIL import Image
 from repositories import commit, run, surroundings, write
 
+from serving.outcomes import drawing_of
 from serving.transaction_id import time_of
 from stages.tables.images import IMAGES
 from stages.tables.splits import SPLITS
@@ -139,6 +140,11 @@ def shown(clone):
     return made
 
 
+def test_the_model_that_answers_has_a_card_that_says_that_it_is_made_up(shown):
+    assert "models/model-001.md" in {name.removeprefix("usage/") for name in shown.files}
+    assert "nobody has promoted this model here" in shown.pages["models.html"]
+
+
 def number(pattern: str, words: str) -> float:
     return float(re.search(pattern, words)[1].replace(",", ""))
 
@@ -147,6 +153,9 @@ def test_it_leaves_a_log_pictures_a_harvest_outcomes_and_pages(shown):
     assert {"index.html", "accuracy.html", "drift.html", "costs.html", "models.html"} <= shown.pages.keys()
     assert len(shown.harvest) >= len(shown.outcomes) > 20
     assert set(shown.outcomes["transaction"]) < set(shown.harvest["transaction_id"])
+    drawn = shown.harvest.set_index("transaction_id")["review_probability"]
+    for row in shown.outcomes.itertuples():  # as the desk writes it, so that every clone can count it
+        assert drawing_of(row.why).probability == drawn[row.transaction]
     for row in shown.harvest.itertuples():
         assert f"build/harvest/pictures/{row.image_id}" in shown.files
         assert f"made_up/pictures/day={row.received_at:%Y-%m-%d}/{row.replica}/{row.image_id}" in shown.files

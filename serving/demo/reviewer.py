@@ -1,11 +1,14 @@
 """The made-up reviewer: it knows what each picture shows, and writes what a person would at the desk."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from curation.actions import OutcomeRow, why
+import pyarrow as pa
+
+from curation.actions import OutcomeRow, noted, why
 from curation.outcome_file import OutcomeFile
+from intake.harvest import drawings
 from serving.demo.photos import BLURRED, DARK
 from serving.demo.visitors import OK, Sent
 from serving.outcomes import BAD_PICTURE, OUT_OF_SCOPE, RIGHT, SHOULD_HAVE_ANSWERED, WRONG
@@ -42,22 +45,23 @@ def is_left(transaction: str) -> bool:
     return int.from_bytes(digest, "big") < _LEFT * 2**64
 
 
-def judge(harvested: Iterable[Mapping[str, str]], sent: Iterable[Sent], file: OutcomeFile) -> int:
+def judge(harvested: pa.Table, sent: Iterable[Sent], file: OutcomeFile) -> int:
     """Write what the reviewer finds, an action for each answer, as the desk does.
 
     Args:
-        harvested: `transaction_id` and `image_id` of the answers to judge.
+        harvested: the answers to judge, as `intake.harvest` writes them.
         sent: what is known of them.
         file: of the reviewer.
 
     Returns:
         How many were judged.
     """
-    known = {each.transaction: each for each in sent}
-    judged = [row for row in harvested if not is_left(row["transaction_id"])]
+    known, drawn = {each.transaction: each for each in sent}, drawings(harvested)
+    rows = harvested.select(["transaction_id", "image_id"]).to_pylist()
+    judged = [row for row in rows if not is_left(row["transaction_id"])]
     for row in judged:
         transaction = row["transaction_id"]
-        said = why("production", "made up by make demo", action=transaction[-12:])
+        said = noted(why("production", "made up by make demo", action=transaction[-12:]), drawn[transaction].note)
         file.append([OutcomeRow(transaction, row["image_id"], *outcome_of(known[transaction]), said)])
     return len(judged)
 

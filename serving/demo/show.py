@@ -36,7 +36,7 @@ from serving.demo.reviewer import Truth, judge, truth_of
 from serving.demo.visitors import OK, Client, Sent, play
 from serving.demo.week import DAYS, NUM_VISITS, Visit, draw_week, last_week
 from serving.demo.workspace import FOLDER, GATEWAY, OUTCOMES, SHIPPED, USAGE, make_workspace, run_in
-from serving.models import Exports
+from serving.models import Exports, read_export
 from serving.usage import accuracy
 from serving.usage.report import TABLES
 from stages.tables.exported import EXPORT
@@ -54,16 +54,16 @@ def main() -> None:
     """Run the command."""
     arguments = _arguments()
     require_root()
-    Exports(Path(EXPORT)).newest()
+    version = read_export(Exports(Path(EXPORT)).newest()).version
     photos = read_photos()
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     visits = draw_week(arguments.visits, last_week(today.date()), photos, np.random.default_rng(SEED))
 
-    make_workspace(FOLDER)
+    make_workspace(FOLDER, version)
     sent = _played(visits, today)
     days = DAYS + 1  # midnight may have passed since
     run_in(FOLDER, "intake.harvest", f"--from={SHIPPED}", f"--days={days}", f"--number={_DRAWN}")
-    harvested = pq.read_table(FOLDER / TRANSACTIONS, columns=["transaction_id", "image_id"]).to_pylist()
+    harvested = pq.read_table(FOLDER / TRANSACTIONS)
     num_judged = judge(harvested, sent, OutcomeFile(REVIEWER, FOLDER / OUTCOMES, FOLDER / LOCKS))
     run_in(FOLDER, "serving.usage", f"--from={SHIPPED}", f"--to={USAGE}")
 

@@ -17,9 +17,12 @@ from pathlib import Path
 
 import yaml
 
+from release.promote import tag_name
 from runtime.errors import InputError
 from runtime.repository import git
 from serving.usage import costs
+from stages.tables import scores
+from stages.tables.splits import CLASS_COUNTS
 
 FOLDER = Path("build/demo")
 GATEWAY, SHIPPED, USAGE, OUTCOMES = "gateway", "made_up", "usage", "data/outcomes"
@@ -33,14 +36,19 @@ _READ = (
     *("params.yaml", "data/classes.yaml", "data/advice.yaml", "data/standards.md", "data/confused.csv"),
     *("data/fingerprints.parquet", "data/images.parquet", "data/duplicates.parquet", "data/identified.parquet"),
     *("data/pretrained", "data/embeddings", "data/predictions", "data/scores", "data/library", "data/benchmarks"),
+    *(CLASS_COUNTS, "dvc.lock"),
 )
+# What a model's card is made of.
+_OF_MODEL = ("params.yaml", "dvc.lock", CLASS_COUNTS, scores.METRICS, scores.GATE, scores.PER_CLASS)
+_PROMOTED = "Made up by make demo, so that the page of models has a card: nobody has promoted this model here."
 
 
-def make_workspace(folder: Path) -> None:
+def make_workspace(folder: Path, version: int) -> None:
     """Make the folder anew.
 
     Args:
         folder: is replaced where an earlier demo has left it.
+        version: of the model, which is tagged there as if it were promoted.
 
     Raises:
         InputError: something else is there.
@@ -56,8 +64,12 @@ def make_workspace(folder: Path) -> None:
         _bring(Path(name), folder / name)
     _write_costs(folder / costs.PATH)
     git("init", "--quiet", str(folder))
-    for name, value in (("user.name", "You"), ("user.email", "you@example.org")):
+    settings = {"user.name": "You", "user.email": "you@example.org", "commit.gpgsign": "false", "tag.gpgsign": "false"}
+    for name, value in settings.items():
         git("-C", str(folder), "config", name, value)
+    git("-C", str(folder), "add", "--force", *(name for name in _OF_MODEL if (folder / name).exists()))
+    git("-C", str(folder), "commit", "--quiet", "--message", _PROMOTED)
+    git("-C", str(folder), "tag", "--annotate", tag_name(version), "--message", _PROMOTED)
 
 
 def run_in(folder: Path, module: str, *arguments: str) -> None:
