@@ -106,6 +106,14 @@ def test_no_key_is_lost_while_the_desk_counts(world, tab, server):
     settled(tab, 0)
 
 
+def test_buttons_go_to_the_first_and_the_last_of_the_grid(world, tab, server):
+    go(tab, server, "/sort")
+    ids = shown(tab)
+    for key, place in (("End", -1), ("Home", 0), ("ArrowRight", 1)):
+        tab.click(f"button[data-key={key}]")
+        tab.wait_for_selector(f".framed[data-image-id='{ids[place]}']")
+
+
 def test_ranges_and_marks_go_on_in_the_next_part_of_the_grid(world, tab, server):
     go(tab, server, "/sort")
     ids = world.unlabelled
