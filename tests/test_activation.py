@@ -28,7 +28,7 @@ SIDE = 32
 
 def exported(network, folder):
     """Write a network's graph as `export` does."""
-    pixels = tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8, name="pixels")
+    pixels = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="pixels")
 
     def scores(pixels):
         return {"scores": network(tf.cast(pixels, tf.float32), training=False)["scores"]}
@@ -50,13 +50,25 @@ def grad_cam(network, pixels, class_number):
         logit = logits[0, class_number]
     weights = tf.reduce_mean(tape.gradient(logit, features), (1, 2))
     cam = np.maximum(np.asarray(features[0]) @ np.asarray(weights[0]), 0)
-    return cam / cam.max()
+    return cam / (cam.max() or 1)  # where nothing speaks for the class, nowhere
 
 
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(1)
     return networks.build("small", SIDE, len(CLASSES))
+
+
+def test_it_is_grad_cam_of_a_network_for_photographs_too(tmp_path):
+    keras.utils.set_random_seed(1)
+    photographs = networks.build("efficientnet_lite0", 96, len(CLASSES))
+    activation = Activation(exported(photographs, tmp_path / "007"))
+    pixels = letterbox(draw(1, (200, 140)), 96)
+    expected = [grad_cam(photographs, pixels, number) for number in range(len(CLASSES))]
+    for number, each in enumerate(expected):
+        np.testing.assert_allclose(activation.of(pixels, number), each, atol=1e-5)
+    assert expected[0].shape == (3, 3)
+    assert max(np.ptp(each) for each in expected) > 0.01
 
 
 def test_it_is_grad_cam_and_another_network_sees_elsewhere(network, tmp_path):
