@@ -10,7 +10,6 @@ decided in one tab, pages are filtered, and names are typed.
 
 import contextlib
 import csv
-import json
 import os
 import random
 import shutil
@@ -32,7 +31,7 @@ import numpy as np
 import psutil
 
 from bench import harness
-from bench.browser import browsing
+from bench.browser import browsing, unwatched
 from bench.desk_world import write_world
 from curation.actions import Row, why
 from curation.state import Desk
@@ -206,54 +205,12 @@ def keys(library: str, query: str, num_items: int, pause: float) -> tuple[object
     return library, how, num_items, *taken, round(3600 * num_items / seconds), equal, start
 
 
-class Unwatched:
-    """A tab of which nothing is kept for a debugger: Playwright lets each of its own keep what the network answered."""
-
-    def __init__(self, browser: Any, url: str):
-        self._browser, self._number = browser.new_browser_cdp_session(), 0
-        self._answers: dict[int, Any] = {}
-        context = self._browser.send("Target.createBrowserContext")["browserContextId"]
-        size = {"width": 1400, "height": 850}
-        target = self._browser.send("Target.createTarget", {"url": url, "browserContextId": context, **size})
-        self._session = self._browser.send("Target.attachToTarget", {"targetId": target["targetId"]})["sessionId"]
-        self._browser.on("Target.receivedMessageFromTarget", self._receive)
-
-    def _receive(self, event: Any) -> None:
-        answer = json.loads(event["message"])
-        self._answers[answer.get("id")] = answer
-
-    def send(self, method: str, **parameters: object) -> Any:
-        """Send a command of Chromium's DevTools protocol to the tab, and give the result."""
-        self._number += 1
-        message = json.dumps({"id": self._number, "method": method, "params": parameters})
-        self._browser.send("Target.sendMessageToTarget", {"sessionId": self._session, "message": message})
-        while self._number not in self._answers:
-            self._browser.send("Browser.getVersion")  # hears what came
-        return self._answers.pop(self._number)["result"]
-
-    def wait_for(self, expression: str) -> Any:
-        """Wait until a JavaScript expression is true in the tab, and give its value."""
-        while not (value := self.send("Runtime.evaluate", expression=expression)["result"].get("value")):
-            time.sleep(0.005)
-        return value
-
-    def press(self, key: str) -> None:
-        """Press the key of a letter."""
-        self.send("Input.dispatchKeyEvent", type="keyDown", key=key, code=f"Key{key.upper()}", text=key)
-        self.send("Input.dispatchKeyEvent", type="keyUp", key=key, code=f"Key{key.upper()}")
-
-    def let_go(self) -> None:
-        """Let the browser free what it can draw again, as it does when the machine needs the memory."""
-        self._browser.send("Memory.simulatePressureNotification", {"level": "critical"})
-        time.sleep(2)
-
-
 def memory(query: str, num_items: int) -> tuple[object, ...]:
     """Decide items in an unwatched tab; gives their number and the megabytes of server and tab after them."""
     FILE.unlink(missing_ok=True)
     server = Server()
-    with browsing() as browser:
-        tab, shown = Unwatched(browser, f"{server.address}/double-check?{query}"), "''"
+    with unwatched(f"{server.address}/double-check?{query}") as tab:
+        shown = "''"
         tab.wait_for("document.documentElement.dataset.ready !== undefined")
         item = "document.querySelector('[data-image-id]')?.dataset.imageId"
         for _ in range(num_items):
