@@ -76,7 +76,7 @@ class Tab:
 def unwatched(url: str) -> Iterator[Tab]:
     """Open a page in a browser of its own, whose memory is the page's: Playwright has tabs keep what they were sent."""
     (theirs, ours), (answers, their_answers) = os.pipe(), os.pipe()
-    with TemporaryDirectory() as profile:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its processes end in their own time
         options = ["--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--window-size=1400,850"]
         command = [PATH or "chromium", *options, f"--user-data-dir={profile}", "about:blank"]
         redirected = ["bash", "-c", f'exec "$@" 3<&{theirs} 4>&{their_answers}', "bash", *command]

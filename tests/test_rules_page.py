@@ -100,7 +100,7 @@ def test_what_changed_since_it_was_read_is_asked_anew(world, tab, server):
     answer(world, FEWEST)
     go(tab, server, "/duplicates/rules")
     press(tab, "1")
-    tab.wait_for_selector("li")
+    tab.wait_for_selector("html[data-ready] li")
     a, b = world.groups[0]
     DecisionFile("ben").append([Row(a, "distinct", b, "act:0123456789ab")])
     press(tab, "Enter")
