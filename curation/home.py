@@ -1,7 +1,7 @@
 """The first page: what there is to do, what people differ about, and what waits for a commit."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from runtime import parameters
 from runtime.errors import InputError
 from runtime.repository import git
 from runtime.wording import counted
+from serving.outcomes import Outcome
 from stages.labels.decisions import Decision, Verdicts
 from stages.labels.folders import DATA
 from stages.labels.names import composed
@@ -35,19 +36,10 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
         unseen = waiting(snapshot, ledger.seen_by(person))  # what others said of it, this person must not know yet
         return {
             "lacking": _lacking(parameters.read(parameters.Identify).wanted)[:MOST_LACKING],
-            "disputes": [
-                {
-                    "image_id": said[-1].image_id,
-                    "said": [f"{each.person}: {in_short(desk, [each])}" for each in said],
-                }
-                for said in disputes[:MOST_DISPUTES]
-            ],
+            "disputes": [_dispute(desk, said) for said in disputes[:MOST_DISPUTES]],
             "num_disputes": len(disputes),
             "differing": [
-                {
-                    "image_id": said[-1].image_id,
-                    "said": [f"{each.person}: {in_short(desk, [each])}" for each in said],
-                }
+                _dispute(desk, said)
                 for said in ledger.outcome_disputes()
                 if said[-1].image_id in snapshot.harvested.of_picture and said[-1].image_id not in unseen
             ][:MOST_DISPUTES],
@@ -71,6 +63,11 @@ def contents(desk: Desk, person: str) -> dict[str, Any]:
                 and image_id not in ledger.nominations(snapshot.classes).image_ids
             ),
         }
+
+
+def _dispute(desk: Desk, said: Sequence[Decision | Outcome]) -> dict[str, Any]:
+    """Say what people who differ said, each in short; what counts is last."""
+    return {"image_id": said[-1].image_id, "said": [f"{each.person}: {in_short(desk, [each])}" for each in said]}
 
 
 def _waiting(desk: Desk) -> dict[str, Any]:
