@@ -84,6 +84,8 @@ def unwatched(url: str) -> Iterator[Tab]:
             process = subprocess.Popen(redirected, pass_fds=(theirs, their_answers), stderr=subprocess.DEVNULL)
             for each in (theirs, their_answers):
                 os.close(each)
-            yield Tab(commands, read, url)
-            process.terminate()
-            process.wait()
+            try:
+                yield Tab(commands, read, url)
+            finally:
+                process.terminate()
+                process.wait()

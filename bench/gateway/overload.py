@@ -41,7 +41,9 @@ def watched(gateway: Gateway) -> Iterator[list[int]]:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    yield sizes
-    ended.set()
-    thread.join()
+    try:
+        yield sizes
+    finally:
+        ended.set()
+        thread.join()
     sizes.append(memory_bytes(gateway))
